@@ -1,0 +1,62 @@
+# Two commands carry a newcomer: `make run` and `make test`.  Everything else is `make help`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+SECONDS_PER_BENCH ?= 600
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test check unit format lock docs bench bench-quick bench-setup soak clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.stamp: requirements.lock pyproject.toml
+	@.ci/setup venv
+	@touch $@
+
+setup: .venv/.stamp  ## set up .venv with every locked dependency
+
+run: setup  ## set everything up and run the daemon around the reference worker
+	@exec $(BIN)/switchover serve --state-dir .run -- $(BIN)/python -m workers.reference
+
+check: setup  ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: setup  ## the fast tests only
+	$(BIN)/pytest tests/unit tests/simulation
+
+test: check  ## everything CI runs: check, then all tests with coverage
+	@.ci/setup peers
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine -q && $(BIN)/coverage report | tail -n 25
+
+format: setup  ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+soak: setup  ## the long random tests (kill -9, fuzzing); not part of `make test`
+	@.ci/setup peers
+	$(BIN)/pytest -m soak --timeout 3600
+
+bench-setup: setup  ## install what the benchmarks compare against (HAProxy, peers)
+	@.ci/setup bench
+
+bench: bench-setup  ## measure everything at length, keep bench/results.json
+	$(BIN)/python bench/run.py
+
+bench-quick: bench-setup  ## the same, at most 45 s a figure
+	$(BIN)/python bench/run.py --quick
+
+docs: setup  ## regenerate the generated pages of docs/
+	$(BIN)/python -m docs.generate
+
+lock:  ## resolve requirements.lock anew (needs uv)
+	uv pip compile -q pyproject.toml --extra reference --group dev --python-version 3.11 --universal \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+
+clean:  ## remove what was generated
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis node_modules tests/peers/node_modules

@@ -1,0 +1,146 @@
+"""The interfaces the shell must provide.  Each has a real implementation and an in-memory twin.
+
+`state` fits the storage ports by structure and imports nothing from here; the proxy, supervision and the engine meet
+only through these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from orchestrator.domain.generation import Generation
+from orchestrator.domain.routing import RoutingTable
+
+
+class Clock(Protocol):
+    """Time, as two numbers."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back; only differences mean anything."""
+        ...
+
+    def wall(self) -> float:
+        """Return seconds since the Unix epoch, for people and records."""
+        ...
+
+
+class Entry(Protocol):
+    """One stored key of the desired state."""
+
+    @property
+    def key(self) -> str:
+        """The key."""
+        ...
+
+    @property
+    def value(self) -> str | None:
+        """JSON text; None in a watch when the key was deleted."""
+        ...
+
+    @property
+    def created(self) -> int:
+        """Store revision at which the key was created."""
+        ...
+
+    @property
+    def modified(self) -> int:
+        """Store revision of the key's last change."""
+        ...
+
+
+class DesiredState(Protocol):
+    """What should be true: routing, generations, who leads.  SQLite on one machine, etcd on many."""
+
+    async def get(self, key: str) -> Entry | None:
+        """Return a key's entry, None when it is absent."""
+        ...
+
+    async def range(self, prefix: str) -> Sequence[Entry]:
+        """Return the entries whose key starts with `prefix`, in key order."""
+        ...
+
+    async def txn(
+        self,
+        put: Mapping[str, str],
+        *,
+        delete: Collection[str] = (),
+        expect: Mapping[str, int] | None = None,
+        expect_created: Mapping[str, int] | None = None,
+    ) -> int | None:
+        """Write all or nothing.
+
+        Args:
+            put: keys to set, JSON text each.
+            delete: keys to remove.
+            expect: key -> its `modified` revision, 0 for absent; any difference refuses the whole.
+            expect_created: key -> its `created` revision, likewise.
+
+        Returns:
+            The store revision of the write, None when an expectation did not hold.
+        """
+        ...
+
+    def watch(self, prefix: str, from_revision: int) -> AsyncIterator[Entry]:
+        """Yield every change of keys under `prefix` after `from_revision`, in order, for ever."""
+        ...
+
+    async def lease(self, key: str, holder: str, ttl: float) -> int | None:
+        """Take or renew `key` for `holder` for `ttl` seconds.
+
+        Returns:
+            The `created` revision while `holder` holds it, None when another does.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The rollout's memory: append only, durable when `append` returns.
+
+    `append` raises an error (an OSError or the store's own StorageError) when the record is not durable.
+    """
+
+    async def append(self, record: str) -> int:
+        """Store one JSON record and return its sequence number (1, 2, ...)."""
+        ...
+
+    async def last(self) -> str | None:
+        """Return the newest record, None when there is none."""
+        ...
+
+
+class Router(Protocol):
+    """Where the routing table takes effect."""
+
+    def replace(self, table: RoutingTable) -> RoutingTable:
+        """Route by `table` from now on and return the table it replaced; an older revision is ignored."""
+        ...
+
+
+class Fleet(Protocol):
+    """The generations' processes."""
+
+    def start(self, generation: Generation) -> None:
+        """Have a serving process of `generation` run; does nothing when one runs or is being started."""
+        ...
+
+    def retire(self, number: int) -> None:
+        """Drain generation `number` in the background, then stop it and remove its private copy."""
+        ...
+
+
+class Link(Protocol):
+    """The proxy's end of one worker's pipes, as supervision sees it."""
+
+    @property
+    def in_flight(self) -> int:
+        """Number of calls sent and not answered."""
+        ...
+
+    def request(self, method: str, params: Mapping[str, Any] | None) -> Awaitable[Any]:
+        """Ask the worker something in the daemon's own name; raises RequestFailedError on an error answer."""
+        ...
+
+    def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Tell the worker something in the daemon's own name."""
+        ...

@@ -1,0 +1,84 @@
+"""The routing table and the one function that reads it.
+
+A table is replaced whole and never edited, so whoever holds one sees one consistent answer; its revision strictly
+increases and every routing decision can name it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import NamedTuple
+
+BUCKETS = 10_000
+"""Resolution of a weight: a hundredth of a percent, so a later finer weight moves nobody it need not."""
+
+
+class Lane(StrEnum):
+    """Where a generation stands in routing."""
+
+    ACTIVE = "active"
+    CANARY = "canary"
+    PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """Who serves what, as one immutable value.
+
+    Attributes:
+        revision: strictly increasing number of this table.
+        active: generation that serves by default; None only before the first generation is founded.
+        canary: generation under trial, if any.
+        previous: generation that was active before the last switch and stays warm, if any.
+        weight: percent (0-100) of assignment keys that go to the canary.
+        kill_switch: while True everything goes to `previous` if it is warm, else to `active`.
+        previous_warm: whether `previous` has a ready process.
+        salt: mixed into every assignment key; changed with each new canary so that nobody is always first.
+    """
+
+    revision: int = 0
+    active: int | None = None
+    canary: int | None = None
+    previous: int | None = None
+    weight: int = 0
+    kill_switch: bool = False
+    previous_warm: bool = False
+    salt: str = ""
+
+    def lanes(self) -> dict[Lane, int]:
+        """Return the lanes that are held and by which generation."""
+        held = {Lane.ACTIVE: self.active, Lane.CANARY: self.canary, Lane.PREVIOUS: self.previous}
+        return {lane: generation for lane, generation in held.items() if generation is not None}
+
+    def lane_of(self, generation: int) -> Lane | None:
+        """Return the lane that `generation` holds, None if it holds none."""
+        return next((lane for lane, number in self.lanes().items() if number == generation), None)
+
+
+class Choice(NamedTuple):
+    """One routing decision: the generation, and the lane it was chosen for."""
+
+    generation: int | None
+    lane: Lane
+
+
+def bucket(key: str, salt: str) -> int:
+    """Place an assignment key in one of `BUCKETS` buckets, evenly and for ever (for one salt)."""
+    digest = blake2b(key.encode(), key=salt.encode()[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big") % BUCKETS
+
+
+def choose(table: RoutingTable, key: str) -> Choice:
+    """Decide which generation serves an assignment key.
+
+    Monotone: raising the weight only ever moves keys from active to canary, lowering it only back.
+    """
+    if table.kill_switch:
+        if table.previous is not None and table.previous_warm:
+            return Choice(table.previous, Lane.PREVIOUS)
+        return Choice(table.active, Lane.ACTIVE)
+    if table.weight and table.canary is not None and bucket(key, table.salt) < table.weight * (BUCKETS // 100):
+        return Choice(table.canary, Lane.CANARY)
+    return Choice(table.active, Lane.ACTIVE)

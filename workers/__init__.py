@@ -1,0 +1,1 @@
+"""What runs inside a worker process: the kit for worker authors and a reference worker."""

@@ -1,0 +1,1 @@
+"""A small, honest orchestration server on the official MCP SDK: what `make run` runs."""
