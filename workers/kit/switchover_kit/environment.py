@@ -112,7 +112,7 @@ def _generation(variables: Mapping[str, str]) -> int:
     text = _text(variables, GENERATION)
     if text is None:
         return 0
-    # int() alone would also take "1_000", " 7 " and digits of other scripts, and it refuses very long texts its own way.
+    # int() alone would also take "1_000", " 7 " and digits of other scripts, and it refuses long texts its own way.
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise ContractError(f"{GENERATION} is {text!r}; it must be a whole number, 1 or more (0: without Switchover)")
     return int(text)
