@@ -1,0 +1,86 @@
+"""Processes that a measurement starts, and what they use.  Below everything in `bench` that starts one.
+
+Every wait is bounded and every process started here is stopped here, with its whole group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAN_WORKER = (sys.executable, "-S", "-I", str(ROOT / "bench" / "lean_worker.py"))
+"""The command of the worker behind everything measured."""
+GRACE = 5.0
+"""Seconds a process has to end after SIGTERM before it is killed."""
+POLL = 0.005
+"""Seconds between two looks at something that gives no signal."""
+
+
+class NotReadyError(Exception):
+    """Something a measurement needs did not come up."""
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    """Wait until `true()`.
+
+    Raises:
+        NotReadyError: it was not within `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise NotReadyError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` in a group of its own, its output in `log`; on the way out stop the group."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(os.environ, **(env or {})),
+            cwd=cwd,
+            process_group=0,
+        )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, wait `GRACE` seconds, then kill its group."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(GRACE)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor seconds that all threads of `pid` have used so far."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of one process in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
