@@ -1,0 +1,320 @@
+"""The reference worker as its clients see it: over stdio with the official client, alone and two on one state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import anyio
+import pytest
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
+from mcp.types import CallToolResult, TextContent
+from switchover_kit import METRICS_KEY
+
+LIMIT = 30
+"""Seconds that any exchange with a worker may take, starting it included; it takes about one on an idle machine."""
+
+READING = {"plan_next", "orchestrator_status", "autopilot_status", "health"}
+WRITING = {"plan", "dispatch", "report", "verify"}
+PASSED = {"kind": "test", "passed": True, "detail": "12 passed"}
+FAILED = {"kind": "review", "passed": False, "detail": "the name is misleading"}
+
+OPENER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from workers.reference.database import StoreError
+from workers.reference.store import Store
+print("up", flush=True)
+for line in sys.stdin:
+    try:
+        store = Store.open(Path(line.strip()), datetime.now(UTC))
+        print(sum(store.overview().counts.values()), flush=True)
+        store.close()
+    except StoreError as error:
+        print(error, flush=True)
+"""
+
+
+def log_of(state: Path) -> TextIO:
+    """Open the file that keeps what a worker on `state` says on stderr."""
+    return Path(f"{state}.log").open("a")
+
+
+@asynccontextmanager
+async def worker(state: Path, mode: str = "legacy", **environment: str) -> AsyncIterator[Client]:
+    """Run a worker on `state` and connect the official client to it."""
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "workers.reference", "--version-label", "2.0-test"],
+        env={"SWITCHOVER_WORKER_STATE": str(state), **environment},
+    )
+    with anyio.fail_after(LIMIT), log_of(state) as log:
+        async with Client(stdio_client(parameters, errlog=log), mode=mode) as client:
+            yield client
+
+
+async def asked(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool that must succeed and return its structured content."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    content: dict[str, Any] = result.structured_content
+    return content
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    """Call a tool that must refuse and return what it says."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    return said(result)
+
+
+def said(result: CallToolResult) -> str:
+    """Return a result's text."""
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+@pytest.mark.requirement("REF-1")
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_task_goes_from_plan_to_done_in_both_eras_of_the_protocol(tmp_path: Path, mode: str) -> None:
+    async with worker(tmp_path / "state", mode) as client:
+        planned = (await asked(client, "plan", title="Sort the mail", priority=100))["task"]
+        following = await asked(client, "plan_next", limit=50)
+        assert planned["id"] in [line["task"]["id"] for line in following["upcoming"]]
+        assert (await asked(client, "dispatch", agent="ada"))["task"]["id"] == 3, "rework goes first"
+        taken = (await asked(client, "dispatch", agent="ada"))["task"]
+        assert (taken["id"], taken["status"], taken["agent"]) == (planned["id"], "in_progress", "ada")
+        await asked(client, "report", task_id=taken["id"], agent="ada", evidence=[PASSED])
+        verified = await asked(client, "verify", task_id=taken["id"])
+        assert (verified["verdict"], verified["task"]["status"], verified["reasons"]) == ("done", "done", [])
+
+
+@pytest.mark.requirement("REF-1")
+async def test_failed_evidence_brings_a_task_back_to_the_queue(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        await asked(client, "report", task_id=7, agent="grace", evidence=[PASSED, FAILED])
+        verified = await asked(client, "verify", task_id=7)
+        assert verified["reasons"] == ["review failed: the name is misleading"]
+        assert await asked(client, "verify", task_id=7) == verified, "verifying again changes nothing"
+        following = await asked(client, "plan_next", limit=50)
+        assert (95, 7) in [(line["weight"], line["task"]["id"]) for line in following["upcoming"]]
+
+
+@pytest.mark.requirement("REF-1")
+async def test_a_new_worker_has_something_to_show(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state", SWITCHOVER_GENERATION="4") as client:
+        following = await asked(client, "plan_next", limit=3)
+        assert [(line["weight"], line["task"]["id"]) for line in following["upcoming"]] == [(105, 2), (95, 3), (60, 4)]
+        queue = await asked(client, "orchestrator_status")
+        assert queue["total"] == sum(queue["counts"].values()) == 7
+        assert (queue["queue"]["ready"], queue["queue"]["blocked"], queue["queue"]["shadow_diffs"]) == (3, 1, None)
+        crew = await asked(client, "autopilot_status")
+        assert [(agent["name"], len(agent["in_progress"])) for agent in crew["agents"]] == [("ada", 0), ("grace", 1)]
+        health = await asked(client, "health")
+        assert (health["healthy"], health["store"], health["generation"], health["role"], health["version"]) == (
+            True,
+            "ok",
+            4,
+            "serving",
+            "2.0-test",
+        )
+        assert health["uptime_seconds"] > 0
+
+
+@pytest.mark.requirement("REF-1")
+async def test_every_tool_says_truly_what_it_does(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert tools.keys() == READING | WRITING
+    for name, tool in tools.items():
+        assert tool.annotations is not None
+        assert tool.description
+        assert tool.output_schema is not None
+        assert tool.annotations.read_only_hint is (name in READING)
+        assert tool.annotations.idempotent_hint is (name in READING | {"verify"})
+        assert bool(tool.annotations.destructive_hint) is False
+        assert tool.annotations.open_world_hint is False
+
+
+@pytest.mark.requirement("REF-1", "KIT-2")
+async def test_every_answer_carries_metrics_and_a_verdict_its_quality(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        for tool in sorted(READING):
+            result = await client.call_tool(tool)
+            assert result.meta is not None
+            assert result.meta[METRICS_KEY] == {"tokens": -(-len(said(result)) // 4)}
+        verified = await client.call_tool("verify", {"task_id": 2})
+        assert verified.meta is not None
+        assert verified.meta[METRICS_KEY]["quality"] == 100.0
+
+
+@pytest.mark.requirement("REF-1")
+async def test_reading_tools_change_nothing(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        reads = sorted(READING - {"health"})
+        first = [await asked(client, tool) for tool in reads]
+        assert [await asked(client, tool) for tool in reads] == first
+
+
+@pytest.mark.requirement("REF-1")
+async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        assert await refused(client, "plan_next", limt=3) == (
+            "plan_next cannot take these arguments: limt: Extra inputs are not permitted (it takes limit)"
+        )
+        assert "limit: Input should be less than or equal to 50" in await refused(client, "plan_next", limit=51)
+        assert "agent: Field required" in await refused(client, "dispatch")
+        assert "agent: String should match pattern" in await refused(client, "dispatch", agent="two words")
+        assert "title: String should have at least 1 character" in await refused(client, "plan", title="  ")
+        assert "priority: Input should be less than" in await refused(client, "plan", title="x", priority=101)
+        assert "evidence: List should have at least 1" in await refused(
+            client, "report", task_id=7, agent="grace", evidence=[]
+        )
+        assert "(it takes no arguments)" in await refused(client, "health", deep=True)
+
+
+@pytest.mark.requirement("REF-1")
+async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        assert "there is no task 99" in await refused(client, "verify", task_id=99)
+        assert "its agent has to report it first" in await refused(client, "verify", task_id=4)
+        assert "there is no task 98" in await refused(client, "plan", title="x", depends_on=[98])
+        assert "assigned to grace, not to ada" in await refused(
+            client, "report", task_id=7, agent="ada", evidence=[PASSED]
+        )
+
+
+@pytest.mark.requirement("REF-1")
+async def test_the_last_shadow_comparison_shows_in_the_status(tmp_path: Path) -> None:
+    summary = tmp_path / "analytics" / "upgrade_shadow.json"
+    summary.parent.mkdir()
+    async with worker(tmp_path / "worker") as client:
+        summary.write_text('{"count": 2, "recorded_at": "2026-01-01T10:00:00Z", "path": "upgrades/1/shadow.json"}')
+        queue = (await asked(client, "orchestrator_status"))["queue"]
+        assert (queue["shadow_diffs"]["count"], queue["shadow_diffs_error"]) == (2, None)
+        summary.write_text("{")
+        queue = (await asked(client, "orchestrator_status"))["queue"]
+        assert queue["shadow_diffs"] is None
+        assert "is no summary" in queue["shadow_diffs_error"]
+
+
+@pytest.mark.requirement("REF-2")
+async def test_two_workers_on_one_state_never_assign_a_task_twice(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    async def drain(client: Client, agent: str) -> None:
+        while (task := (await asked(client, "dispatch", agent=agent))["task"]) is not None:
+            assert task["agent"] == agent
+            taken.append(task["id"])
+
+    async with worker(tmp_path / "state") as one, worker(tmp_path / "state") as two:
+        planned = [(await asked(one, "plan", title=f"task {number}"))["task"]["id"] for number in range(40)]
+        async with anyio.create_task_group() as group:
+            for number in range(4):
+                group.start_soon(drain, one, f"one-{number}")
+                group.start_soon(drain, two, f"two-{number}")
+        crew = await asked(one, "autopilot_status")
+    assert sorted(taken) == [3, 4, 5, *planned]
+    assert crew["in_progress"] == len(taken) + 1, "and the example that was in progress from the start"
+
+
+@pytest.mark.requirement("REF-2")
+async def test_what_one_worker_writes_the_other_sees_at_once(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as one, worker(tmp_path / "state") as two:
+        planned = (await asked(one, "plan", title="Sort the mail", priority=100))["task"]
+        following = await asked(two, "plan_next", limit=50)
+        assert planned in [line["task"] for line in following["upcoming"]]
+
+
+@pytest.mark.requirement("REF-2")
+def test_many_processes_may_open_a_new_state_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENER]
+    with ExitStack() as stack:
+        openers = [
+            stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            )
+            for _ in range(4)
+        ]
+        pipes = [(opener.stdin, opener.stdout) for opener in openers if opener.stdin and opener.stdout]
+        assert [answers.readline() for _, answers in pipes] == ["up\n"] * 4
+        for attempt in range(20):
+            for orders, _ in pipes:
+                orders.write(f"{tmp_path / str(attempt)}\n")
+            assert [answers.readline() for _, answers in pipes] == ["7\n"] * 4
+
+
+@pytest.mark.requirement("REF-1", "KIT-1")
+async def test_a_dry_run_writes_to_its_private_state_and_nowhere_else(tmp_path: Path) -> None:
+    live, private = tmp_path / "live", tmp_path / "private"
+    async with worker(live) as client:
+        before = await asked(client, "autopilot_status")
+    shutil.copytree(live, private)
+    dry = {"SWITCHOVER_ROLE": "rehearsal", "SWITCHOVER_GENERATION": "2", "SWITCHOVER_DRY_RUN": "1"}
+    async with worker(private, **dry) as client:
+        assert (await asked(client, "dispatch", agent="ada"))["task"]["id"] == 3
+        health = await asked(client, "health")
+        assert (health["role"], health["dry_run"], health["generation"]) == ("rehearsal", True, 2)
+    async with worker(live) as client:
+        assert await asked(client, "autopilot_status") == before
+
+
+@pytest.mark.requirement("REF-1")
+async def test_what_was_answered_survives_the_worker_being_killed(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        taken = (await asked(client, "dispatch", agent="ada"))["task"]
+        os.kill((await asked(client, "health"))["pid"], signal.SIGKILL)
+        with pytest.raises(MCPError):
+            await client.call_tool("health")
+    async with worker(tmp_path / "state") as client:
+        crew = await asked(client, "autopilot_status")
+        assert taken in [task for agent in crew["agents"] for task in agent["in_progress"]]
+        assert (await asked(client, "health"))["healthy"] is True
+
+
+@pytest.mark.requirement("KIT-1")
+@pytest.mark.parametrize(
+    ("environment", "arguments", "status", "message"),
+    [
+        ({"SWITCHOVER_ROLE": "canary"}, [], 1, "SWITCHOVER_ROLE is 'canary'; it must be one of serving"),
+        ({"SWITCHOVER_DRY_RUN": "1"}, [], 1, "SWITCHOVER_WORKER_STATE is not set; name a private directory"),
+        ({"SWITCHOVER_WORKER_STATE": "/dev/null/x"}, [], 1, "state directory /dev/null/x cannot be used"),
+        ({}, ["--version-label", "two\nlines"], 2, "is no version label; give 1 to 64 printable characters"),
+    ],
+)
+def test_a_worker_that_cannot_start_says_why_and_exits(
+    tmp_path: Path, environment: dict[str, str], arguments: list[str], status: int, message: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.reference", *arguments],
+        env={"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(tmp_path), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_switchover_tasks_are_kept_in_the_users_state_directory(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.reference"],
+        env={"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert (tmp_path / "switchover-reference" / "tasks.db").exists()

@@ -1,0 +1,89 @@
+"""The executable: `python -m workers.reference [--version-label TEXT]`, MCP over stdin and stdout.
+
+It reads what it was started for, opens the store and runs the server until stdin closes.  Below it stands everything
+else in this package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from switchover_kit import ContractError, Environment, environment
+
+from workers.reference import VERSION
+from workers.reference.database import StoreError
+from workers.reference.store import Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker; return its exit status (0: stdin was closed, 1: it could not start)."""
+    started = time.monotonic()
+    options = _options(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Writes are transactions, so Ctrl-C may end the process at once, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        process = environment(_default_state_dir())
+        store = Store.open(process.state_dir, datetime.now(UTC))
+    except (ContractError, StoreError) as error:
+        sys.stderr.write(f"workers.reference: {error}\n")
+        return 1
+    try:
+        _serve(store, options.version_label, process, started)
+    finally:
+        store.close()
+    return 0
+
+
+def _serve(store: Store, version: str, process: Environment, started: float) -> None:
+    """Serve until stdin closes."""
+    # Importing the SDK is nearly all of the time to start: late, so that mistakes are told at once, and without the
+    # collector, which would look again and again through a hundred thousand new objects that all stay.
+    gc.disable()
+    from workers.reference.server import build  # noqa: PLC0415
+    from workers.reference.tools.status import Identity  # noqa: PLC0415
+
+    identity = Identity(version=version, environment=process, uptime=lambda: time.monotonic() - started)
+    server = build(store, identity, lambda: datetime.now(UTC))
+    gc.freeze()
+    gc.enable()
+    server.run()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; argparse itself tells what is wrong with it and exits with 2."""
+    parser = argparse.ArgumentParser(prog="python -m workers.reference", description="A task queue over MCP on stdio.")
+    parser.add_argument(
+        "--version-label",
+        type=_label,
+        default=VERSION,
+        metavar="TEXT",
+        help="the version it reports, to tell two generations of the same code apart (default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _label(text: str) -> str:
+    """Check a version label: one short printable line."""
+    if not text.strip() or len(text) > 64 or not text.isprintable():  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is no version label; give 1 to 64 printable characters")
+    return text
+
+
+def _default_state_dir() -> Path:
+    """Return where to keep tasks without Switchover."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "switchover-reference"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

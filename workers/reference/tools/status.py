@@ -1,0 +1,114 @@
+"""Tools that look at the whole: the queue, the agents, and this process itself.  None of them changes anything.
+
+Above them stands `server`, below them the store and the shadow comparison's summary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from switchover_kit import Environment
+
+from workers.reference.results import (
+    AgentResult,
+    AutopilotStatus,
+    Health,
+    OrchestratorStatus,
+    Queue,
+    ShadowDiffs,
+    TaskResult,
+)
+from workers.reference.scheduling import blocked, ready
+from workers.reference.shadow_summary import SummaryError, shadow_diffs
+from workers.reference.store import Agent, Store
+from workers.reference.tasks import Status, Task
+from workers.reference.tools.toolbox import answer, reading
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What this process knows of itself.
+
+    Attributes:
+        version: what it calls its version.
+        environment: what it was started for.
+        uptime: returns seconds since the process started.
+    """
+
+    version: str
+    environment: Environment
+    uptime: Callable[[], float]
+
+
+class StatusTools:
+    """orchestrator_status, autopilot_status and health."""
+
+    def __init__(self, store: Store, identity: Identity) -> None:
+        self._store = store
+        self._identity = identity
+
+    def tools(self) -> list[Tool]:
+        """Return the tools for registration."""
+        return [
+            reading(self.orchestrator_status, "The queue as a whole"),
+            reading(self.autopilot_status, "The agents and their work"),
+            reading(self.health, "This process"),
+        ]
+
+    def orchestrator_status(self) -> Annotated[CallToolResult, OrchestratorStatus]:
+        """Count the tasks by status, and say what the last shadow comparison found."""
+        overview = self._store.overview()
+        diffs, problem = self._shadow_diffs()
+        queue = Queue(
+            ready=len(ready(overview.unfinished)),
+            blocked=len(blocked(overview.unfinished)),
+            shadow_diffs=diffs,
+            shadow_diffs_error=problem,
+        )
+        total = sum(overview.counts.values())
+        return answer(OrchestratorStatus(total=total, counts=overview.counts, queue=queue))
+
+    def autopilot_status(self) -> Annotated[CallToolResult, AutopilotStatus]:
+        """List the agents with their work in progress and when they were last active."""
+        overview = self._store.overview()
+        agents = [_agent(agent, overview.unfinished) for agent in overview.agents]
+        return answer(AutopilotStatus(agents=agents, in_progress=sum(len(agent.in_progress) for agent in agents)))
+
+    def health(self) -> Annotated[CallToolResult, Health]:
+        """Say which process answers, since when, and whether its task store is sound."""
+        finding = self._store.check()
+        environment = self._identity.environment
+        result = Health(
+            healthy=finding is None,
+            version=self._identity.version,
+            generation=environment.generation,
+            role=environment.role,
+            dry_run=environment.dry_run,
+            pid=os.getpid(),
+            uptime_seconds=round(self._identity.uptime(), 3),
+            store=finding or "ok",
+        )
+        return answer(result)
+
+    def _shadow_diffs(self) -> tuple[ShadowDiffs | None, str | None]:
+        """Return the summary, or why it cannot be read: unreadable is not the same as never compared."""
+        try:
+            return shadow_diffs(self._identity.environment.state_dir), None
+        except SummaryError as error:
+            return None, str(error)
+
+
+def _agent(agent: Agent, tasks: list[Task]) -> AgentResult:
+    """Show an agent with its share of `tasks`."""
+    own = [task for task in tasks if task.agent == agent.name]
+    return AgentResult(
+        name=agent.name,
+        last_activity=agent.last_activity,
+        in_progress=[TaskResult.of(task) for task in own if task.status is Status.IN_PROGRESS],
+        in_review=sum(task.status is Status.NEEDS_REVIEW for task in own),
+    )
