@@ -14,6 +14,7 @@ from typing import Any, Final
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError, create_model
 from switchover_kit import metrics
@@ -97,12 +98,14 @@ class _StrictTool(Tool):
 def _tool(work: Callable[..., CallToolResult], annotations: ToolAnnotations) -> Tool:
     """Make the SDK's tool of `work`."""
     tool = _StrictTool.from_function(_refusing(work), annotations=annotations, title=annotations.title)
-    # By default the SDK drops unknown arguments, so a misspelt one would silently mean its default.
-    known = tool.fn_metadata.arg_model
-    strict = create_model(known.__name__, __base__=known, __cls_kwargs__={"extra": "forbid"})
-    tool.fn_metadata.arg_model = strict
-    tool.parameters = strict.model_json_schema(by_alias=True)
+    tool.fn_metadata.arg_model = _strict(tool.fn_metadata.arg_model)
+    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
     return tool
+
+
+def _strict(known: type[ArgModelBase]) -> type[ArgModelBase]:
+    """Return the model that refuses what `known` drops: a misspelt argument would silently mean its default."""
+    return create_model(known.__name__, __base__=known, __cls_kwargs__={"extra": "forbid"})
 
 
 def _refusing(work: Callable[..., CallToolResult]) -> Callable[..., CallToolResult]:
