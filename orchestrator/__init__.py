@@ -2,3 +2,5 @@
 
 `workers` is what runs inside a worker process, `state` is what remembers.
 """
+
+VERSION = "0.1.0"

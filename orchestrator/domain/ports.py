@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Seque
 from typing import Any, Protocol
 
 from orchestrator.domain.generation import Generation
+from orchestrator.domain.protocol import Era
 from orchestrator.domain.routing import RoutingTable
 
 
@@ -130,7 +131,19 @@ class Fleet(Protocol):
 
 
 class Link(Protocol):
-    """The proxy's end of one worker's pipes, as supervision sees it."""
+    """The proxy's end of one worker's pipes, as supervision sees it.
+
+    Attributes:
+        generation: whose process this is.
+        era: the wire era this process is locked to.
+        handshake: the worker's `initialize` (or `server/discover`) result; supervision sets it when ready.
+        last_heard: monotonic seconds of the last answer to a call.
+    """
+
+    generation: int
+    era: Era
+    handshake: dict[str, Any]
+    last_heard: float
 
     @property
     def in_flight(self) -> int:
@@ -138,9 +151,20 @@ class Link(Protocol):
         ...
 
     def request(self, method: str, params: Mapping[str, Any] | None) -> Awaitable[Any]:
-        """Ask the worker something in the daemon's own name; raises RequestFailedError on an error answer."""
+        """Ask the worker something in the daemon's own name.
+
+        The awaitable raises RequestFailedError on an error answer and StartError when the worker is lost first.
+        """
         ...
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Tell the worker something in the daemon's own name."""
+        ...
+
+    def learn_tools(self, tools: Sequence[Any]) -> None:
+        """Note the annotations of the worker's tools (the `tools` member of `tools/list` results)."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until no call is with this worker."""
         ...

@@ -1,0 +1,118 @@
+"""The control API's shapes: what is sent to a verb and what comes back."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """Base of all request bodies: unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Asking(Body):
+    """What every verb may say."""
+
+    reason: str = Field("", description="why, for the audit", max_length=1000)
+
+
+class CanaryBody(Asking):
+    """Start a canary."""
+
+    command: list[str] = Field(min_length=1, description="program and arguments")
+    cwd: str | None = Field(None, description="absolute working directory; the daemon's own by default")
+    env: dict[str, str] = Field(default_factory=dict, description="variables on top of the daemon's own")
+    source: str | None = Field(None, description="directory to copy into the generation's private copy")
+    replace: bool = Field(default=False, description="retire the present canary for it")
+
+
+class WeightBody(Asking):
+    """Set the canary's weight."""
+
+    weight: int = Field(description="percent of assignment keys, 0 to 100")
+
+
+class KillSwitchBody(Asking):
+    """Turn the kill switch."""
+
+    on: bool = Field(description="true: all traffic to previous if warm, else to active")
+
+
+class Done(BaseModel):
+    """A verb that was done."""
+
+    revision: int = Field(description="revision of the routing table now in force")
+    message: str = Field(description="what was done, in words")
+
+
+class Refused(BaseModel):
+    """A verb that was refused, or failed."""
+
+    reason: str = Field(description="why, in words")
+
+
+class Healthy(BaseModel):
+    """An answer of /healthz and /readyz."""
+
+    status: str
+    reason: str = ""
+
+
+class GenerationStatus(BaseModel):
+    """One generation as `status` shows it."""
+
+    number: int
+    lane: str | None = Field(description="active, canary, previous, or null while it is being started or drained")
+    standing: str = Field(description="starting, ready or down")
+    note: str = Field("", description="why it is down")
+    command: list[str]
+    cwd: str
+    fingerprint: str
+    fingerprint_changed: bool = Field(description="its files differ from when the generation was made")
+    server: str = Field("", description="name and version the worker gave in its handshake")
+    protocol: str = Field("", description="protocol version it negotiated")
+    pid: int | None = None
+    uptime: float | None = Field(None, description="seconds since it became ready")
+    restarts: int = 0
+    in_flight: int = 0
+    calls: int = 0
+    errors: int = 0
+    lost: int = Field(0, description="calls answered worker_lost")
+    expired: int = Field(0, description="calls answered deadline_exceeded")
+    replayed: int = Field(0, description="calls sent once more after their worker died")
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    processes: int = 0
+    memory_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+
+class SwitchStatus(BaseModel):
+    """The last movement of traffic."""
+
+    at: float = Field(description="Unix seconds")
+    revision: int
+    longest_gap_ms: float | None = Field(description="longest time between two completed calls around it")
+
+
+class Status(BaseModel):
+    """Everything `switchover status` shows."""
+
+    version: str
+    pid: int
+    uptime: float = Field(description="seconds")
+    revision: int
+    phase: str
+    weight: int = Field(description="percent of assignment keys on the canary")
+    kill_switch: bool
+    lanes: dict[str, int]
+    generations: list[GenerationStatus]
+    sessions: int
+    in_flight: int
+    waiting: int = Field(description="calls that wait for a worker")
+    last_switch: SwitchStatus | None
+    trouble: str | None = Field(description="what keeps the daemon from working fully, null in health")
+    log_file: str
+    tools_socket: str
+    memory_bytes: int = Field(description="resident memory of the daemon itself")

@@ -1,0 +1,145 @@
+"""Puts together what `status`, `/metrics` and the kept summary say, from the rooms below."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import psutil
+
+from orchestrator.api.models import GenerationStatus, Status, SwitchStatus
+from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollout import State
+from orchestrator.engine.driver import Driver
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.supervision.fleet import Fleet
+from orchestrator.supervision.keeper import Keeper
+from orchestrator.supervision.usage import Usage, usage
+from orchestrator.telemetry.metrics import Snapshot
+from orchestrator.telemetry.tally import Tally
+
+
+class Report:
+    """Reads the daemon's rooms; changes nothing."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        dispatcher: Dispatcher,
+        fleet: Fleet,
+        clock: Clock,
+        *,
+        version: str,
+        places: Mapping[str, str],
+    ) -> None:
+        """Build a report over the rooms; `places` names the log file and the tools socket."""
+        self._driver = driver
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._clock = clock
+        self._version = version
+        self._places = places
+        self._started = clock.monotonic()
+        self._process = psutil.Process()
+
+    def status(self, trouble: str | None) -> Status:
+        """Say how everything stands."""
+        state, dispatcher = self._driver.state, self._dispatcher
+        lanes = {lane.value: number for lane, number in state.table.lanes().items()}
+        with_workers = sum(link.in_flight for link in dispatcher.links.values())
+        return Status(
+            version=self._version,
+            pid=os.getpid(),
+            uptime=self._clock.monotonic() - self._started,
+            revision=dispatcher.table.revision,
+            phase=state.phase.value,
+            weight=dispatcher.table.weight,
+            kill_switch=dispatcher.table.kill_switch,
+            lanes=lanes,
+            generations=[self._generation(number, state) for number in sorted(self._numbers(state))],
+            sessions=len(dispatcher.sessions),
+            in_flight=len(dispatcher.ledger.open),
+            waiting=max(0, len(dispatcher.ledger.open) - with_workers),
+            last_switch=self._last_switch(state),
+            trouble=trouble or self._driver.trouble,
+            log_file=self._places["log_file"],
+            tools_socket=self._places["tools_socket"],
+            memory_bytes=self._process.memory_info().rss,
+        )
+
+    def metrics(self) -> Snapshot:
+        """Return what the metrics are made of."""
+        keepers = self._fleet.keepers
+        links = {number: keeper.link for number, keeper in keepers.items()}
+        return Snapshot(
+            table=self._dispatcher.table,
+            tallies={number: tally for number, tally in self._dispatcher.tallies.items() if number},
+            sessions=len(self._dispatcher.sessions),
+            in_flight={number: link.in_flight if link is not None else 0 for number, link in links.items()},
+            restarts={number: keeper.restarts for number, keeper in keepers.items()},
+            up={number: link is not None for number, link in links.items()},
+            uptime=self._clock.monotonic() - self._started,
+        )
+
+    def _numbers(self, state: State) -> set[int]:
+        return {*state.generations, *self._fleet.keepers}
+
+    def _last_switch(self, state: State) -> SwitchStatus | None:
+        if not state.changed_at:
+            return None
+        longest = self._dispatcher.gap.longest
+        gap = None if longest is None else round(longest * 1000, 3)
+        return SwitchStatus(at=state.changed_at, revision=state.table.revision, longest_gap_ms=gap)
+
+    def _generation(self, number: int, state: State) -> GenerationStatus:
+        keeper = self._fleet.keepers.get(number)
+        generation = state.generations.get(number) or (keeper.generation if keeper is not None else None)
+        if generation is None:
+            raise AssertionError("a number comes from one of the two")
+        lane = state.table.lane_of(number)
+        status = GenerationStatus(
+            number=number,
+            lane=lane.value if lane is not None else None,
+            standing=generation.standing.value,
+            note=generation.note,
+            command=list(generation.spec.command),
+            cwd=generation.spec.cwd,
+            fingerprint=generation.spec.fingerprint,
+            fingerprint_changed=keeper.changed if keeper is not None else False,
+        )
+        counted = _counted(self._dispatcher.tallies.get(number))
+        return status.model_copy(update={**counted, **self._running(keeper)})
+
+    def _running(self, keeper: Keeper | None) -> dict[str, object]:
+        """Return what is known of the process itself."""
+        if keeper is None:
+            return {}
+        known: dict[str, object] = {"restarts": keeper.restarts}
+        if keeper.process is not None:
+            tree: Usage = usage(keeper.process.pid)
+            known |= {"pid": keeper.process.pid, "processes": tree.processes}
+            known |= {"memory_bytes": tree.memory, "cpu_seconds": round(tree.cpu, 2)}
+        link = keeper.link
+        if link is not None and keeper.ready_at is not None:
+            info = link.handshake.get("serverInfo")
+            info = info if isinstance(info, dict) else {}
+            known["server"] = f"{info.get('name', '')} {info.get('version', '')}".strip()
+            known["protocol"] = str(link.handshake.get("protocolVersion", ""))
+            known["in_flight"] = link.in_flight
+            known["uptime"] = self._clock.monotonic() - keeper.ready_at
+        return known
+
+
+def _counted(tally: Tally | None) -> dict[str, float | int | None]:
+    if tally is None:
+        return {}
+    p50, p95 = tally.percentile(0.50), tally.percentile(0.95)
+    return {
+        "calls": tally.calls,
+        "errors": tally.errors,
+        "lost": tally.lost,
+        "expired": tally.expired,
+        "replayed": tally.replayed,
+        "p50_ms": None if p50 is None else round(p50 * 1000, 3),
+        "p95_ms": None if p95 is None else round(p95 * 1000, 3),
+    }

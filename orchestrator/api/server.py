@@ -1,0 +1,69 @@
+"""HTTP on a Unix socket, in the daemon's own loop: uvicorn, with the peer's user checked on every connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("api")
+
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+
+
+class PeerCheckedProtocol(H11Protocol):
+    """Serves root and the daemon's own user; the request's client host is `uid:<uid>,pid:<pid>`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Look at who connects before anything is read."""
+        sock: socket.socket = transport.get_extra_info("socket")
+        pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid not in {0, os.geteuid()}:
+            log.warning("control connection refused", uid=uid, pid=pid)
+            transport.write(FORBIDDEN + b'{"reason": "only root and the user that runs the daemon may use it"}')
+            transport.close()
+            self.transport = transport
+            return
+        super().connection_made(transport)
+        self.client = (f"uid:{uid},pid:{pid}", 0)
+
+    def data_received(self, data: bytes) -> None:
+        """Ignore what a refused peer still sends."""
+        if not self.transport.is_closing():
+            super().data_received(data)
+
+
+class ControlServer(uvicorn.Server):
+    """uvicorn without its own signal handling: the daemon has one owner for signals."""
+
+    def __init__(self, app: FastAPI) -> None:
+        """Build a server for an app."""
+        config = uvicorn.Config(
+            app,
+            http=PeerCheckedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    def finish(self) -> None:
+        """Let `serve` return after the requests under way."""
+        self.should_exit = True

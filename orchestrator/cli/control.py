@@ -1,0 +1,69 @@
+"""Talks to the daemon: HTTP over `control.sock`, its errors turned into words and exit statuses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from orchestrator.domain.errors import SettingsError
+from orchestrator.settings import Paths, locate
+
+UNREACHABLE = 3
+"""Exit status when no daemon answers."""
+
+PATIENCE = 600.0
+"""Seconds a verb waits: a canary's start may take as long as `worker.start_timeout` allows."""
+
+
+class FailedError(click.ClickException):
+    """A verb was refused or failed; exit status 1."""
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
+        """Print the reason to stderr."""
+        click.echo(f"switchover: {self.message}", err=True)
+
+
+class UnreachableError(FailedError):
+    """No daemon answers; exit status 3."""
+
+    exit_code = UNREACHABLE
+
+
+def paths_of(state_dir: Path | None) -> Paths:
+    """Find the daemon's places."""
+    try:
+        return locate(state_dir, os.environ)
+    except SettingsError as error:
+        raise FailedError(str(error)) from error
+
+
+def ask(paths: Paths, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Make one request and return its JSON answer.
+
+    Raises:
+        UnreachableError: nobody listens on the control socket, or it may not be used.
+        FailedError: the daemon refused; the message is its reason.
+    """
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=PATIENCE) as client:
+            response = client.request(method, f"http://switchover{path}", json=body)
+    except httpx.TransportError as error:
+        raise UnreachableError(
+            f"no daemon answers on {paths.control_socket} ({error}); start one with: switchover serve -- COMMAND"
+        ) from error
+    try:
+        answer = response.json()
+    except ValueError:
+        raise FailedError(f"the daemon answered nonsense (HTTP {response.status_code})") from None
+    if response.is_error:
+        raise FailedError(str(answer.get("reason") or answer.get("detail") or f"HTTP {response.status_code}"))
+    return dict(answer)
+
+
+def do(state_dir: Path | None, path: str, **body: Any) -> None:
+    """Have a verb done and print what was done."""
+    click.echo(ask(paths_of(state_dir), "POST", path, body)["message"])

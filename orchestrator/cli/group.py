@@ -1,0 +1,56 @@
+"""The command line as a whole: options every verb shares, and verbs loaded only when they are named.
+
+A verb's libraries cost start-up time, so each verb's module is imported when it is used (or all of them for `--help`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from orchestrator import VERSION
+
+VERBS = (
+    "serve", "status", "tools", "call", "canary", "switch", "weight", "kill-switch", "logs", "reload", "stop",
+)  # fmt: skip
+
+
+class Verbs(click.Group):
+    """Finds a verb in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs in the order in which a person meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"orchestrator.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="switchover")
+def switchover() -> None:
+    """Upgrade a running tool server without its clients noticing.
+
+    Exit status: 0 done, 1 refused or failed, 2 usage, 3 daemon not reachable.
+    """
+
+
+def state_dir_option(function: click.decorators.FC) -> click.decorators.FC:
+    """Add `--state-dir`, by which a verb finds its daemon."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The daemon's state directory; else $SWITCHOVER_STATE_DIR and so on, as for `serve`.",
+    )(function)
+
+
+def reason_option(function: click.decorators.FC) -> click.decorators.FC:
+    """Add `--reason`, which goes into the audit."""
+    return click.option("--reason", default="", help="Why, for the audit.")(function)

@@ -1,0 +1,61 @@
+"""`switchover serve`: run the daemon in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import click
+import uvloop
+
+from orchestrator.cli.control import FailedError
+from orchestrator.cli.group import state_dir_option
+from orchestrator.daemon import Options, serve
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.settings import Settings, load, locate
+from orchestrator.telemetry import logging
+from orchestrator.telemetry.sd_notify import listen_fds, notifier
+from state.errors import StorageError
+
+
+@click.command("serve")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (TOML).")
+@state_dir_option
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def command(*, config: Path | None, state_dir: Path | None, words: tuple[str, ...]) -> None:
+    """Run the daemon around COMMAND, the worker of the first generation.
+
+    Once generations are stored, the one that was active is started again and COMMAND only founds the first.
+    """
+    try:
+        sys.exit(_serve(config, state_dir, words))
+    except (SwitchoverError, StorageError) as error:
+        raise FailedError(str(error)) from error
+
+
+def _serve(config: Path | None, state_dir: Path | None, words: tuple[str, ...]) -> int:
+    environ = dict(os.environ)
+    flags = {"worker.command": list(words)} if words else {}
+
+    def read() -> Settings:
+        return load(config, environ, flags)
+
+    settings = read()
+    paths = locate(state_dir, environ)
+    logs = logging.configure(settings.log, paths.log_file, sys.stderr)
+    options = Options(
+        settings=settings,
+        paths=paths,
+        load=read,
+        environ=environ,
+        activated=listen_fds(environ, os.getpid()),
+        notifier=notifier(environ, os.getpid()),
+        logs=logs,
+        announce=lambda text: click.echo(f"switchover: {text}", err=True),
+    )
+    try:
+        return anyio.run(serve, options, backend_options={"loop_factory": uvloop.new_event_loop})
+    finally:
+        logs.close()

@@ -1,0 +1,432 @@
+"""The composition root: the only file that sees every room.
+
+It opens what is remembered, wires proxy, supervision and engine together, listens, minds the signals, and takes it all
+down in order.  Decisions are made below; here stands only who knows whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import gc
+import os
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from orchestrator import VERSION
+from orchestrator.api.report import Report
+from orchestrator.api.verbs import RefusedError, Told, Verbs
+from orchestrator.domain import events as ev
+from orchestrator.domain.errors import SettingsError, StartError
+from orchestrator.domain.rollout import State
+from orchestrator.engine.driver import Driver
+from orchestrator.engine.executor import Executor
+from orchestrator.engine.recovery import recover, resume
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.listener import bind
+from orchestrator.proxy.session import ClientSession, SessionValue
+from orchestrator.settings import Paths, Settings, changed
+from orchestrator.storage import Storage, open_storage
+from orchestrator.supervision.fleet import Fleet
+from orchestrator.supervision.warden import MARK, Warden
+from orchestrator.telemetry.clock import SystemClock
+from orchestrator.telemetry.logging import LogSetup, get_logger
+from orchestrator.telemetry.metrics import render
+from orchestrator.telemetry.sd_notify import Notify
+from orchestrator.wiring import Wiring, care_of, limits_of, take_over
+from state.directory import StateDirectory
+
+log = get_logger("daemon")
+
+SUMMARY = "worker_manager.json"
+LAST_SECONDS = 2.0
+"""Kept back from `stop.timeout` for closing files and sockets after the workers are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `switchover serve` was started with.
+
+    Attributes:
+        settings: all settings, resolved.
+        paths: where things are.
+        load: reads the settings again, for a reload; raises SettingsError.
+        environ: the daemon's environment, which workers inherit.
+        activated: listening sockets handed over by systemd, by name.
+        notifier: tells systemd.
+        logs: the running log, whose level a reload may change.
+        announce: prints a line for the person who started the daemon.
+    """
+
+    settings: Settings
+    paths: Paths
+    load: Callable[[], Settings]
+    environ: Mapping[str, str]
+    activated: Mapping[str, socket.socket]
+    notifier: Notify
+    logs: LogSetup
+    announce: Callable[[str], None]
+
+
+class Daemon:
+    """One running daemon; fits `api.app.Control`."""
+
+    def __init__(self, options: Options, tasks: TaskGroup, storage: Storage, state: State, mark: str) -> None:
+        """Wire the rooms together; nothing runs yet."""
+        settings, paths = options.settings, options.paths
+        loop = asyncio.get_running_loop()
+        clock = SystemClock()
+        self._options = options
+        self._tasks = tasks
+        self._storage = storage
+        self._settings = settings
+        self._stop_asked = anyio.Event()
+        self._hurry = anyio.Event()
+        self._exit_reason: str | None = None
+        self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
+        self._wiring = Wiring(self.dispatcher, self._in_background)
+        self._care = care_of(settings)
+        worker_state = settings.worker.state or paths.worker_state
+        contract = {
+            MARK: mark,
+            "SWITCHOVER_WORKER_STATE": str(worker_state),
+            "SWITCHOVER_FLAGS": str(paths.runtime_dir / "flags" / "live"),
+        }
+        worker_state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.fleet = Fleet(
+            tasks,
+            self._care,
+            contract=contract,
+            environment=options.environ,
+            copies=paths.generations,
+            link_factory=self._link,
+            owner=self._wiring,
+            clock=clock,
+        )
+        self.dispatcher.on_suspect = self.fleet.suspect
+        executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
+        self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
+        self.verbs = Verbs(self.driver, settings.worker.source)
+        places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
+        self._report = Report(self.driver, self.dispatcher, self.fleet, clock, version=VERSION, places=places)
+
+    # --- one life -----------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serve until asked to stop; return the exit status."""
+        self._tasks.start_soon(self.driver.run)
+        with self._signals():
+            async with self._tool_plane():
+                await self._begin()
+                async with self._control_plane():
+                    self._tasks.start_soon(self._become_ready)
+                    self._tasks.start_soon(self._feed_watchdog)
+                    await self._stop_asked.wait()
+                    return await self._stop()
+
+    async def _begin(self) -> None:
+        """Start the stored lanes, or found the first generation."""
+        state = self.driver.state
+        command = self._settings.worker.command
+        if state.table.active is None:
+            if command is None:
+                raise StartError(
+                    "there is no stored generation and no command to found one with: switchover serve -- COMMAND"
+                )
+            await self._found(command)
+            return
+        active = state.generations[state.table.active]
+        if command is not None and command != active.spec.command:
+            if not active.proven:
+                await self._found(command)
+                return
+            self._options.announce(
+                f"generation {active.number} is active and was started as: {' '.join(active.spec.command)}\n"
+                "the command line only founds the first generation; to bring in another: switchover canary -- COMMAND"
+            )
+            log.warning("command line ignored", active=active.number, stored=active.spec.command, given=command)
+        for order in resume(state):
+            await self.driver.executor.carry_out(order, state)
+
+    async def _found(self, command: tuple[str, ...]) -> None:
+        worker = self._settings.worker
+        cwd = str(worker.cwd) if worker.cwd is not None else None
+        spec = await self.verbs.spec(command, cwd, worker.env, None)
+        answer = await self.driver.submit(ev.Founded(spec))
+        if not answer.accepted:
+            raise StartError(answer.reason)
+
+    async def _become_ready(self) -> None:
+        """Tell systemd and the terminal once the active worker answers; a first one that cannot is the end."""
+        state = self.driver.state
+        number = state.table.active
+        if number is None:
+            return
+        proven = state.generations[number].proven
+        trouble = await self.driver.started(number)
+        if trouble is not None and not proven:
+            self._exit_reason = f"the worker did not start: {trouble}"
+            self._stop_asked.set()
+            return
+        if trouble is not None:
+            log.error("the active worker does not start; it is tried again and again", generation=number)
+            return
+        gc.collect()
+        gc.freeze()  # what lives now lives on: the collector need not look at it with every call
+        self._options.notifier.ready()
+        self._tell_status()
+        log.info("ready", generation=number, tools_socket=str(self._options.paths.tools_socket))
+
+    async def _stop(self) -> int:
+        """Drain, stop the workers, and say how it went; `_hurry` cuts every wait short."""
+        self._options.notifier.stopping()
+        settings = self._settings
+        grace = settings.worker.stop_grace
+        drain = max(0.0, settings.stop.timeout - grace.close_stdin - grace.terminate - LAST_SECONDS)
+        self.dispatcher.stopping = True
+        log.info("stopping", in_flight=len(self.dispatcher.ledger.open), drain=drain)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._on_hurry, tasks.cancel_scope)
+            with anyio.move_on_after(0.0 if self._exit_reason else drain):
+                await self.dispatcher.drained()
+            self.dispatcher.abandon("the daemon stops")
+            for session in list(self.dispatcher.sessions.values()):
+                session.close()
+            await self.fleet.stop(drain=0)
+            tasks.cancel_scope.cancel()
+        if self._hurry.is_set():
+            self.dispatcher.abandon("the daemon was stopped at once")
+            await self.fleet.kill()
+        if self._exit_reason:
+            self._options.announce(self._exit_reason)
+        log.info("stopped", at_once=self._hurry.is_set())
+        return 1 if self._exit_reason or self._hurry.is_set() else 0
+
+    async def _on_hurry(self, scope: anyio.CancelScope) -> None:
+        await self._hurry.wait()
+        scope.cancel()
+
+    def _in_background(self, work: Callable[..., Coroutine[Any, Any, None]], argument: Any) -> None:
+        self._tasks.start_soon(work, argument)
+
+    # --- the doors ----------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _tool_plane(self) -> AsyncIterator[None]:
+        """Listen on `tools.sock` while inside."""
+        path, sockets = self._options.paths.tools_socket, self._settings.sockets
+        listener = self._options.activated.get("tools") or bind(path, sockets.mode, sockets.group, sockets.backlog)
+        server = await asyncio.get_running_loop().create_unix_server(self._session, sock=listener)
+        try:
+            yield
+        finally:
+            server.close()
+            if "tools" not in self._options.activated:
+                path.unlink(missing_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def _control_plane(self) -> AsyncIterator[None]:
+        """Serve `control.sock` while inside.  Its libraries are loaded while the worker starts."""
+        path = self._options.paths.control_socket
+        listener = self._options.activated.get("control") or bind(path, 0o600, None, self._settings.sockets.backlog)
+        server = await anyio.to_thread.run_sync(self._build_server)
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            yield
+        finally:
+            server.finish()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([serving])
+            if "control" not in self._options.activated:
+                path.unlink(missing_ok=True)
+
+    def _build_server(self) -> Any:
+        from orchestrator.api.app import build  # noqa: PLC0415 - FastAPI takes 0.2 s to import; the worker starts first
+        from orchestrator.api.server import ControlServer  # noqa: PLC0415 - likewise
+
+        return ControlServer(build(self, VERSION))
+
+    def _session(self) -> ClientSession:
+        value = SessionValue(id=uuid.uuid4().hex[:12], opened=SystemClock().wall())
+        limits = self._settings.limits
+        return ClientSession(
+            value, self.dispatcher, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes
+        )
+
+    def _link(self, generation: int, on_eof: Callable[[], None]) -> WorkerLink:
+        dispatcher = self.dispatcher
+        return WorkerLink(generation, dispatcher, dispatcher.turn, self._settings.limits.line_bytes, on_eof)
+
+    # --- signals ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Any:
+        """USR1 switch, USR2 switch back, HUP reload, TERM and INT stop; a second one stops at once."""
+        loop = asyncio.get_running_loop()
+        handlers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGUSR1: functools.partial(self._on_verb_signal, signal.SIGUSR1, self.verbs.switch),
+            signal.SIGUSR2: functools.partial(self._on_verb_signal, signal.SIGUSR2, self.verbs.switch_back),
+            signal.SIGHUP: self._on_reload_signal,
+            signal.SIGTERM: functools.partial(self.request_stop, "signal:SIGTERM"),
+            signal.SIGINT: functools.partial(self.request_stop, "signal:SIGINT"),
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _on_verb_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
+        self._tasks.start_soon(self._by_signal, number, verb)
+
+    async def _by_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
+        try:
+            told: Told = await verb(actor=f"signal:{number.name}")
+        except RefusedError as error:
+            log.warning("signal refused", signal=number.name, reason=str(error))
+        else:
+            log.info("signal done", signal=number.name, revision=told.revision, result=told.message)
+
+    def _on_reload_signal(self) -> None:
+        self._options.notifier.reloading()
+        with contextlib.suppress(SettingsError):  # `reload` has logged it; the old configuration stays
+            self.reload("signal:SIGHUP")
+        self._options.notifier.ready()
+
+    # --- what the control API asks ------------------------------------------------------------
+
+    def status(self) -> Any:
+        """Say how things stand."""
+        return self._report.status(self._storage.trouble)
+
+    def metrics(self) -> bytes:
+        """Return the Prometheus text."""
+        return render(self._report.metrics())
+
+    def unready(self) -> str | None:
+        """Say why calls cannot be served now, None when they can."""
+        if self.dispatcher.stopping:
+            return "the daemon is stopping"
+        active = self.dispatcher.table.active
+        if active is None or active not in self.dispatcher.links:
+            return f"the worker of generation {active} is not ready"
+        return None
+
+    def request_stop(self, actor: str) -> None:
+        """Begin to drain and stop; asked again, stop at once."""
+        log.info("stop asked", actor=actor, again=self._stop_asked.is_set())
+        (self._hurry if self._stop_asked.is_set() else self._stop_asked).set()
+
+    def reload(self, actor: str) -> str:
+        """Read the configuration again and take over what may change while running.
+
+        Raises:
+            SettingsError: it is bad; the old one stays in force.
+        """
+        try:
+            fresh = self._options.load()
+        except SettingsError as error:
+            log.error("configuration not reloaded, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
+            raise
+        taken, later = changed(self._settings, fresh)
+        take_over(self.dispatcher.limits, limits_of(fresh))
+        take_over(self._care, care_of(fresh))
+        self._options.logs.set_level(fresh.log.level)
+        self._settings = fresh
+        log.info("configuration reloaded", actor=actor, changed=taken, needs_restart=later)
+        told = f"changed: {', '.join(taken) or 'nothing'}"
+        return f"{told}; in force only after a restart: {', '.join(later)}" if later else told
+
+    # --- what happens on each step ------------------------------------------------------------
+
+    def _stepped(self, event: ev.Event, before: State, after: State) -> None:
+        """Write down who did what, and tell systemd and the seed's summary file how things stand now."""
+        name = type(event).__name__
+        log.info("step", event_name=name, revision=after.table.revision, lanes=after.table.lanes(), phase=after.phase)
+        if isinstance(event, ev.Asked):
+            self._tasks.start_soon(self._audit, event, after)
+        for number in before.generations.keys() - after.generations.keys():
+            self.dispatcher.forget(number)
+        self._tell_status()
+        self._tasks.start_soon(self._summarise)
+
+    async def _audit(self, event: ev.Asked, after: State) -> None:
+        action = type(event).__name__.removesuffix("Asked")
+        try:
+            await self._storage.store.audit.append(
+                event.actor, action, reason=event.reason, revision=after.table.revision, detail={}
+            )
+        except Exception:
+            log.exception("audit row not written", actor=event.actor, action=action)
+
+    def _tell_status(self) -> None:
+        table = self.driver.state.table
+        lanes = ", ".join(f"{lane} {number}" for lane, number in table.lanes().items())
+        kill = ", kill switch on" if table.kill_switch else ""
+        self._options.notifier.status(f"revision {table.revision}: {lanes}, weight {table.weight}{kill}")
+
+    async def _summarise(self) -> None:
+        text = self.status().model_dump_json(indent=2)
+        folder = self._options.paths.analytics
+        try:
+            await anyio.to_thread.run_sync(_write_whole, folder, SUMMARY, text)
+        except OSError as error:
+            log.warning("summary not written", file=SUMMARY, reason=str(error))
+
+    async def _feed_watchdog(self) -> None:
+        """Feed systemd's watchdog while the loop turns and the active worker is ready or being started."""
+        interval = self._options.notifier.watchdog_interval()
+        if interval is None:
+            return
+        clock = SystemClock()
+        healthy = clock.monotonic()
+        while True:
+            if self.unready() is None or self.dispatcher.stopping:
+                healthy = clock.monotonic()
+            if clock.monotonic() - healthy <= self._care.start_timeout:
+                self._options.notifier.watchdog()
+            await anyio.sleep(interval)
+
+
+def _write_whole(folder: Path, name: str, text: str) -> None:
+    """Replace a file so that a reader sees the old or the new one, never half."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = folder / f".{name}.{os.getpid()}"
+    partial.write_text(text)
+    partial.replace(folder / name)
+
+
+async def serve(options: Options) -> int:
+    """Run one daemon from taking the state directory to letting it go; return the exit status.
+
+    Raises:
+        StorageError: the state directory cannot be used, or another daemon owns it.
+        StartError: there is nothing to serve, or a socket is taken.
+    """
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(StateDirectory.open(options.paths.state_dir))
+        options.paths.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        storage = await open_storage(directory, stack)
+        mark = uuid.uuid4().hex
+        warden = Warden(mark)
+        stack.callback(warden.goodbye)
+        state = await recover(storage.journal, storage.store.desired)
+        async with anyio.create_task_group() as tasks:
+            try:
+                status = await Daemon(options, tasks, storage, state, mark).run()
+            finally:
+                tasks.cancel_scope.cancel()
+    return status

@@ -1,0 +1,322 @@
+"""The one way routing changes: `step(state, event, now) -> (state, commands)`.
+
+Pure: no clock, no I/O.  The transitions are a table from (phase, event) to a handler; what the table does not name is
+`Rejected` with the phase's reason, never an exception and never silence.  The engine journals the new state and then
+carries the commands out; they are idempotent, so doing them again after a crash changes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from orchestrator.domain import events as ev
+from orchestrator.domain.commands import Command, Retire, Route, Start
+from orchestrator.domain.generation import Generation, Spec, Standing
+from orchestrator.domain.routing import Lane, RoutingTable
+
+
+class Phase(StrEnum):
+    """Where the machine stands."""
+
+    EMPTY = "empty"
+    STEADY = "steady"
+    STARTING = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that decides about routing, durable as one value.
+
+    Attributes:
+        table: the routing table in force.
+        generations: every generation that holds a lane or is being started, by number.
+        candidate: the generation being started as canary, if a change is under way.
+        candidate_salt: the salt its canary lane will use.
+        next_number: the number the next generation gets.
+        changed_at: wall time (Unix seconds) of the last routing change.
+    """
+
+    table: RoutingTable = field(default_factory=RoutingTable)
+    generations: Mapping[int, Generation] = field(default_factory=dict)
+    candidate: int | None = None
+    candidate_salt: str = ""
+    next_number: int = 1
+    changed_at: float = 0.0
+
+    @property
+    def phase(self) -> Phase:
+        """Return the phase, derived."""
+        if self.table.active is None:
+            return Phase.EMPTY
+        return Phase.STEADY if self.candidate is None else Phase.STARTING
+
+
+class Step(NamedTuple):
+    """An accepted event: the state after it and what is to be done."""
+
+    state: State
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A refused event and the reason, in words for a person."""
+
+    reason: str
+
+
+Outcome = Step | Rejected
+
+
+def step(state: State, event: ev.Event, now: float) -> Outcome:
+    """Decide what an event does.
+
+    Args:
+        state: the state before.
+        event: what happened or what was asked.
+        now: wall time, Unix seconds.
+
+    Returns:
+        `Step` with the new state and the commands in the order in which they take effect, or `Rejected`.
+    """
+    handler = TRANSITIONS.get((state.phase, type(event)))
+    if handler is None:
+        return Rejected(_why_not(state))
+    return handler(state, event, now)
+
+
+def routes_first(event: ev.Event) -> bool:
+    """Tell whether an event's routing takes effect before it is written down.
+
+    True for the moves towards safety and for facts: a full disk must not hold them up.
+    """
+    if isinstance(event, ev.KillSwitchAsked):
+        return event.on
+    return isinstance(event, ev.SwitchBackAsked | ev.GenerationReady | ev.GenerationDown | ev.GenerationFailed)
+
+
+def _why_not(state: State) -> str:
+    if state.phase is Phase.STARTING:
+        return (
+            f"generation {state.candidate} is being started as canary and one change is made at a time; "
+            "wait for it, or give it up with: switchover canary --stop"
+        )
+    return "no generation has been founded yet: start the daemon with a command (switchover serve -- COMMAND)"
+
+
+def _route(state: State, now: float, **changes: Any) -> State:
+    """Return the state with a new routing table, one revision on, previous_warm kept true to standing."""
+    table = replace(state.table, **changes)
+    previous = state.generations.get(table.previous) if table.previous is not None else None
+    warm = previous is not None and previous.standing is Standing.READY
+    table = replace(table, previous_warm=warm, revision=state.table.revision + 1)
+    return replace(state, table=table, changed_at=now)
+
+
+def _with(state: State, generation: Generation) -> State:
+    return replace(state, generations={**state.generations, generation.number: generation})
+
+
+def _retire(state: State, *numbers: int | None) -> tuple[State, tuple[Retire, ...]]:
+    """Forget the generations that are in no lane any more and have them drained and stopped."""
+    gone = [n for n in numbers if n is not None and state.table.lane_of(n) is None and n in state.generations]
+    kept = {number: generation for number, generation in state.generations.items() if number not in gone}
+    return replace(state, generations=kept), tuple(Retire(number) for number in gone)
+
+
+def _create(state: State, spec: Spec) -> tuple[State, Generation]:
+    generation = Generation(state.next_number, spec)
+    return _with(replace(state, next_number=state.next_number + 1), generation), generation
+
+
+def _founded(state: State, event: ev.Founded, now: float) -> Outcome:
+    state, generation = _create(state, event.spec)
+    state = _route(state, now, active=generation.number)
+    return Step(state, (Start(generation), Route(state.table)))
+
+
+def _refounded(state: State, event: ev.Founded, now: float) -> Outcome:
+    """Found again, if what was founded before never became ready (a mistyped command line, say)."""
+    active = state.generations[_number(state.table.active)]
+    if active.proven:
+        return Rejected(
+            f"generation {active.number} is active and was started as: {' '.join(active.spec.command)}; a command line "
+            "only founds the first generation. To bring in another: switchover canary -- COMMAND"
+        )
+    state, generation = _create(state, event.spec)
+    state = _route(state, now, active=generation.number)
+    state, retired = _retire(state, active.number)
+    return Step(state, (Start(generation), Route(state.table), *retired))
+
+
+def _canary_asked(state: State, event: ev.CanaryAsked, _now: float) -> Outcome:
+    if state.table.canary is not None and not event.replace:
+        return Rejected(
+            f"generation {state.table.canary} is the canary already; replace it with --replace, "
+            "or stop it with: switchover canary --stop"
+        )
+    state, generation = _create(state, event.spec)
+    state = replace(state, candidate=generation.number, candidate_salt=event.salt)
+    return Step(state, (Start(generation),))
+
+
+def _canary_dropped(state: State, _event: ev.CanaryDropAsked, now: float) -> Outcome:
+    canary = state.table.canary
+    if canary is None:
+        return Rejected("there is no canary to stop")
+    state, retired = _retire(_route(state, now, canary=None, weight=0), canary)
+    return Step(state, (Route(state.table), *retired))
+
+
+def _candidate_dropped(state: State, event: ev.CanaryDropAsked, _now: float) -> Outcome:
+    return _give_up_candidate(state, f"given up by {event.actor}")
+
+
+def _give_up_candidate(state: State, _reason: str) -> Step:
+    state, retired = _retire(replace(state, candidate=None, candidate_salt=""), state.candidate)
+    return Step(state, retired)
+
+
+def _switch(state: State, _event: ev.SwitchAsked, now: float) -> Outcome:
+    table = state.table
+    if table.canary is None:
+        return Rejected("there is no canary to switch to; start one with: switchover canary -- COMMAND")
+    refusal = _not_movable(state, table.canary)
+    if refusal:
+        return refusal
+    moved = _route(state, now, active=table.canary, previous=table.active, canary=None, weight=0)
+    moved, retired = _retire(moved, table.previous)
+    return Step(moved, (Route(moved.table), *retired))
+
+
+def _switch_back(state: State, _event: ev.SwitchBackAsked, now: float) -> Outcome:
+    table = state.table
+    if table.previous is None:
+        return Rejected("there is no previous generation to switch back to")
+    if not table.previous_warm:
+        note = state.generations[table.previous].note
+        return Rejected(f"generation {table.previous} is not ready: {note or 'it is being started'}")
+    moved = _route(state, now, active=table.previous, canary=table.active, previous=None, weight=0)
+    moved, retired = _retire(moved, table.canary)
+    return Step(moved, (Route(moved.table), *retired))
+
+
+def _weight(state: State, event: ev.WeightAsked, now: float) -> Outcome:
+    if not 0 <= event.weight <= 100:  # noqa: PLR2004 - percent
+        return Rejected(f"weight {event.weight} is not a percentage: give a whole number from 0 to 100")
+    if state.table.canary is None:
+        return Rejected("there is no canary to give weight to; start one with: switchover canary -- COMMAND")
+    refusal = _not_movable(state, state.table.canary) if event.weight else None
+    if refusal:
+        return refusal
+    state = _route(state, now, weight=event.weight)
+    return Step(state, (Route(state.table),))
+
+
+def _not_movable(state: State, target: int) -> Rejected | None:
+    """Say why traffic may not move to `target` now, None when it may."""
+    if state.table.kill_switch:
+        return Rejected("the kill switch is on; lift it first with: switchover kill-switch off")
+    generation = state.generations[target]
+    if generation.standing is not Standing.READY:
+        return Rejected(f"generation {target} is not ready: {generation.note or 'it is being started'}")
+    return None
+
+
+def _kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> Outcome:
+    if state.table.kill_switch == event.on:
+        return Step(state, ())
+    state = _route(state, now, kill_switch=event.on)
+    return Step(state, (Route(state.table),))
+
+
+def _ready(state: State, event: ev.GenerationReady, now: float) -> Outcome:
+    generation = state.generations.get(event.generation)
+    if generation is None:
+        return Rejected(f"generation {event.generation} holds no lane")
+    ready = replace(generation, standing=Standing.READY, proven=True, note="")
+    state = _with(state, ready)
+    if state.candidate == ready.number:
+        return _candidate_ready(state, now)
+    return _standing_changed(state, ready.number, now)
+
+
+def _candidate_ready(state: State, now: float) -> Step:
+    replaced = state.table.canary
+    salt = state.candidate_salt
+    taken = _route(state, now, canary=state.candidate, weight=0, salt=salt)
+    taken, retired = _retire(replace(taken, candidate=None, candidate_salt=""), replaced)
+    return Step(taken, (Route(taken.table), *retired))
+
+
+def _down(state: State, event: ev.GenerationDown, now: float) -> Outcome:
+    generation = state.generations.get(event.generation)
+    if generation is None:
+        return Rejected(f"generation {event.generation} holds no lane")
+    state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
+    return _standing_changed(state, event.generation, now)
+
+
+def _standing_changed(state: State, number: int, now: float) -> Step:
+    """Only the warmth of `previous` is part of routing; other standings change no table."""
+    if state.table.lane_of(number) is not Lane.PREVIOUS:
+        return Step(state, ())
+    state = _route(state, now)
+    return Step(state, (Route(state.table),))
+
+
+def _failed(state: State, event: ev.GenerationFailed, now: float) -> Outcome:
+    number = event.generation
+    generation = state.generations.get(number)
+    if generation is None:
+        return Rejected(f"generation {number} holds no lane")
+    if number == state.candidate:
+        return _give_up_candidate(state, event.reason)
+    state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
+    lane = state.table.lane_of(number)
+    if lane is Lane.ACTIVE:
+        return _active_failed(state, number, now)
+    changes: dict[str, Any] = {"canary": None, "weight": 0} if lane is Lane.CANARY else {"previous": None}
+    state, retired = _retire(_route(state, now, **changes), number)
+    return Step(state, (Route(state.table), *retired))
+
+
+def _active_failed(state: State, number: int, now: float) -> Step:
+    """Fall back to a warm previous generation; without one the active stays and supervision keeps trying."""
+    if state.table.previous is None or not state.table.previous_warm:
+        return Step(state, ())
+    moved = _route(state, now, active=state.table.previous, previous=None)
+    moved, retired = _retire(moved, number)
+    return Step(moved, (Route(moved.table), *retired))
+
+
+def _number(number: int | None) -> int:
+    if number is None:
+        raise AssertionError("outside the empty phase an active generation exists")
+    return number
+
+
+Handler = Callable[[State, Any, float], Outcome]
+
+TRANSITIONS: Mapping[tuple[Phase, type[ev.Event]], Handler] = {
+    (Phase.EMPTY, ev.Founded): _founded,
+    (Phase.STEADY, ev.Founded): _refounded,
+    (Phase.STEADY, ev.CanaryAsked): _canary_asked,
+    (Phase.STEADY, ev.CanaryDropAsked): _canary_dropped,
+    (Phase.STEADY, ev.SwitchAsked): _switch,
+    (Phase.STEADY, ev.SwitchBackAsked): _switch_back,
+    (Phase.STEADY, ev.WeightAsked): _weight,
+    (Phase.STEADY, ev.KillSwitchAsked): _kill_switch,
+    (Phase.STEADY, ev.GenerationReady): _ready,
+    (Phase.STEADY, ev.GenerationDown): _down,
+    (Phase.STEADY, ev.GenerationFailed): _failed,
+    (Phase.STARTING, ev.CanaryDropAsked): _candidate_dropped,
+    (Phase.STARTING, ev.KillSwitchAsked): _kill_switch,
+    (Phase.STARTING, ev.GenerationReady): _ready,
+    (Phase.STARTING, ev.GenerationDown): _down,
+    (Phase.STARTING, ev.GenerationFailed): _failed,
+}
+"""The whole machine: what may happen in which phase."""

@@ -1,0 +1,162 @@
+"""The driver: one event at a time through `domain.rollout.step`, the journal and the executor.
+
+The only writer of the state.  An asked event is durable before it takes effect; a fact, or a move towards safety,
+takes effect first and is written second (`routes_first`), so that a full disk never holds up a retreat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.domain import events as ev
+from orchestrator.domain import record, rollout
+from orchestrator.domain.commands import Command
+from orchestrator.domain.generation import Generation, Standing
+from orchestrator.domain.ports import Clock, Journal
+from orchestrator.domain.rollout import Rejected, State, Step
+from orchestrator.engine.executor import Executor
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("engine")
+
+QUEUE = 4096
+"""Events that may wait; they come from people and from process deaths, so this is never reached in health."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an event.
+
+    Attributes:
+        accepted: whether the machine took it.
+        reason: why not, when it did not.
+        state: the state after it.
+    """
+
+    accepted: bool
+    reason: str
+    state: State
+
+
+class Driver:
+    """Feeds events to the machine and has its commands carried out."""
+
+    def __init__(
+        self,
+        state: State,
+        journal: Journal,
+        executor: Executor,
+        clock: Clock,
+        on_step: Callable[[ev.Event, State, State], None] | None = None,
+    ) -> None:
+        """Build a driver.
+
+        Args:
+            state: the state to go on from (see `engine.recovery`).
+            journal: where each step is made durable.
+            executor: carries commands out.
+            clock: wall time for the records.
+            on_step: told of each accepted event with the state before and after; must not raise.
+        """
+        self.state = state
+        self.trouble: str | None = None
+        self._journal = journal
+        self.executor = executor
+        self._clock = clock
+        self._on_step = on_step
+        self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
+        self._starting: dict[int, asyncio.Future[str | None]] = {}
+
+    async def submit(self, event: ev.Event) -> Answer:
+        """Have an event decided; returns when its effects on routing are in force."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        await self._queue.put((event, future))
+        return await future
+
+    def post(self, event: ev.Event) -> None:
+        """Report a fact without waiting for what it leads to."""
+        self._queue.put_nowait((event, None))
+
+    async def started(self, number: int) -> str | None:
+        """Wait until a generation being started is ready.
+
+        Returns:
+            None when it is ready, else the reason why it is not.
+        """
+        generation = self.state.generations.get(number)
+        if generation is None:
+            return f"generation {number} was given up"
+        if self._is_ready(generation):
+            return None
+        future = self._starting.setdefault(number, asyncio.get_running_loop().create_future())
+        return await asyncio.shield(future)
+
+    async def run(self) -> None:
+        """Decide events for ever, in the order in which they came."""
+        while True:
+            event, future = await self._queue.get()
+            answer = await self._decide(event)
+            if future is not None and not future.done():
+                future.set_result(answer)
+
+    async def _decide(self, event: ev.Event) -> Answer:
+        before = self.state
+        outcome = rollout.step(before, event, self._clock.wall())
+        if isinstance(outcome, Rejected):
+            log.info("refused", asked=type(event).__name__, reason=outcome.reason)
+            return Answer(accepted=False, reason=outcome.reason, state=before)
+        if rollout.routes_first(event):
+            await self._take(event, outcome)
+            await self._write(event, outcome)
+        else:
+            trouble = await self._write(event, outcome)
+            if trouble:
+                return Answer(accepted=False, reason=f"nothing was changed: {trouble}", state=before)
+            await self._take(event, outcome)
+        self._settle(event)
+        if self._on_step is not None:
+            self._on_step(event, before, outcome.state)
+        return Answer(accepted=True, reason="", state=outcome.state)
+
+    async def _take(self, event: ev.Event, outcome: Step) -> None:
+        self.state = outcome.state
+        for command in outcome.commands:
+            await self._carry_out(event, command)
+
+    async def _carry_out(self, event: ev.Event, command: Command) -> None:
+        try:
+            await self.executor.carry_out(command, self.state)
+        except Exception:
+            log.exception("command failed", command=type(command).__name__, asked=type(event).__name__)
+
+    async def _write(self, event: ev.Event, outcome: Step) -> str | None:
+        """Make the step durable; return what went wrong, if anything did."""
+        text = record.encode(event, outcome.state, outcome.commands, self._clock.wall())
+        try:
+            await self._journal.append(text)
+        except Exception as error:
+            self.trouble = f"the journal cannot be written: {error}"
+            log.exception("journal not written", asked=type(event).__name__, revision=outcome.state.table.revision)
+            return self.trouble
+        self.trouble = None
+        return None
+
+    def _settle(self, event: ev.Event) -> None:
+        """Tell whoever waits for a generation what became of it."""
+        for number, future in list(self._starting.items()):
+            generation = self.state.generations.get(number)
+            failed = isinstance(event, ev.GenerationFailed) and event.generation == number
+            if failed or generation is None:
+                reason = event.reason if isinstance(event, ev.GenerationFailed) else "it was given up"
+            elif self._is_ready(generation):
+                reason = None
+            else:
+                continue
+            del self._starting[number]
+            if not future.done():
+                future.set_result(reason)
+
+    def _is_ready(self, generation: Generation) -> bool:
+        return generation.standing is Standing.READY and self.state.candidate != generation.number

@@ -1,0 +1,163 @@
+"""One JSON-RPC message a line: what routing needs is decoded, the rest is copied as it came.
+
+Large parts stay `msgspec.Raw`: they are checked to be JSON and forwarded byte for byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from orchestrator.domain.errors import INTERNAL_ERROR, Code
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Message(msgspec.Struct, gc=False):
+    """The envelope of any message, payloads untouched.
+
+    Attributes:
+        id: the id as it was written (`7`, `"a"`), so it can be given back with its exact type.
+        method: for requests and notifications.
+        params: JSON text of the parameters.
+        result: JSON text of a result.
+        error: JSON text of an error.
+    """
+
+    id: Raw | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+class Meta(msgspec.Struct, gc=False):
+    """What routing reads of `params._meta`."""
+
+    token: Raw | UnsetType = msgspec.field(default=UNSET, name="progressToken")
+    key: str | UnsetType = msgspec.field(default=UNSET, name="io.switchover/key")
+
+
+class Params(msgspec.Struct, gc=False):
+    """What routing reads of a request's parameters: a tool's or prompt's name, and `_meta`."""
+
+    name: str | UnsetType = UNSET
+    meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
+
+
+class ResultHead(msgspec.Struct, gc=False):
+    """What the daemon reads of a result."""
+
+    failed: bool = msgspec.field(default=False, name="isError")
+
+
+class Reply(msgspec.Struct, gc=False):
+    """A line from a worker, decoded once and only as deep as needed."""
+
+    id: int | str | UnsetType | None = UNSET
+    method: str | UnsetType = UNSET
+    result: ResultHead | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+class Notified(msgspec.Struct, gc=False):
+    """The two members by which notifications refer to calls."""
+
+    request: Raw | UnsetType = msgspec.field(default=UNSET, name="requestId")
+    token: int | str | UnsetType = msgspec.field(default=UNSET, name="progressToken")
+
+
+decode_message = msgspec.json.Decoder(Message).decode
+decode_params = msgspec.json.Decoder(Params).decode
+decode_reply = msgspec.json.Decoder(Reply).decode
+decode_notified = msgspec.json.Decoder(Notified).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.encode
+
+NO_PARAMS = Params()
+PREFIX = b'{"jsonrpc":"2.0","id":'
+"""How most servers begin an answer; such a line needs its id replaced and nothing else looked at."""
+
+
+def request_line(number: int, method: str, params: Raw | UnsetType) -> bytes:
+    """Build the line of a request to a worker, newline included."""
+    if params is UNSET:
+        return b'{"jsonrpc":"2.0","id":%d,"method":%b}\n' % (number, _encode(method))
+    return b"".join((b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":' % (number, _encode(method)), params, b"}\n"))
+
+
+def with_id(line: bytes, client_id: bytes) -> bytes:
+    """Return a worker's answer with the client's own id in place of the daemon's, newline included."""
+    if line.startswith(PREFIX):
+        comma = line.find(b",", len(PREFIX))
+        if comma > 0:
+            return b"".join((PREFIX, client_id, line[comma:], b"\n"))
+    message = decode_message(line)
+    member, payload = (b"result", message.result) if message.error is UNSET else (b"error", message.error)
+    return b"".join((PREFIX, client_id, b',"', member, b'":', b"null" if payload is UNSET else payload, b"}\n"))
+
+
+def with_token(params: Raw, token: int | bytes) -> Raw:
+    """Return parameters whose `_meta.progressToken` (a request) is `token`."""
+    members = _decode_object(params)
+    meta = _decode_object(members["_meta"])
+    meta["progressToken"] = Raw(token) if isinstance(token, bytes) else Raw(b"%d" % token)
+    members["_meta"] = Raw(_encode(meta))
+    return Raw(_encode(members))
+
+
+def with_member(params: Raw, name: str, value: bytes) -> Raw:
+    """Return parameters with one member replaced by JSON text."""
+    members = _decode_object(params)
+    members[name] = Raw(value)
+    return Raw(_encode(members))
+
+
+def notification_line(method: str, params: Raw | dict[str, Any] | None = None) -> bytes:
+    """Build a notification line, newline included."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params is not None:
+        message["params"] = params
+    return _encode(message) + b"\n"
+
+
+def call_line(call_id: str, method: str, params: Any) -> bytes:
+    """Build a request in the daemon's own name."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": call_id, "method": method}
+    if params is not None:
+        message["params"] = params
+    return _encode(message) + b"\n"
+
+
+def result_line(client_id: bytes, result: Any) -> bytes:
+    """Build an answer in the daemon's own name."""
+    return b"".join((PREFIX, client_id, b',"result":', _encode(result), b"}\n"))
+
+
+def error_line(client_id: bytes, code: int, message: str, data: Any = None) -> bytes:
+    """Build an error answer; `client_id` is `null` where no request can be named."""
+    error: dict[str, Any] = {"code": int(code), "message": message}
+    if data is not None:
+        error["data"] = data
+    return b"".join((PREFIX, client_id, b',"error":', _encode(error), b"}\n"))
+
+
+def refusal_line(client_id: bytes, code: Code, reason: str, *, retryable: bool, generation: int | None) -> bytes:
+    """Build one of the daemon's own errors with its `data` (reason, retryable, generation)."""
+    data = {"reason": reason, "retryable": retryable, "generation": generation}
+    return error_line(client_id, code, f"{code.name.lower()}: {reason}", data)
+
+
+def decode_result(line: Buffer) -> tuple[Any, tuple[int, str] | None]:
+    """Decode an answer to the daemon's own request: its result, or its error's code and message."""
+    message = decode_message(line)
+    if message.error is UNSET:
+        return (None if message.result is UNSET else msgspec.json.decode(message.result)), None
+    try:
+        error = msgspec.json.decode(message.error, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return None, (INTERNAL_ERROR, "the worker's error is not an object")
+    code = error.get("code")
+    return None, (code if isinstance(code, int) else INTERNAL_ERROR, str(error.get("message", "")))

@@ -1,0 +1,120 @@
+"""The ledger owns each call from acceptance to answer: no call is lost, none is answered twice.
+
+A call leaves the ledger exactly once, by `close`; whoever closes it answers it.  The number it gets here is also its
+id towards the worker, so an answer finds its call with one look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Raw, UnsetType
+
+from orchestrator.domain.routing import Lane
+
+if TYPE_CHECKING:
+    from orchestrator.proxy.link import WorkerLink
+    from orchestrator.proxy.session import ClientSession
+
+MAX_ATTEMPTS = 2
+"""A call whose worker died under it is sent once more at most; a call that killed two workers is blocked."""
+
+
+class Call:
+    """One request of one client.
+
+    Attributes:
+        number: acceptance number, unique in this daemon's life; the request's id towards the worker.
+        session: who asked.
+        client_id: the request's id exactly as the client wrote it.
+        method: the JSON-RPC method.
+        tool: the tool's (or prompt's) name, "" for other methods.
+        params: JSON text of the parameters as forwarded.
+        key: assignment key.
+        token: the client's progress token exactly as written, None when it wants no progress.
+        generation: where the last routing decision sent it, 0 while it waits.
+        lane: the lane of that decision.
+        revision: the routing table of that decision.
+        accepted: monotonic seconds.
+        deadline: monotonic seconds.
+        attempts: how many workers it has been sent to.
+        link: the worker it is with, None while it waits.
+    """
+
+    __slots__ = (
+        "accepted", "attempts", "client_id", "deadline", "generation", "key", "lane", "link", "method", "number",
+        "params", "revision", "session", "token", "tool",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917 - the hot path passes them by position
+        self,
+        number: int,
+        session: ClientSession,
+        client_id: bytes,
+        method: str,
+        tool: str,
+        params: Raw | UnsetType,
+        key: str,
+        now: float,
+        timeout: float,
+    ) -> None:
+        self.number = number
+        self.session = session
+        self.client_id = client_id
+        self.method = method
+        self.tool = tool
+        self.params = params
+        self.key = key
+        self.token: bytes | None = None
+        self.generation = 0
+        self.lane = Lane.ACTIVE
+        self.revision = 0
+        self.accepted = now
+        self.deadline = now + timeout
+        self.attempts = 0
+        self.link: WorkerLink | None = None
+
+
+class Ledger:
+    """Every call that is not answered yet, in the order of acceptance."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_deadline: Callable[[Call], None]) -> None:
+        """Build a ledger; `on_deadline` is called once for each call that outlives its deadline."""
+        self.open: dict[int, Call] = {}
+        self.next_number = 1
+        self._loop = loop
+        self._on_deadline = on_deadline
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: Call) -> None:
+        """Take a call in; its number must be `next_number`."""
+        self.next_number = call.number + 1
+        self.open[call.number] = call
+        call.session.calls[call.client_id] = call
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.deadline, self._sweep)
+
+    def close(self, call: Call) -> bool:
+        """Take a call out.  Returns False when it has been closed before: then it must not be answered."""
+        if self.open.pop(call.number, None) is None:
+            return False
+        call.session.calls.pop(call.client_id, None)
+        link = call.link
+        if link is not None:
+            link.settled()
+        return True
+
+    def with_link(self, link: WorkerLink) -> Iterator[Call]:
+        """Return the calls that are with a worker."""
+        return iter([call for call in self.open.values() if call.link is link])
+
+    def _sweep(self) -> None:
+        """Report the calls whose deadline has passed and wake again at the earliest of the others."""
+        self._timer = None
+        now = self._loop.time()
+        for call in [call for call in self.open.values() if call.deadline <= now]:
+            self._on_deadline(call)
+        if self.open and self._timer is None:
+            self._timer = self._loop.call_at(min(call.deadline for call in self.open.values()), self._sweep)

@@ -1,0 +1,251 @@
+"""The proxy's end of one worker: lines in, answers out, and the daemon's own questions to it.
+
+Above: `dispatch` sends calls and hears what comes back.  Below: two pipes that `supervision` opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+
+from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
+from orchestrator.domain.protocol import Era
+from orchestrator.proxy import codec
+from orchestrator.proxy.lines import LineSplitter
+from orchestrator.proxy.outbox import Outbox, Turn
+from orchestrator.telemetry.logging import get_logger
+
+if TYPE_CHECKING:
+    from orchestrator.proxy.session import ClientSession
+
+log = get_logger("proxy")
+
+QUOTE = 200
+"""Characters of a worker's rubbish that a log line shows."""
+
+
+class ToolFacts(NamedTuple):
+    """What a tool's annotations say about calling it twice."""
+
+    read_only: bool
+    idempotent: bool
+
+
+class LinkOwner(Protocol):
+    """Who hears what a worker says (the dispatcher)."""
+
+    def answered(self, link: WorkerLink, line: bytes, number: int, *, failed: bool) -> None:
+        """A worker answered call `number`."""
+        ...
+
+    def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
+        """A worker sent a notification."""
+        ...
+
+    def overlong(self, link: WorkerLink, head: bytes) -> None:
+        """A worker sent a line over the limit; `head` is its beginning."""
+        ...
+
+
+class WorkerLink(asyncio.Protocol):
+    """Reads a worker's stdout and writes its stdin.
+
+    Attributes:
+        generation: whose process this is.
+        in_flight: calls sent and not answered.
+        handshake: the worker's `initialize` (or `server/discover`) result once it is ready.
+        tools: annotations of its tools by name.
+        blocked: sessions paused because this worker does not read.
+    """
+
+    def __init__(
+        self,
+        generation: int,
+        owner: LinkOwner,
+        turn: Turn,
+        line_bytes: int,
+        on_eof: Callable[[], None],
+    ) -> None:
+        """Build a link; `on_eof` is called when the worker closes its stdout."""
+        self.generation = generation
+        self.era = Era.HANDSHAKE
+        self.in_flight = 0
+        self.handshake: dict[str, Any] = {}
+        self.tools: dict[str, ToolFacts] = {}
+        self.blocked: set[ClientSession] = set()
+        self.paused = False
+        self.dead = False
+        self.last_heard = 0.0
+        self.outbox = Outbox(turn)
+        self._owner = owner
+        self._turn = turn
+        self._splitter = LineSplitter(line_bytes)
+        self._on_eof = on_eof
+        self._questions: dict[str, asyncio.Future[Any]] = {}
+        self._asked = 0
+        self._idle: list[asyncio.Future[None]] = []
+
+    # --- supervision's side -------------------------------------------------------------------
+
+    def request(self, method: str, params: Mapping[str, Any] | None) -> asyncio.Future[Any]:
+        """Ask the worker something in the daemon's own name.
+
+        Returns:
+            A future of the result; it fails with RequestFailedError on an error answer and with StartError
+            when the worker is lost first.
+        """
+        self._asked += 1
+        call_id = f"switchover-{self._asked}"
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.dead:
+            future.set_exception(StartError("the worker is gone"))
+            return future
+        self._questions[call_id] = future
+        self.outbox.put(codec.call_line(call_id, method, params))
+        return future
+
+    def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Tell the worker something in the daemon's own name."""
+        self.outbox.put(codec.notification_line(method, None if params is None else dict(params)))
+
+    def learn_tools(self, tools: Sequence[Any]) -> None:
+        """Note the annotations of the worker's tools."""
+        self.tools = {}
+        for tool in tools:
+            if isinstance(tool, dict) and isinstance(tool.get("name"), str):
+                hints = tool.get("annotations")
+                hints = hints if isinstance(hints, dict) else {}
+                facts = ToolFacts(hints.get("readOnlyHint") is True, hints.get("idempotentHint") is True)
+                self.tools[tool["name"]] = facts
+
+    def settled(self) -> None:
+        """Note that one call with this worker is over."""
+        self.in_flight -= 1
+        if not self.in_flight and self._idle:
+            for future in self._idle:
+                if not future.done():
+                    future.set_result(None)
+            self._idle.clear()
+
+    async def drained(self) -> None:
+        """Wait until no call is with this worker."""
+        if self.in_flight:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(future)
+            await future
+
+    def close(self, reason: str) -> None:
+        """Give the link up: nothing is sent or heard any more; open questions fail."""
+        self.dead = True
+        for future in self._questions.values():
+            if not future.done():
+                future.set_exception(StartError(reason))
+                future.exception()
+        self._questions.clear()
+        self.resume_writing()
+
+    # --- the worker's stdin -------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Note that the worker does not keep up; its callers are paused as they call."""
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """Let the paused callers go on."""
+        self.paused = False
+        blocked, self.blocked = self.blocked, set()
+        for session in blocked:
+            session.unblock()
+
+    # --- the worker's stdout ------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Split what came into lines and hand each on."""
+        self._turn.inside = True
+        lines = self._splitter.feed(data)
+        if self._splitter.overlong:
+            for head in self._splitter.overlong:
+                self._owner.overlong(self, head)
+            self._splitter.overlong.clear()
+        for line in lines:
+            if line:
+                self._line(line)
+        self._turn.flush()
+
+    def eof_received(self) -> None:
+        """Report that the worker closed its stdout: nothing it does can be answered any more."""
+        self._on_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Report likewise."""
+        self._on_eof()
+
+    def _line(self, line: bytes) -> None:
+        if self.dead:
+            return
+        try:
+            reply = codec.decode_reply(line)
+        except msgspec.ValidationError:
+            self._odd_line(line)
+            return
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._rubbish(line)
+            return
+        if reply.method is msgspec.UNSET:
+            if type(reply.id) is int:
+                self._owner.answered(
+                    self, line, reply.id, failed=reply.error is not msgspec.UNSET
+                    or (reply.result is not msgspec.UNSET and reply.result.failed)
+                )  # fmt: skip
+            else:
+                self._own_answer(line, reply.id)
+        elif reply.id is msgspec.UNSET:
+            self._owner.notified(self, reply.method, line)
+        else:
+            self._asked_by_worker(line, reply.method)
+
+    def _odd_line(self, line: bytes) -> None:
+        """Handle a line that is JSON of an unusual shape: a result that is no object, say."""
+        try:
+            message = codec.decode_message(line)
+            number = msgspec.json.decode(message.id, type=int) if message.id is not msgspec.UNSET else None
+        except msgspec.MsgspecError:
+            self._rubbish(line)
+            return
+        if number is None or message.method is not msgspec.UNSET:
+            self._rubbish(line)
+        else:
+            self._owner.answered(self, line, number, failed=message.error is not msgspec.UNSET)
+
+    def _rubbish(self, line: bytes) -> None:
+        text = line[:QUOTE].decode(errors="replace")
+        log.warning("worker printed a line that is no JSON-RPC message", generation=self.generation, line=text)
+
+    def _own_answer(self, line: bytes, call_id: object) -> None:
+        future = self._questions.pop(call_id, None) if isinstance(call_id, str) else None
+        if future is None:
+            self._rubbish(line)
+            return
+        if future.done():
+            return
+        result, error = codec.decode_result(line)
+        if error is None:
+            future.set_result(result)
+        else:
+            code, text = error
+            future.set_exception(RequestFailedError(f"the worker answered: {text} ({code})", code))
+
+    def _asked_by_worker(self, line: bytes, method: str) -> None:
+        """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
+        message = codec.decode_message(line)
+        call_id = b"null" if message.id is msgspec.UNSET else bytes(message.id)
+        if method == "ping":
+            self.outbox.put(codec.result_line(call_id, {}))
+            return
+        log.info("worker asked what a shared worker cannot be given", generation=self.generation, method=method)
+        self.outbox.put(
+            codec.error_line(call_id, METHOD_NOT_FOUND, f"{method} is not offered to a worker that all sessions share")
+        )

@@ -1,0 +1,70 @@
+"""Opens what outlives the daemon, and goes on without what is damaged rather than not at all.
+
+Above: `daemon`.  Below: `state`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.telemetry.logging import get_logger
+from state.directory import StateDirectory
+from state.errors import CorruptStoreError
+from state.files import set_aside
+from state.journal import SqliteJournal
+from state.store import OrchestratorStore
+
+log = get_logger("daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is open.
+
+    Attributes:
+        journal: the rollout's memory.
+        store: desired state and audit.
+        trouble: what was found damaged and set aside, None in health.
+    """
+
+    journal: SqliteJournal
+    store: OrchestratorStore
+    trouble: str | None
+
+
+async def open_storage(directory: StateDirectory, stack: AsyncExitStack) -> Storage:
+    """Open journal and store; a damaged file is set aside, said so, and begun anew.
+
+    Raises:
+        StorageError: the directory cannot be used, or was written by a newer version.
+    """
+    journal, broken_journal = await _open_journal(directory.journal_db)
+    stack.push_async_callback(journal.close)
+    store, broken_store = await _open_store(directory.orchestrator_db)
+    stack.push_async_callback(store.close)
+    trouble = "; ".join(filter(None, (broken_journal, broken_store))) or None
+    return Storage(journal, store, trouble)
+
+
+async def _open_journal(path: Path) -> tuple[SqliteJournal, str | None]:
+    try:
+        return await SqliteJournal.open(path), None
+    except CorruptStoreError as error:
+        trouble = _aside(path, error)
+        return await SqliteJournal.open(path), trouble
+
+
+async def _open_store(path: Path) -> tuple[OrchestratorStore, str | None]:
+    try:
+        return await OrchestratorStore.open(path), None
+    except CorruptStoreError as error:
+        trouble = _aside(path, error)
+        return await OrchestratorStore.open(path), trouble
+
+
+def _aside(path: Path, error: CorruptStoreError) -> str:
+    kept = set_aside(path)
+    log.error("damaged file set aside", reason=str(error), kept_as=str(kept))
+    return f"{path.name} was damaged and set aside as {kept.name}"

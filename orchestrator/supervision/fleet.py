@@ -1,0 +1,153 @@
+"""All generations' processes; fits `domain.ports.Fleet`.
+
+Above: the engine starts and retires generations, the daemon stops them all.  Below: one `Keeper` per generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from orchestrator.domain.errors import RequestFailedError, StartError
+from orchestrator.domain.generation import Generation, Role
+from orchestrator.domain.ports import Clock, Link
+from orchestrator.domain.protocol import Era
+from orchestrator.supervision import private_copy
+from orchestrator.supervision.keeper import Care, Keeper, KeeperOwner, LinkFactory, environment_of
+from orchestrator.supervision.readiness import stateless_meta
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("supervision")
+
+
+class Fleet:
+    """Starts, retires and watches over the serving process of each generation.
+
+    Attributes:
+        keepers: one for each generation that runs or is to run, by number.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        care: Care,
+        *,
+        contract: Mapping[str, str],
+        environment: Mapping[str, str],
+        copies: Path,
+        link_factory: LinkFactory,
+        owner: KeeperOwner,
+        clock: Clock,
+    ) -> None:
+        """Build a fleet.
+
+        Args:
+            tasks: where keepers run.
+            care: bounds and times, shared and changed on reload.
+            contract: `SWITCHOVER_*` variables every worker gets besides its own.
+            environment: the daemon's own environment.
+            copies: directory of the private copies.
+            link_factory: makes the proxy's end of a worker's pipes.
+            owner: is told what happens.
+            clock: monotonic time.
+        """
+        self.keepers: dict[int, Keeper] = {}
+        self._tasks = tasks
+        self._care = care
+        self._contract = contract
+        self._environment = environment
+        self._copies = copies
+        self._link_factory = link_factory
+        self._owner = owner
+        self._clock = clock
+        self._probing: set[int] = set()
+        self._expired: dict[int, tuple[float, int]] = {}
+
+    def start(self, generation: Generation) -> None:
+        """Have a serving process run; does nothing when one runs or is being started."""
+        number = generation.number
+        if number in self.keepers:
+            return
+        environment = environment_of(
+            generation.spec, self._environment, number=number, role=Role.SERVING, contract=self._contract
+        )
+        keeper = Keeper(
+            generation,
+            self._care,
+            environment=environment,
+            copies=self._copies,
+            link_factory=self._link_factory,
+            owner=self._owner,
+            clock=self._clock,
+        )
+        self.keepers[number] = keeper
+        self._tasks.start_soon(self._keep, keeper, name=f"generation {number}")
+
+    def retire(self, number: int) -> None:
+        """Drain a generation in the background, then stop it and remove its private copy."""
+        keeper = self.keepers.get(number)
+        if keeper is not None:
+            keeper.retire()
+        self._tasks.start_soon(self._clean_up, number, keeper, name=f"retire {number}")
+
+    def suspect(self, link: Link) -> None:
+        """Look at a worker that let calls' deadlines pass: one that does not answer a ping either is replaced."""
+        number = link.generation
+        heard, expired = self._expired.get(number, (link.last_heard, 0))
+        expired = expired + 1 if heard == link.last_heard else 1
+        self._expired[number] = (link.last_heard, expired)
+        keeper = self.keepers.get(number)
+        if expired < self._care.after_deadlines or keeper is None or keeper.link is not link:
+            return
+        if number not in self._probing:
+            self._tasks.start_soon(self._probe, keeper, link, name=f"probe {number}")
+
+    async def stop(self, drain: float) -> None:
+        """Retire every process, all at once, and return when they are gone."""
+        for keeper in self.keepers.values():
+            keeper.retire(drain)
+        for keeper in list(self.keepers.values()):
+            await keeper.ended.wait()
+
+    async def kill(self) -> None:
+        """End every process at once."""
+        for keeper in list(self.keepers.values()):
+            keeper.retire(0)
+            if keeper.process is not None:
+                await keeper.process.kill()
+
+    async def _keep(self, keeper: Keeper) -> None:
+        number = keeper.generation.number
+        try:
+            await keeper.run()
+        finally:
+            if self.keepers.get(number) is keeper:
+                del self.keepers[number]
+
+    async def _clean_up(self, number: int, keeper: Keeper | None) -> None:
+        if keeper is not None:
+            await keeper.ended.wait()
+        await anyio.to_thread.run_sync(private_copy.remove, number, self._copies)
+        log.info("generation retired", generation=number)
+
+    async def _probe(self, keeper: Keeper, link: Link) -> None:
+        """Ask for a sign of life; any answer at all is one, an error included."""
+        number = link.generation
+        self._probing.add(number)
+        method, params = (
+            ("ping", None) if link.era is Era.HANDSHAKE else ("server/discover", {"_meta": stateless_meta()})
+        )
+        try:
+            with anyio.fail_after(self._care.ping_timeout):
+                await link.request(method, params)
+        except TimeoutError:
+            log.warning("worker is hung, replacing it", generation=number, ping_timeout=self._care.ping_timeout)
+            if keeper.link is link:
+                keeper.condemn(f"it hung: neither a call nor a ping within {self._care.ping_timeout:g} s was answered")
+        except (RequestFailedError, StartError):
+            pass
+        finally:
+            self._probing.discard(number)

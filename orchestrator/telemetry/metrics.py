@@ -1,0 +1,116 @@
+"""Prometheus text, made from the tallies when somebody asks: the hot path counts, it does not format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from orchestrator.domain.routing import RoutingTable
+from orchestrator.telemetry.tally import BUCKETS, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the metrics are made of.
+
+    Attributes:
+        table: the routing table in force.
+        tallies: counters by generation.
+        sessions: connected clients.
+        in_flight: calls with each generation's worker.
+        restarts: how often each generation's worker was started again.
+        up: whether each generation's worker is ready.
+        uptime: seconds the daemon has run.
+    """
+
+    table: RoutingTable
+    tallies: Mapping[int, Tally]
+    sessions: int
+    in_flight: Mapping[int, int] = field(default_factory=dict)
+    restarts: Mapping[int, int] = field(default_factory=dict)
+    up: Mapping[int, bool] = field(default_factory=dict)
+    uptime: float = 0.0
+
+
+def render(snapshot: Snapshot) -> bytes:
+    """Return the exposition text of a snapshot."""
+    registry = CollectorRegistry()
+    registry.register(_Once(snapshot))
+    return generate_latest(registry)
+
+
+class _Once(Collector):
+    """Gives one snapshot's metrics."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _routing(self._snapshot)
+        yield from _calls(self._snapshot.tallies)
+        yield from _workers(self._snapshot)
+
+
+def _routing(snapshot: Snapshot) -> Iterator[Metric]:
+    table = snapshot.table
+    yield GaugeMetricFamily("switchover_routing_revision", "Revision of the routing table.", table.revision)
+    yield GaugeMetricFamily("switchover_canary_weight_percent", "Weight of the canary.", table.weight)
+    yield GaugeMetricFamily("switchover_kill_switch", "1 while the kill switch is on.", int(table.kill_switch))
+    yield GaugeMetricFamily("switchover_sessions", "Connected clients.", snapshot.sessions)
+    yield GaugeMetricFamily("switchover_uptime_seconds", "Seconds since the daemon started.", snapshot.uptime)
+    lanes = GaugeMetricFamily("switchover_lane_generation", "Generation in each lane.", labels=["lane"])
+    for lane, generation in table.lanes().items():
+        lanes.add_metric([lane.value], generation)
+    yield lanes
+
+
+def _calls(tallies: Mapping[int, Tally]) -> Iterator[Metric]:
+    outcomes = CounterMetricFamily(
+        "switchover_calls", "Answered calls by how they ended.", labels=["generation", "outcome"]
+    )
+    replays = CounterMetricFamily(
+        "switchover_replays", "Calls sent once more after their worker died.", labels=["generation"]
+    )
+    durations = HistogramMetricFamily(
+        "switchover_call_duration_seconds", "Time from acceptance to answer.", labels=["generation"]
+    )
+    for number, tally in tallies.items():
+        generation = str(number)
+        named = {"lost": tally.lost, "expired": tally.expired}
+        named["error"] = max(0, tally.errors - tally.lost - tally.expired)
+        named["ok"] = tally.calls - tally.errors
+        for outcome, count in named.items():
+            outcomes.add_metric([generation, outcome], count)
+        replays.add_metric([generation], tally.replayed)
+        durations.add_metric([generation], _cumulative(tally), tally.seconds)
+    yield outcomes
+    yield replays
+    yield durations
+
+
+def _cumulative(tally: Tally) -> list[tuple[str, float]]:
+    total = 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*map(str, BUCKETS), "+Inf"), tally.buckets, strict=True):
+        total += count
+        buckets.append((bound, total))
+    return buckets
+
+
+def _workers(snapshot: Snapshot) -> Iterator[Metric]:
+    up = GaugeMetricFamily("switchover_worker_up", "1 while the generation's worker is ready.", labels=["generation"])
+    for number, is_up in snapshot.up.items():
+        up.add_metric([str(number)], int(is_up))
+    yield up
+    in_flight = GaugeMetricFamily("switchover_calls_in_flight", "Calls not answered yet.", labels=["generation"])
+    for number, count in snapshot.in_flight.items():
+        in_flight.add_metric([str(number)], count)
+    yield in_flight
+    restarts = CounterMetricFamily("switchover_worker_restarts", "Restarts after deaths.", labels=["generation"])
+    for number, count in snapshot.restarts.items():
+        restarts.add_metric([str(number)], count)
+    yield restarts

@@ -1,0 +1,118 @@
+"""The joints between rooms that do not know each other: supervision's word becomes the proxy's and the engine's.
+
+Above: `daemon`.  Below: engine, proxy, supervision, settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from orchestrator.domain import events as ev
+from orchestrator.domain.errors import RequestFailedError, StartError
+from orchestrator.domain.lifecycle import Backoff
+from orchestrator.domain.ports import Link
+from orchestrator.engine.driver import Driver
+from orchestrator.proxy.dispatch import Dispatcher, Limits
+from orchestrator.proxy.link import WorkerLink
+from orchestrator.settings import Settings
+from orchestrator.supervision.keeper import Care
+from orchestrator.supervision.process import Grace
+from orchestrator.supervision.readiness import learn_tools
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("daemon")
+
+Spawn = Callable[[Callable[..., Coroutine[Any, Any, None]], Any], None]
+"""How to run a coroutine function with one argument in the background."""
+
+
+class Wiring:
+    """Hears from keepers and links; fits `supervision.keeper.KeeperOwner`."""
+
+    def __init__(self, dispatcher: Dispatcher, spawn: Spawn) -> None:
+        """Build the joint; `driver` is set once it exists."""
+        self.driver: Driver | None = None
+        self._dispatcher = dispatcher
+        self._spawn = spawn
+        dispatcher.on_list_changed = self._list_changed
+
+    def ready(self, generation: int, link: Link) -> None:
+        """Take a ready worker into service, then tell the engine."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
+        self._dispatcher.attach(link)
+        log.info("worker ready", generation=generation, server=link.handshake.get("serverInfo"))
+        self._post(ev.GenerationReady(generation))
+
+    def suspended(self, link: Link) -> None:
+        """Send a worker nothing more."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - likewise
+        self._dispatcher.suspend(link)
+
+    def lost(self, link: Link, reason: str) -> None:
+        """Account for a lost worker's calls."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - likewise
+        self._dispatcher.detach(link, reason)
+
+    def down(self, generation: int, reason: str) -> None:
+        """Tell the engine that a worker is being started again; its calls wait."""
+        self._post(ev.GenerationDown(generation, reason))
+
+    def failed(self, generation: int, reason: str) -> None:
+        """Fail the calls that would wait in vain, and tell the engine."""
+        self._dispatcher.give_up(generation, reason)
+        self._post(ev.GenerationFailed(generation, reason))
+
+    def _post(self, event: ev.Event) -> None:
+        if self.driver is not None:
+            self.driver.post(event)
+
+    def _list_changed(self, link: WorkerLink, kind: str) -> None:
+        if kind == "tools":
+            self._spawn(self._learn_again, link)
+
+    async def _learn_again(self, link: WorkerLink) -> None:
+        try:
+            await learn_tools(link)
+        except (StartError, RequestFailedError) as error:
+            log.info("tool list not read again", generation=link.generation, reason=str(error))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the tool plane's bounds."""
+    return Limits(
+        call_timeout=settings.limits.call_timeout,
+        calls_per_session=settings.limits.calls_per_session,
+        sessions=settings.limits.sessions,
+        replay_idempotent=settings.replay.idempotent,
+    )
+
+
+def care_of(settings: Settings) -> Care:
+    """Return how processes are looked after."""
+    worker, restart = settings.worker, settings.restart
+    return Care(
+        start_timeout=worker.start_timeout,
+        drain_timeout=settings.drain_timeout,
+        ping_timeout=settings.health.ping_timeout,
+        after_deadlines=settings.health.after_deadlines,
+        strict_fingerprint=worker.strict_fingerprint,
+        stderr_line_bytes=settings.limits.stderr_line_bytes,
+        backlog_bytes=settings.limits.worker_backlog_bytes,
+        grace=Grace(worker.stop_grace.close_stdin, worker.stop_grace.terminate),
+        backoff=Backoff(
+            initial=restart.initial,
+            factor=restart.factor,
+            cap=restart.cap,
+            jitter=restart.jitter,
+            intensity=restart.intensity,
+            period=restart.period,
+            stable_after=restart.stable_after,
+        ),
+    )
+
+
+def take_over(target: object, source: object) -> None:
+    """Copy every field of one bounds object into another of its kind that others already hold."""
+    for name in type(target).__slots__:  # type: ignore[attr-defined]  # slotted dataclasses, both
+        setattr(target, name, getattr(source, name))
