@@ -145,7 +145,13 @@ def main() -> None:
             ends = [(end, end) for end in (connect(options.unix) for _ in range(options.connections))]
             callers = line_callers(options, ends)
         else:
-            worker = subprocess.Popen(options.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+            worker = subprocess.Popen(
+                options.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
             stack.callback(stop, worker)
             pids.append(worker.pid)
             if worker.stdin is None or worker.stdout is None:

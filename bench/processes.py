@@ -22,6 +22,9 @@ GRACE = 5.0
 POLL = 0.005
 """Seconds between two looks at something that gives no signal."""
 
+QUIET = 0.10
+"""Share of the machine that may be in use when a measurement starts."""
+
 
 class NotReadyError(Exception):
     """Something a measurement needs did not come up."""
@@ -38,6 +41,28 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 20.0) -> No
         if time.monotonic() > end:
             raise NotReadyError(f"{what} did not happen within {seconds:.0f} s")
         time.sleep(POLL)
+
+
+def busy_share(seconds: float = 0.2) -> float:
+    """Return how much of the machine was in use during the next `seconds`, from 0 to 1."""
+
+    def read() -> tuple[int, int]:
+        fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+
+    before, idle_before = read()
+    time.sleep(seconds)
+    after, idle_after = read()
+    return 1 - (idle_after - idle_before) / max(1, after - before)
+
+
+def wait_for_quiet(seconds: float) -> bool:
+    """Wait up to `seconds` until nobody else uses the machine much; return whether that came."""
+    end = time.monotonic() + seconds
+    while busy_share() > QUIET:
+        if time.monotonic() > end:
+            return False
+    return True
 
 
 @contextlib.contextmanager
