@@ -1,0 +1,10 @@
+-- What the journal asks.  One statement under each `-- name:` line.
+
+-- name: append
+INSERT INTO records (at, record, checksum) VALUES (:at, :record, :checksum);
+
+-- name: tail
+SELECT seq, at, record, checksum FROM records ORDER BY seq DESC LIMIT :limit;
+
+-- name: prune
+DELETE FROM records WHERE seq <= (SELECT max(seq) FROM records) - :keep;
