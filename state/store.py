@@ -1,0 +1,70 @@
+"""`orchestrator.db`, opened: the desired state and the audit on one writer thread.
+
+Above stands the daemon, below are `desired`, `audit` and `database`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from state import statements
+from state.audit import AuditLog
+from state.database import connect
+from state.desired import SqliteDesiredState
+from state.entries import CHANGES_KEPT
+from state.writer import Writer
+
+
+class OrchestratorStore:
+    """The open file.
+
+    Attributes:
+        desired: what should be true.
+        audit: who did what.
+    """
+
+    def __init__(self, writer: Writer, desired: SqliteDesiredState, audit: AuditLog) -> None:
+        """Use `OrchestratorStore.open`."""
+        self._writer = writer
+        self.desired = desired
+        self.audit = audit
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        keep: int = CHANGES_KEPT,
+    ) -> Self:
+        """Open `path`, creating or migrating it; the caller owns the state directory's lock.
+
+        Args:
+            path: the database file.
+            now: seconds that never go back, for leases; called in the writer's thread.
+            wall: seconds since the Unix epoch, for the audit.
+            keep: store revisions whose changes stay readable for a watch.
+
+        Raises:
+            CorruptStoreError: it is no database, or a damaged one.
+            SchemaTooNewError: a newer version of this program wrote it.
+            StorageError: it cannot be opened or written.
+        """
+        scripts = statements.migrations("orchestrator")
+        writer = await Writer.open(path, lambda file: connect(file, scripts))
+        try:
+            desired = await SqliteDesiredState.open(writer, now, keep=keep)
+        except BaseException:
+            writer.stop()
+            raise
+        return cls(writer, desired, AuditLog(writer, wall))
+
+    async def close(self) -> None:
+        """Finish what was handed over and close the file; every watch ends with StoreClosedError."""
+        self._writer.stop()
+        self.desired.closed()
+        await self._writer.close()
