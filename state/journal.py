@@ -1,0 +1,136 @@
+"""The journal in SQLite: append only, durable when `append` returns, checked when it is opened.
+
+Fits `orchestrator.domain.ports.Journal` by structure; `memory.MemoryJournal` is its twin.  A journal that is corrupt
+is never repaired or skipped over in silence: opening refuses, and whoever opens decides to `set_aside` the file and go
+on with a fresh one.  What cannot be noticed is a -wal file that was removed, cut or
+damaged while no daemon ran: SQLite takes the log to end there.
+
+Above stands the daemon, below are `writer` and `sql/journal/`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from state import statements
+from state.database import connect
+from state.entries import check_text
+from state.errors import CorruptStoreError, StorageFullError, translated
+from state.files import set_aside
+from state.records import JournalRecord, check_limit, checksum
+from state.writer import Writer
+
+__all__ = ["RECORDS_KEPT", "SqliteJournal", "set_aside"]
+
+RECORDS_KEPT = 100_000
+"""Newest records that opening keeps: years of rollouts, and still read through in a tenth of a second."""
+
+_SQL = statements.named("journal")
+
+
+class SqliteJournal:
+    """The rollout's memory.
+
+    A write that fails stores nothing and uses up no number; the next one is tried as if it had never been.
+    """
+
+    def __init__(self, writer: Writer, wall: Callable[[], float]) -> None:
+        """Use `SqliteJournal.open`."""
+        self._writer = writer
+        self._wall = wall
+
+    @classmethod
+    async def open(cls, path: Path, *, wall: Callable[[], float] = time.time, keep: int = RECORDS_KEPT) -> Self:
+        """Open `path`, creating or migrating it, check it and prune it.
+
+        Args:
+            path: the database file.
+            wall: seconds since the Unix epoch, for the records.
+            keep: newest records to keep.
+
+        Raises:
+            CorruptStoreError: it is no database, a damaged one, or its last record is not what was written.
+            SchemaTooNewError: a newer version of this program wrote it.
+            StorageError: it cannot be opened or written.
+        """
+        scripts = statements.migrations("journal")
+        writer = await Writer.open(path, partial(_connect, scripts))
+        try:
+            with suppress(StorageFullError):  # a longer journal than wanted is no reason to refuse
+                await writer.run(partial(_prune, keep))
+        except BaseException:
+            writer.stop()
+            raise
+        return cls(writer, wall)
+
+    async def append(self, record: str) -> int:
+        """Store one JSON record, durable on return, and return its sequence number.
+
+        Raises:
+            ValueError: `record` is not valid Unicode.
+            StorageError: the record is not stored (disk full, read-only, ...), and why.
+        """
+        check_text("a record", record)
+        return await self._writer.run(partial(_append, float(self._wall()), record))
+
+    async def last(self) -> str | None:
+        """Return the newest record, None when there is none.
+
+        Raises:
+            CorruptStoreError: it is not what was written.
+            StorageError: it cannot be read.
+        """
+        newest = await self.tail(1)
+        return newest[0].record if newest else None
+
+    async def tail(self, limit: int) -> Sequence[JournalRecord]:
+        """Return up to `limit` records, newest first.
+
+        Raises:
+            ValueError: `limit` is below 1.
+            CorruptStoreError: one of them is not what was written.
+            StorageError: they cannot be read.
+        """
+        check_limit(limit)
+        return await self._writer.run(partial(_tail, self._writer.path, limit))
+
+    async def close(self) -> None:
+        """Finish what was handed over and close the file."""
+        await self._writer.close()
+
+
+def _connect(scripts: Sequence[str], path: Path) -> sqlite3.Connection:
+    """Open the database and check its last record, from which recovery will start."""
+    connection = connect(path, scripts)
+    try:
+        with translated(path):
+            _tail(path, 1, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _append(at: float, record: str, connection: sqlite3.Connection) -> int:
+    # A single statement is its own transaction: one fsync of the -wal file.
+    row = {"at": at, "record": record, "checksum": checksum(at, record)}
+    return int(connection.execute(_SQL["append"], row).lastrowid or 0)
+
+
+def _prune(keep: int, connection: sqlite3.Connection) -> None:
+    connection.execute(_SQL["prune"], {"keep": keep})
+
+
+def _tail(path: Path, limit: int, connection: sqlite3.Connection) -> list[JournalRecord]:
+    found = []
+    for seq, at, record, digest in connection.execute(_SQL["tail"], {"limit": limit}).fetchall():
+        if checksum(at, record) != digest:
+            raise CorruptStoreError(path, f"record {seq} is not what was written (its checksum differs)")
+        found.append(JournalRecord(seq, at, record))
+    return found
