@@ -1,0 +1,181 @@
+"""The state directory: made private, checked, and owned by one daemon at a time.
+
+The owner holds an exclusive flock on `daemon.lock`.  The kernel releases it however the owner dies, so no lock is ever
+stale; the file's content only says who holds it.  Above stands the daemon (and client verbs that ask who the owner
+is), below is the file system.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from state.errors import DirectoryLockedError, StorageError, from_os
+from state.files import beside, sync_directory
+
+LOCK_NAME = "daemon.lock"
+PROBE_BYTES = 4096
+"""Written and removed again to see whether there is space: a block of the usual file systems."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_OWN_STAT = Path("/proc/self/stat")
+_START_TIME_FIELD = 19
+"""Of /proc/<pid>/stat, counted from 0 after the command's closing parenthesis (field 22 of proc(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Which process owns a state directory; the three together name one process for ever.
+
+    Attributes:
+        pid: its process id.
+        boot_id: the kernel's id of the boot it runs in; empty in a sandbox that hides it.
+        start_time: clock ticks from boot to its start, as /proc/<pid>/stat says.
+    """
+
+    pid: int
+    boot_id: str
+    start_time: int
+
+    @classmethod
+    def myself(cls) -> Self:
+        """Return this process."""
+        fields = _OWN_STAT.read_text().rpartition(")")[2].split()
+        return cls(os.getpid(), _boot_id(), int(fields[_START_TIME_FIELD]))
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """Return who wrote itself into the lock file in this boot, None when nobody did or it cannot be read.
+
+        That the owner still lives is certain only when the lock is refused.
+        """
+        try:
+            owner = cls(**json.loads((directory / LOCK_NAME).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return owner if owner.boot_id in (_boot_id(), "") else None
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+class StateDirectory:
+    """The directory while this process owns it; a context manager that releases it.
+
+    Attributes:
+        path: the directory, absolute.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        """Use `StateDirectory.open`."""
+        self.path = path
+        self._lock: int | None = lock
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Create the directory (mode 0700) if it is missing, take its lock, check that it can be written.
+
+        Raises:
+            DirectoryLockedError: another daemon owns it.
+            StorageFullError: its disk is full.
+            StorageError: it cannot be created or written.
+        """
+        path = path.absolute()
+        _ensure(path)
+        lock = _take_lock(path)
+        try:
+            _declare(path, lock)
+            _probe(path)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(path, lock)
+
+    @property
+    def orchestrator_db(self) -> Path:
+        """Where desired state and audit are."""
+        return self.path / "orchestrator.db"
+
+    @property
+    def journal_db(self) -> Path:
+        """Where the journal is."""
+        return self.path / "journal.db"
+
+    def release(self) -> None:
+        """Give the directory up; the lock file stays, empty.  May be called again."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            os.ftruncate(lock, 0)
+            fcntl.flock(lock, fcntl.LOCK_UN)  # at once, even while a worker between fork and exec shares the descriptor
+            os.close(lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _ensure(path: Path) -> None:
+    """Make the directory and its parents, each durable in the one above."""
+    try:
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(one.parent)
+    except OSError as error:
+        raise from_os(path, "create the state directory", error) from error
+    if not path.is_dir():
+        raise StorageError(path, "it is no directory", "move that file away, or name another with --state-dir")
+
+
+def _take_lock(path: Path) -> int:
+    """Return the open lock file with the lock held.  It closes on exec, so no worker inherits the lock."""
+    try:
+        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise from_os(path, f"open {LOCK_NAME} in the state directory for writing", error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        owner = Owner.read(path)
+        raise DirectoryLockedError(path, owner.pid if owner else None) from error
+    except OSError as error:
+        os.close(lock)
+        raise from_os(path, f"lock {LOCK_NAME} in the state directory", error) from error
+    return lock
+
+
+def _declare(path: Path, lock: int) -> None:
+    """Write into the lock file who holds it."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps(asdict(Owner.myself())).encode() + b"\n", 0)
+        os.fsync(lock)
+        sync_directory(path)
+    except OSError as error:
+        raise from_os(path, f"write {LOCK_NAME} in the state directory", error) from error
+
+
+def _probe(path: Path) -> None:
+    """Write a file and remove it: permission bits say little (root, read-only mounts, quotas)."""
+    probe = beside(path / LOCK_NAME, ".probe")
+    try:
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise from_os(path, "write to the state directory", error) from error
