@@ -1,0 +1,1 @@
+"""The pages people read; some are generated from the code, see `generate`."""
