@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -234,6 +235,8 @@ class RunningDaemon:
 
         def ready() -> bool:
             nonlocal reason
+            if not self._listening():
+                return False
             try:
                 status, answer = self.control("GET", "/readyz")
             except httpx.TransportError:
@@ -320,6 +323,11 @@ class RunningDaemon:
             self._process = subprocess.Popen(
                 words, cwd=self._cwd, env=self.environment(), stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
             )
+
+    def _listening(self) -> bool:
+        """Tell whether anybody takes connections; httpx leaves its socket open, with a warning, where nobody does."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.control_socket)) == 0
 
     def _until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait for a condition for as long as the daemon lives."""
