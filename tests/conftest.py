@@ -1,0 +1,10 @@
+"""Lets tests of every kind find the parts they share: the running daemon, clients of its socket, workers' commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+sys.path[:0] = [str(HERE / folder) for folder in ("e2e", "support")]
