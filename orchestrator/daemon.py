@@ -32,7 +32,9 @@ from orchestrator.domain.rollout import State
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
+from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.listener import bind
 from orchestrator.proxy.session import ClientSession, SessionValue
@@ -95,7 +97,8 @@ class Daemon:
         self._hurry = anyio.Event()
         self._exit_reason: str | None = None
         self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
-        self._wiring = Wiring(self.dispatcher, self._in_background)
+        self._intake, self._answers = Intake(self.dispatcher), Answers(self.dispatcher)
+        self._wiring = Wiring(self.dispatcher, self._answers, self._in_background)
         self._care = care_of(settings)
         worker_state = settings.worker.state or paths.worker_state
         contract = {
@@ -199,7 +202,7 @@ class Daemon:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)
             with anyio.move_on_after(0.0 if self._exit_reason else drain):
-                await self.dispatcher.drained()
+                await self.dispatcher.ledger.drained()
             self.dispatcher.abandon("the daemon stops")
             for session in list(self.dispatcher.sessions.values()):
                 session.close()
@@ -260,13 +263,10 @@ class Daemon:
     def _session(self) -> ClientSession:
         value = SessionValue(id=uuid.uuid4().hex[:12], opened=SystemClock().wall())
         limits = self._settings.limits
-        return ClientSession(
-            value, self.dispatcher, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes
-        )
+        return ClientSession(value, self._intake, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes)
 
     def _link(self, generation: int, on_eof: Callable[[], None]) -> WorkerLink:
-        dispatcher = self.dispatcher
-        return WorkerLink(generation, dispatcher, dispatcher.turn, self._settings.limits.line_bytes, on_eof)
+        return WorkerLink(generation, self._answers, self.dispatcher.turn, self._settings.limits.line_bytes, on_eof)
 
     # --- signals ------------------------------------------------------------------------------
 

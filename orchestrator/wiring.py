@@ -13,6 +13,7 @@ from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
 from orchestrator.engine.driver import Driver
+from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.settings import Settings
@@ -30,12 +31,12 @@ Spawn = Callable[[Callable[..., Coroutine[Any, Any, None]], Any], None]
 class Wiring:
     """Hears from keepers and links; fits `supervision.keeper.KeeperOwner`."""
 
-    def __init__(self, dispatcher: Dispatcher, spawn: Spawn) -> None:
+    def __init__(self, dispatcher: Dispatcher, answers: Answers, spawn: Spawn) -> None:
         """Build the joint; `driver` is set once it exists."""
         self.driver: Driver | None = None
         self._dispatcher = dispatcher
         self._spawn = spawn
-        dispatcher.on_list_changed = self._list_changed
+        answers.on_list_changed = self._list_changed
 
     def ready(self, generation: int, link: Link) -> None:
         """Take a ready worker into service, then tell the engine."""

@@ -14,6 +14,7 @@ from orchestrator.cli.control import FailedError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.daemon import Options, serve
 from orchestrator.domain.errors import SwitchoverError
+from orchestrator.proxy.allocator import keep_large_buffers
 from orchestrator.settings import Settings, load, locate
 from orchestrator.telemetry import logging
 from orchestrator.telemetry.sd_notify import listen_fds, notifier
@@ -42,6 +43,7 @@ def _serve(config: Path | None, state_dir: Path | None, words: tuple[str, ...]) 
     def read() -> Settings:
         return load(config, environ, flags)
 
+    keep_large_buffers()
     settings = read()
     paths = locate(state_dir, environ)
     logs = logging.configure(settings.log, paths.log_file, sys.stderr)

@@ -24,6 +24,9 @@ log = get_logger("engine")
 QUEUE = 4096
 """Events that may wait; they come from people and from process deaths, so this is never reached in health."""
 
+LAST_WORDS = 64
+"""Failed generations whose reason is kept for whoever asks late; one change is made at a time, so a few would do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -68,6 +71,7 @@ class Driver:
         self._on_step = on_step
         self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
         self._starting: dict[int, asyncio.Future[str | None]] = {}
+        self._failed: dict[int, str] = {}
 
     async def submit(self, event: ev.Event) -> Answer:
         """Have an event decided; returns when its effects on routing are in force."""
@@ -83,13 +87,16 @@ class Driver:
         """Wait until a generation being started is ready.
 
         Returns:
-            None when it is ready, else the reason why it is not.
+            None when it is ready, else the reason why it is not: supervision's final word, even when it was spoken
+            before this was asked.
         """
         generation = self.state.generations.get(number)
-        if generation is None:
-            return f"generation {number} was given up"
-        if self._is_ready(generation):
+        if generation is not None and self._is_ready(generation):
             return None
+        if number in self._failed:
+            return self._failed[number]
+        if generation is None:
+            return "it was given up"
         future = self._starting.setdefault(number, asyncio.get_running_loop().create_future())
         return await asyncio.shield(future)
 
@@ -144,12 +151,17 @@ class Driver:
         return None
 
     def _settle(self, event: ev.Event) -> None:
-        """Tell whoever waits for a generation what became of it."""
+        """Tell whoever waits for a generation what became of it, and keep it for whoever asks late."""
+        if isinstance(event, ev.GenerationFailed):
+            self._failed[event.generation] = event.reason
+            for oldest in list(self._failed)[:-LAST_WORDS]:
+                del self._failed[oldest]
+        elif isinstance(event, ev.GenerationReady):
+            self._failed.pop(event.generation, None)
         for number, future in list(self._starting.items()):
             generation = self.state.generations.get(number)
-            failed = isinstance(event, ev.GenerationFailed) and event.generation == number
-            if failed or generation is None:
-                reason = event.reason if isinstance(event, ev.GenerationFailed) else "it was given up"
+            if number in self._failed or generation is None:
+                reason = self._failed.get(number, "it was given up")
             elif self._is_ready(generation):
                 reason = None
             else:

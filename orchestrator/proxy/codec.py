@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from orchestrator.domain.errors import INTERNAL_ERROR, Code
+from orchestrator.proxy.outbox import LONG
 
 Buffer = bytes | bytearray | memoryview
 
@@ -47,6 +48,14 @@ class Params(msgspec.Struct, gc=False):
     meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
+class Request(msgspec.Struct, gc=False):
+    """A client's line as most of them are, decoded once and only as deep as routing needs."""
+
+    id: Raw | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    params: Params | UnsetType = UNSET
+
+
 class ResultHead(msgspec.Struct, gc=False):
     """What the daemon reads of a result."""
 
@@ -71,6 +80,7 @@ class Notified(msgspec.Struct, gc=False):
 
 decode_message = msgspec.json.Decoder(Message).decode
 decode_params = msgspec.json.Decoder(Params).decode
+decode_request = msgspec.json.Decoder(Request).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
 decode_notified = msgspec.json.Decoder(Notified).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -78,25 +88,40 @@ _encode = msgspec.json.encode
 
 NO_PARAMS = Params()
 PREFIX = b'{"jsonrpc":"2.0","id":'
-"""How most servers begin an answer; such a line needs its id replaced and nothing else looked at."""
+"""How most peers begin a line that has an id; such a line needs its id replaced and nothing else looked at."""
+ID_AT = len(PREFIX)
 
 
-def request_line(number: int, method: str, params: Raw | UnsetType) -> bytes:
-    """Build the line of a request to a worker, newline included."""
+def tail_of(line: bytes, written_id: bytes) -> bytes | memoryview:
+    """Return what follows the id in a request's line, from the comma on, such that `PREFIX + id + tail` is the request.
+
+    Args:
+        line: a line that `decode_request` or `decode_message` took.
+        written_id: the id as it was decoded from it.
+    """
+    head = b"%b%b," % (PREFIX, written_id)
+    if line.startswith(head):
+        return line[len(head) - 1 :] if len(line) < LONG else memoryview(line)[len(head) - 1 :]
+    message = decode_message(line)
+    return request_tail(message.method if message.method is not UNSET else "", message.params)
+
+
+def request_tail(method: str, params: Raw | UnsetType) -> bytes:
+    """Build what follows the id in a request's line."""
     if params is UNSET:
-        return b'{"jsonrpc":"2.0","id":%d,"method":%b}\n' % (number, _encode(method))
-    return b"".join((b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":' % (number, _encode(method)), params, b"}\n"))
+        return b"".join((b',"method":', _encode(method), b"}"))
+    return b"".join((b',"method":', _encode(method), b',"params":', params, b"}"))
 
 
-def with_id(line: bytes, client_id: bytes) -> bytes:
-    """Return a worker's answer with the client's own id in place of the daemon's, newline included."""
+def answer_parts(line: bytes, client_id: bytes) -> tuple[bytes, bytes | memoryview]:
+    """Return a worker's answer with the client's own id in place of the daemon's, in two parts, without newline."""
     if line.startswith(PREFIX):
-        comma = line.find(b",", len(PREFIX))
+        comma = line.find(b",", ID_AT)
         if comma > 0:
-            return b"".join((PREFIX, client_id, line[comma:], b"\n"))
+            return PREFIX + client_id, line[comma:] if len(line) < LONG else memoryview(line)[comma:]
     message = decode_message(line)
     member, payload = (b"result", message.result) if message.error is UNSET else (b"error", message.error)
-    return b"".join((PREFIX, client_id, b',"', member, b'":', b"null" if payload is UNSET else payload, b"}\n"))
+    return PREFIX + client_id, b"".join((b',"', member, b'":', b"null" if payload is UNSET else payload, b"}"))
 
 
 def with_token(params: Raw, token: int | bytes) -> Raw:

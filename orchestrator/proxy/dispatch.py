@@ -1,6 +1,7 @@
 """The dispatcher: reads the routing table once per call, sends it to a link, and sees to its one answer.
 
-Above: `daemon` attaches links and replaces tables.  Below: `ledger`, `link`, `session`.
+Above: `intake` hands calls in, `answers` hands answers in, `daemon` attaches links and replaces tables.  Below:
+`ledger`, `link`, `session`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-from msgspec import UNSET
-
-from orchestrator.domain.errors import INVALID_REQUEST, Code
+from orchestrator.domain.errors import Code
 from orchestrator.domain.protocol import READ_ONLY_METHODS
-from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
+from orchestrator.domain.routing import RoutingTable, choose
 from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
 from orchestrator.proxy.link import WorkerLink
@@ -44,7 +42,7 @@ class Limits:
 
 
 class Dispatcher:
-    """Routes calls; fits `domain.ports.Router`, `session.SessionOwner` and `link.LinkOwner`.
+    """Routes calls and answers for each; fits `domain.ports.Router`.
 
     Attributes:
         table: the routing table in force.
@@ -67,10 +65,9 @@ class Dispatcher:
         self.ledger = Ledger(loop, self._expired)
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
-        self.on_list_changed: Callable[[WorkerLink, str], None] | None = None
-        self._now = now
+        self.now = now
+        self._plain: WorkerLink | None = None
         self._waiting: dict[int, Call] = {}
-        self._idle: list[asyncio.Future[None]] = []
 
     # --- the router's side --------------------------------------------------------------------
 
@@ -79,7 +76,9 @@ class Dispatcher:
         replaced = self.table
         if table.revision >= replaced.revision:
             self.table = table
-            self.gap.switched(self._now(), busy=bool(self.ledger.open))
+            self._replan()
+            last = max((link.last_heard for link in self.links.values()), default=0.0)
+            self.gap.switched(self.now(), last if self.ledger.open and last else None)
             self._route_waiting()
         return replaced
 
@@ -87,12 +86,15 @@ class Dispatcher:
         """Take a ready worker into service for its generation."""
         self.links[link.generation] = link
         self.hopeless.pop(link.generation, None)
+        link.tally = self._tally(link.generation)
+        self._replan()
         self._route_waiting()
 
     def suspend(self, link: WorkerLink) -> None:
         """Send a worker nothing more; what it still says is heard until `detach`."""
         if self.links.get(link.generation) is link:
             del self.links[link.generation]
+            self._replan()
 
     def detach(self, link: WorkerLink, reason: str) -> None:
         """Account for the calls of a worker that is gone: once more if that is safe, else `worker_lost`."""
@@ -103,7 +105,7 @@ class Dispatcher:
                 self._tally(call.generation).replayed += 1
                 link.settled()
                 call.link = None
-                self._route(call)
+                self.route(call)
             else:
                 self._lost(call, reason)
 
@@ -117,194 +119,32 @@ class Dispatcher:
         self.hopeless.pop(generation, None)
         self.tallies.pop(generation, None)
 
-    async def drained(self) -> None:
-        """Wait until every accepted call is answered."""
-        if self.ledger.open:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._idle.append(future)
-            await future
-
     def abandon(self, reason: str) -> None:
         """Answer every open call: the daemon is about to stop."""
         for call in list(self.ledger.open.values()):
-            self._refuse(call, Code.WORKER_LOST, reason, retryable=False)
+            self.refuse(call, Code.WORKER_LOST, reason, retryable=False)
         self.turn.flush()
-
-    # --- the clients' side --------------------------------------------------------------------
-
-    def opened(self, session: ClientSession) -> str | None:
-        """Welcome a client unless there are too many."""
-        value = session.value
-        if self.stopping:
-            return "the daemon is stopping"
-        if len(self.sessions) >= self.limits.sessions:
-            log.warning("client refused: too many sessions", pid=value.pid, uid=value.uid, limit=self.limits.sessions)
-            return f"{self.limits.sessions} clients are connected already (limits.sessions)"
-        self.sessions[value.id] = session
-        log.info("session opened", session=value.id, pid=value.pid, uid=value.uid, gid=value.gid)
-        return None
-
-    def closed(self, session: ClientSession) -> None:
-        """Cancel what a client left behind."""
-        if self.sessions.pop(session.value.id, None) is None:
-            return
-        for call in list(session.calls.values()):
-            self._cancel(call, "the client disconnected")
-        for link in self.links.values():
-            link.blocked.discard(session)
-        log.info("session closed", session=session.value.id)
-
-    def requested(self, session: ClientSession, message: codec.Message) -> None:
-        """Accept a request, or refuse it with its own clear error."""
-        client_id = bytes(message.id)  # type: ignore[arg-type]  # the session checked that there is one
-        method: str = message.method  # type: ignore[assignment]  # likewise
-        if method == mcp.PING:
-            session.put(codec.result_line(client_id, {}))
-            return
-        if client_id in session.calls:
-            reason = f"id {client_id.decode()} belongs to a call that is not answered yet"
-            session.put(codec.error_line(b"null", INVALID_REQUEST, reason))
-            return
-        if len(session.calls) >= self.limits.calls_per_session:
-            reason = f"{self.limits.calls_per_session} calls of this session are unanswered (limits.calls_per_session)"
-            session.put(codec.refusal_line(client_id, Code.OVERLOADED, reason, retryable=True, generation=None))
-            return
-        if self.stopping:
-            reason = "the daemon is stopping"
-            session.put(codec.refusal_line(client_id, Code.NO_WORKER, reason, retryable=True, generation=None))
-            return
-        call = self._accept(session, client_id, method, message.params)
-        self._route(call)
-
-    def _accept(
-        self, session: ClientSession, client_id: bytes, method: str, params: msgspec.Raw | msgspec.UnsetType
-    ) -> Call:
-        try:
-            known = codec.decode_params(params) if params is not UNSET else codec.NO_PARAMS
-        except msgspec.MsgspecError:
-            known = codec.NO_PARAMS
-        key = session.value.id
-        ledger = self.ledger
-        number = ledger.next_number
-        token = None
-        if known.meta is not UNSET and params is not UNSET:
-            if known.meta.key is not UNSET:
-                key = known.meta.key
-            if known.meta.token is not UNSET:
-                token = bytes(known.meta.token)
-                params = codec.with_token(params, number)
-        tool = known.name if known.name is not UNSET else ""
-        call = Call(number, session, client_id, method, tool, params, key, self._now(), self.limits.call_timeout)
-        call.token = token
-        ledger.add(call)
-        return call
-
-    def notified_by(self, session: ClientSession, message: codec.Message) -> None:
-        """Pass a client's notification on; a cancellation follows its call."""
-        if message.method in mcp.SWALLOWED:
-            return
-        if message.method == "notifications/cancelled":
-            self._cancelled_by(session, message)
-            return
-        generation, _lane = choose(self.table, session.value.id)
-        link = self.links.get(generation) if generation is not None else None
-        if link is not None and isinstance(message.method, str):
-            params = message.params if message.params is not UNSET else None
-            link.outbox.put(codec.notification_line(message.method, params))
-
-    def _cancelled_by(self, session: ClientSession, message: codec.Message) -> None:
-        try:
-            named = codec.decode_notified(message.params) if message.params is not UNSET else None
-        except msgspec.MsgspecError:
-            return
-        if named is None or named.request is UNSET:
-            return
-        call = session.calls.get(bytes(named.request))
-        if call is None:
-            return
-        link = call.link
-        if self._close(call) and link is not None:
-            params = codec.with_member(message.params, "requestId", b"%d" % call.number)  # type: ignore[arg-type]
-            link.outbox.put(codec.notification_line("notifications/cancelled", params))
-
-    # --- the workers' side --------------------------------------------------------------------
-
-    def answered(self, link: WorkerLink, line: bytes, number: int, *, failed: bool) -> None:
-        """Give a worker's answer to the client that waits for it, once."""
-        call = self.ledger.open.get(number)
-        if call is None or call.link is not link:
-            self._unexpected(link, number)
-            return
-        now = self._now()
-        link.last_heard = now
-        call.session.put(codec.with_id(line, call.client_id))
-        self._close(call)
-        self._tally(call.generation).answered(now - call.accepted, failed=failed)
-        self.gap.completed(now, busy=bool(self.ledger.open))
-
-    def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
-        """Pass a worker's notification to the session it belongs to; drop what belongs to none."""
-        if method == "notifications/progress":
-            self._progress(link, line)
-        elif method in mcp.LISTS:
-            if self.on_list_changed is not None:
-                self.on_list_changed(link, mcp.LISTS[method])
-            for session in list(self.sessions.values()):
-                session.put(line + b"\n")
-        elif len(self.sessions) == 1:
-            for session in list(self.sessions.values()):
-                session.put(line + b"\n")
-        else:
-            log.debug("notification belongs to no session", generation=link.generation, method=method)
-
-    def overlong(self, link: WorkerLink, head: bytes) -> None:
-        """Fail the call whose answer is longer than a line may be."""
-        log.warning("worker sent a line over the limit", generation=link.generation)
-        if not head.startswith(codec.PREFIX):
-            return
-        digits = head[len(codec.PREFIX) : head.find(b",", len(codec.PREFIX))]
-        call = self.ledger.open.get(int(digits)) if digits.isdigit() else None
-        if call is not None and call.link is link:
-            reason = "the worker's answer is longer than a line may be (limits.line_bytes)"
-            self._refuse(call, Code.REFUSED, reason, retryable=False)
-
-    def _progress(self, link: WorkerLink, line: bytes) -> None:
-        message = codec.decode_message(line)
-        if message.params is UNSET:
-            return
-        try:
-            token = codec.decode_notified(message.params).token
-        except msgspec.MsgspecError:
-            return
-        call = self.ledger.open.get(token) if isinstance(token, int) else None
-        if call is not None and call.link is link and call.token is not None:
-            params = codec.with_member(message.params, "progressToken", call.token)
-            call.session.put(codec.notification_line("notifications/progress", params))
-
-    def _unexpected(self, link: WorkerLink, number: int) -> None:
-        if 0 < number < self.ledger.next_number:
-            log.debug("answer to a call that is over", generation=link.generation, call=number)
-        else:
-            log.warning("worker answered an id it was never given", generation=link.generation, call=number)
 
     # --- one call -----------------------------------------------------------------------------
 
-    def _route(self, call: Call) -> None:
+    def route(self, call: Call) -> None:
         """Send a call where the table says, or let it wait for that worker."""
         table = self.table
-        plain = not table.weight and not table.kill_switch
-        choice = Choice(table.active, Lane.ACTIVE) if plain else choose(table, call.key)
-        generation = choice.generation
-        link = self.links.get(generation) if generation is not None else None
+        link = self._plain
+        if link is not None:  # one active worker gets everything: nothing to choose
+            call.generation = link.generation
+        else:
+            choice = choose(table, call.key)
+            call.generation = choice.generation or 0
+            call.lane = choice.lane
+            link = self.links.get(call.generation)
         call.revision = table.revision
-        call.lane = choice.lane
-        call.generation = generation or 0
         if link is None:
             self._wait(call)
         elif call.method == mcp.INITIALIZE:
-            result = mcp.initialize(call.session.value, call.params, link.handshake)
+            result = mcp.initialize(call.session.value, call.tail, link.handshake)
             call.session.put(codec.result_line(call.client_id, result))
-            self._close(call)
+            self.close(call)
         else:
             self._send(call, link)
 
@@ -312,7 +152,7 @@ class Dispatcher:
         call.link = link
         call.attempts += 1
         link.in_flight += 1
-        link.outbox.put(codec.request_line(call.number, call.method, call.params))
+        link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, call.tail)
         if link.paused and call.session not in link.blocked:
             link.blocked.add(call.session)
             call.session.block()
@@ -320,15 +160,21 @@ class Dispatcher:
     def _wait(self, call: Call) -> None:
         reason = self.hopeless.get(call.generation)
         if reason is not None:
-            self._refuse(call, Code.NO_WORKER, reason, retryable=True)
+            self.refuse(call, Code.NO_WORKER, reason, retryable=True)
         else:
             self._waiting[call.number] = call
+
+    def _replan(self) -> None:
+        """Find out whether one worker gets everything."""
+        table = self.table
+        plain = not table.weight and not table.kill_switch and table.active is not None
+        self._plain = self.links.get(table.active) if plain and table.active is not None else None
 
     def _route_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for call in waiting.values():
             if call.number in self.ledger.open:
-                self._route(call)
+                self.route(call)
 
     def _replayable(self, call: Call, link: WorkerLink) -> bool:
         if call.attempts >= MAX_ATTEMPTS or self.stopping:
@@ -347,7 +193,7 @@ class Dispatcher:
         if blocked:
             log.error("call blocked: two workers died with it", call=call.number, tool=call.tool)
             reason = f"two workers died with this call; it is not sent a third time ({reason})"
-        self._refuse(call, Code.WORKER_LOST, reason, retryable=False)
+        self.refuse(call, Code.WORKER_LOST, reason, retryable=False)
 
     def _expired(self, call: Call) -> None:
         """Answer a call that met its deadline, and have its worker looked at."""
@@ -357,44 +203,38 @@ class Dispatcher:
         else:
             reason = f"generation {call.generation} did not answer within {self.limits.call_timeout:g} s"
         self._tally(call.generation).expired += 1
-        if self._refuse(call, Code.DEADLINE_EXCEEDED, reason, retryable=link is None) and link is not None:
+        if self.refuse(call, Code.DEADLINE_EXCEEDED, reason, retryable=link is None) and link is not None:
             self._tell_cancelled(link, call, "deadline exceeded")
             if self.on_suspect is not None:
                 self.on_suspect(link)
 
-    def _cancel(self, call: Call, reason: str) -> None:
+    def cancel(self, call: Call, reason: str) -> None:
         """Drop a call nobody waits for any more."""
         link = call.link
-        if self._close(call) and link is not None:
+        if self.close(call) and link is not None:
             self._tell_cancelled(link, call, reason)
 
     def _tell_cancelled(self, link: WorkerLink, call: Call, reason: str) -> None:
         params = {"requestId": call.number, "reason": reason}
         link.outbox.put(codec.notification_line("notifications/cancelled", params))
 
-    def _refuse(self, call: Call, code: Code, reason: str, *, retryable: bool) -> bool:
+    def refuse(self, call: Call, code: Code, reason: str, *, retryable: bool) -> bool:
         """Close a call and answer it in the daemon's own name; False when it was closed before."""
-        if not self._close(call):
+        if not self.close(call):
             return False
         generation = call.generation or None
         call.session.put(codec.refusal_line(call.client_id, code, reason, retryable=retryable, generation=generation))
-        self._tally(call.generation).answered(self._now() - call.accepted, failed=True)
+        self._tally(call.generation).answered(self.now() - call.accepted, failed=True)
         log.warning(
             "call refused", code=code.name.lower(), reason=reason, call=call.number, method=call.method,
             tool=call.tool, session=call.session.value.id, generation=generation, revision=call.revision,
         )  # fmt: skip
         return True
 
-    def _close(self, call: Call) -> bool:
-        closed = self.ledger.close(call)
-        if closed:
-            self._waiting.pop(call.number, None)
-            if self._idle and not self.ledger.open:
-                for future in self._idle:
-                    if not future.done():
-                        future.set_result(None)
-                self._idle.clear()
-        return closed
+    def close(self, call: Call) -> bool:
+        """Take a call off the books; whoever closes it answers it.  False when it was closed before."""
+        self._waiting.pop(call.number, None)
+        return self.ledger.close(call)
 
     def _tally(self, generation: int) -> Tally:
         tally = self.tallies.get(generation)

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw, UnsetType
+import msgspec
 
 from orchestrator.domain.routing import Lane
 
 if TYPE_CHECKING:
     from orchestrator.proxy.link import WorkerLink
-    from orchestrator.proxy.session import ClientSession
 
 MAX_ATTEMPTS = 2
 """A call whose worker died under it is sent once more at most; a call that killed two workers is blocked."""
 
 
-class Call:
+class Call(msgspec.Struct, gc=False, eq=False):
     """One request of one client.
 
     Attributes:
@@ -31,50 +30,33 @@ class Call:
         client_id: the request's id exactly as the client wrote it.
         method: the JSON-RPC method.
         tool: the tool's (or prompt's) name, "" for other methods.
-        params: JSON text of the parameters as forwarded.
+        tail: the request as it is forwarded, from after its id on (see `codec.tail_of`).
         key: assignment key.
-        token: the client's progress token exactly as written, None when it wants no progress.
-        generation: where the last routing decision sent it, 0 while it waits.
-        lane: the lane of that decision.
-        revision: the routing table of that decision.
         accepted: monotonic seconds.
         deadline: monotonic seconds.
+        token: the client's progress token exactly as written, None when it wants no progress.
+        generation: where the last routing decision sent it, 0 while there is none.
+        lane: the lane of that decision.
+        revision: the routing table of that decision.
         attempts: how many workers it has been sent to.
         link: the worker it is with, None while it waits.
     """
 
-    __slots__ = (
-        "accepted", "attempts", "client_id", "deadline", "generation", "key", "lane", "link", "method", "number",
-        "params", "revision", "session", "token", "tool",
-    )  # fmt: skip
-
-    def __init__(  # noqa: PLR0917 - the hot path passes them by position
-        self,
-        number: int,
-        session: ClientSession,
-        client_id: bytes,
-        method: str,
-        tool: str,
-        params: Raw | UnsetType,
-        key: str,
-        now: float,
-        timeout: float,
-    ) -> None:
-        self.number = number
-        self.session = session
-        self.client_id = client_id
-        self.method = method
-        self.tool = tool
-        self.params = params
-        self.key = key
-        self.token: bytes | None = None
-        self.generation = 0
-        self.lane = Lane.ACTIVE
-        self.revision = 0
-        self.accepted = now
-        self.deadline = now + timeout
-        self.attempts = 0
-        self.link: WorkerLink | None = None
+    number: int
+    session: Any  # ClientSession; Struct fields are resolved when the program runs
+    client_id: bytes
+    method: str
+    tool: str
+    tail: bytes | memoryview
+    key: str
+    accepted: float
+    deadline: float
+    token: bytes | None = None
+    generation: int = 0
+    lane: Lane = Lane.ACTIVE
+    revision: int = 0
+    attempts: int = 0
+    link: Any = None  # WorkerLink
 
 
 class Ledger:
@@ -87,6 +69,7 @@ class Ledger:
         self._loop = loop
         self._on_deadline = on_deadline
         self._timer: asyncio.TimerHandle | None = None
+        self._idle: list[asyncio.Future[None]] = []
 
     def add(self, call: Call) -> None:
         """Take a call in; its number must be `next_number`."""
@@ -104,7 +87,22 @@ class Ledger:
         link = call.link
         if link is not None:
             link.settled()
+        if self._idle and not self.open:
+            self._tell_idle()
         return True
+
+    async def drained(self) -> None:
+        """Wait until every accepted call is answered."""
+        if self.open:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._idle.append(future)
+            await future
+
+    def _tell_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for future in idle:
+            if not future.done():
+                future.set_result(None)
 
     def with_link(self, link: WorkerLink) -> Iterator[Call]:
         """Return the calls that are with a worker."""

@@ -1,57 +1,114 @@
-"""Bytes to lines: the framing both the client's socket and the worker's stdout speak."""
+"""Bytes to lines: the framing both the client's socket and the worker's stdout speak.
+
+Short lines are read into one buffer that all connections share (the loop fills and empties it within one callback); a
+line that is not complete moves to a buffer of its connection, where the kernel adds to it in place.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 HEAD = 512
 """Bytes kept of a line that is too long: enough to find out which request it belonged to."""
 
+SHARED = bytearray(1 << 18)
+"""What every connection without an unfinished line reads into."""
 
-class LineSplitter:
-    """Collects chunks and gives whole lines; each byte is looked at once, however long the line grows.
+ROOM = 1 << 16
+"""Free bytes a buffer offers the kernel at least."""
 
-    Attributes:
-        overlong: the beginnings of lines over the limit; the caller takes them out and reports them.
-    """
+_SHARED_VIEW = memoryview(SHARED)
+_NOTHING = bytearray()
 
-    __slots__ = ("_limit", "_parts", "_size", "overlong")
+
+class LineReader(asyncio.BufferedProtocol):
+    """Base of both ends of the tool plane: collects bytes, gives whole lines; each byte is searched once."""
 
     def __init__(self, limit: int) -> None:
-        """Build a splitter that skips lines of more than `limit` bytes."""
+        """Build a reader that skips lines of more than `limit` bytes."""
         self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-        self.overlong: list[bytes] = []
+        self._own = _NOTHING
+        self._filled = 0
+        self._skipping: bytes | None = None
 
-    @property
-    def pending(self) -> int:
-        """Number of bytes of the line that is not complete yet."""
-        return self._size
+    def lines_received(self, lines: list[bytes]) -> None:
+        """Take whole lines, in order, without their newlines."""
+        raise NotImplementedError
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Add a chunk and return the lines it completes, without their newline."""
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if lines and self._size:
-            self._keep(lines[0])
-            lines[0] = self._take()
+    def overlong_received(self, head: bytes) -> None:
+        """Take the beginning of a line that was longer than the limit, once it has ended."""
+        raise NotImplementedError
+
+    # --- asyncio's side -----------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Say where the next bytes go."""
+        if not self._filled:
+            return _SHARED_VIEW
+        if len(self._own) - self._filled < ROOM:
+            self._grow(self._filled * 2 + ROOM)
+        return memoryview(self._own)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Find what the new bytes complete."""
+        if self._skipping is not None:
+            self._skip(nbytes)
+            return
+        filled = self._filled
+        buffer = self._own if filled else SHARED
+        end = filled + nbytes
+        last = buffer.rfind(b"\n", filled, end)
+        if last < 0:
+            self._keep(buffer, 0, end)
+            return
+        whole = bytes(memoryview(buffer)[:last])
+        self._keep(buffer, last + 1, end)
+        lines = whole.split(b"\n")
+        if last > self._limit:
+            lines = self._within_limit(lines)
+        self.lines_received(lines)
+
+    # --- the unfinished line ------------------------------------------------------------------
+
+    def _keep(self, buffer: bytearray, start: int, end: int) -> None:
+        """Keep what is not a whole line yet: `buffer[start:end]`."""
+        size = end - start
+        if size > self._limit:
+            self._skipping = bytes(memoryview(buffer)[start : start + HEAD])
+            self._own, self._filled = _NOTHING, 0
+        elif not size:
+            if not self._filled:
+                self._own = _NOTHING  # the connection sends short lines (again): its large buffer is given back
+            self._filled = 0
+        elif buffer is SHARED:
+            if len(self._own) < size + ROOM:
+                self._own, self._filled = bytearray(2 * size + ROOM), 0
+            self._own[:size] = memoryview(buffer)[start:end]
+            self._filled = size
+        else:
+            if start:
+                buffer[:size] = bytes(memoryview(buffer)[start:end])
+            self._filled = size
+
+    def _grow(self, size: int) -> None:
+        grown = bytearray(size)
+        grown[: self._filled] = memoryview(self._own)[: self._filled]
+        self._own = grown
+
+    def _skip(self, nbytes: int) -> None:
+        """Drop the rest of a line over the limit; what follows its end is read as usual."""
+        end = SHARED.find(b"\n", 0, nbytes)
+        if end < 0:
+            return
+        head, self._skipping = self._skipping or b"", None
+        self.overlong_received(head)
+        rest = nbytes - end - 1
         if rest:
-            self._keep(rest)
-        if len(data) > self._limit:
-            self.overlong += [line[:HEAD] for line in lines if len(line) > self._limit]
-            lines = [line for line in lines if len(line) <= self._limit]
-        return lines
+            SHARED[:rest] = SHARED[end + 1 : nbytes]
+            self.buffer_updated(rest)
 
-    def _keep(self, part: bytes) -> None:
-        self._size += len(part)
-        self._parts.append(part)
-        if self._size > self._limit:
-            self._parts = [b"".join(self._parts)[:HEAD]] if len(self._parts[0]) < HEAD else [self._parts[0][:HEAD]]
-
-    def _take(self) -> bytes:
-        line = b"".join(self._parts)
-        if self._size > self._limit:
-            self.overlong.append(line[:HEAD])
-            line = b""
-        self._parts = []
-        self._size = 0
-        return line
+    def _within_limit(self, lines: list[bytes]) -> list[bytes]:
+        for line in lines:
+            if len(line) > self._limit:
+                self.overlong_received(line[:HEAD])
+        return [line for line in lines if len(line) <= self._limit]

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
 from orchestrator.domain.protocol import Era
 from orchestrator.proxy import codec
-from orchestrator.proxy.lines import LineSplitter
+from orchestrator.proxy.lines import LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.telemetry.logging import get_logger
+from orchestrator.telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from orchestrator.proxy.session import ClientSession
@@ -50,7 +52,7 @@ class LinkOwner(Protocol):
         ...
 
 
-class WorkerLink(asyncio.Protocol):
+class WorkerLink(LineReader):
     """Reads a worker's stdout and writes its stdin.
 
     Attributes:
@@ -58,6 +60,7 @@ class WorkerLink(asyncio.Protocol):
         in_flight: calls sent and not answered.
         handshake: the worker's `initialize` (or `server/discover`) result once it is ready.
         tools: annotations of its tools by name.
+        tally: where its answered calls are counted (its generation's).
         blocked: sessions paused because this worker does not read.
     """
 
@@ -70,6 +73,7 @@ class WorkerLink(asyncio.Protocol):
         on_eof: Callable[[], None],
     ) -> None:
         """Build a link; `on_eof` is called when the worker closes its stdout."""
+        super().__init__(line_bytes)
         self.generation = generation
         self.era = Era.HANDSHAKE
         self.in_flight = 0
@@ -79,10 +83,10 @@ class WorkerLink(asyncio.Protocol):
         self.paused = False
         self.dead = False
         self.last_heard = 0.0
+        self.tally = Tally()
         self.outbox = Outbox(turn)
         self._owner = owner
         self._turn = turn
-        self._splitter = LineSplitter(line_bytes)
         self._on_eof = on_eof
         self._questions: dict[str, asyncio.Future[Any]] = {}
         self._asked = 0
@@ -162,18 +166,17 @@ class WorkerLink(asyncio.Protocol):
 
     # --- the worker's stdout ------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Split what came into lines and hand each on."""
+    def lines_received(self, lines: list[bytes]) -> None:
+        """Hand each line on; what the clients are to get is written once at the end."""
         self._turn.inside = True
-        lines = self._splitter.feed(data)
-        if self._splitter.overlong:
-            for head in self._splitter.overlong:
-                self._owner.overlong(self, head)
-            self._splitter.overlong.clear()
         for line in lines:
             if line:
                 self._line(line)
         self._turn.flush()
+
+    def overlong_received(self, head: bytes) -> None:
+        """Report a line over the limit."""
+        self._owner.overlong(self, head)
 
     def eof_received(self) -> None:
         """Report that the worker closed its stdout: nothing it does can be answered any more."""
@@ -194,15 +197,13 @@ class WorkerLink(asyncio.Protocol):
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._rubbish(line)
             return
-        if reply.method is msgspec.UNSET:
+        if reply.method is UNSET:
             if type(reply.id) is int:
-                self._owner.answered(
-                    self, line, reply.id, failed=reply.error is not msgspec.UNSET
-                    or (reply.result is not msgspec.UNSET and reply.result.failed)
-                )  # fmt: skip
+                result = reply.result
+                self._owner.answered(self, line, reply.id, failed=result is UNSET or result.failed)
             else:
                 self._own_answer(line, reply.id)
-        elif reply.id is msgspec.UNSET:
+        elif reply.id is UNSET:
             self._owner.notified(self, reply.method, line)
         else:
             self._asked_by_worker(line, reply.method)
@@ -211,14 +212,14 @@ class WorkerLink(asyncio.Protocol):
         """Handle a line that is JSON of an unusual shape: a result that is no object, say."""
         try:
             message = codec.decode_message(line)
-            number = msgspec.json.decode(message.id, type=int) if message.id is not msgspec.UNSET else None
+            number = msgspec.json.decode(message.id, type=int) if message.id is not UNSET else None
         except msgspec.MsgspecError:
             self._rubbish(line)
             return
-        if number is None or message.method is not msgspec.UNSET:
+        if number is None or message.method is not UNSET:
             self._rubbish(line)
         else:
-            self._owner.answered(self, line, number, failed=message.error is not msgspec.UNSET)
+            self._owner.answered(self, line, number, failed=message.error is not UNSET)
 
     def _rubbish(self, line: bytes) -> None:
         text = line[:QUOTE].decode(errors="replace")
@@ -241,7 +242,7 @@ class WorkerLink(asyncio.Protocol):
     def _asked_by_worker(self, line: bytes, method: str) -> None:
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
         message = codec.decode_message(line)
-        call_id = b"null" if message.id is msgspec.UNSET else bytes(message.id)
+        call_id = b"null" if message.id is UNSET else bytes(message.id)
         if method == "ping":
             self.outbox.put(codec.result_line(call_id, {}))
             return

@@ -29,12 +29,16 @@ class _Initialize(msgspec.Struct):
     capabilities: Any = None
 
 
-def initialize(session: SessionValue, params: msgspec.Raw | msgspec.UnsetType, handshake: Json) -> Json:
+class _Request(msgspec.Struct):
+    params: _Initialize = msgspec.field(default_factory=_Initialize)
+
+
+def initialize(session: SessionValue, tail: bytes | memoryview, handshake: Json) -> Json:
     """Answer a client's `initialize` from a worker's handshake and note in the session what the client said.
 
     Args:
         session: changed: version, client and capabilities.
-        params: the client's parameters.
+        tail: the client's request from after its id on.
         handshake: the worker's own `initialize` result.
 
     Returns:
@@ -42,7 +46,7 @@ def initialize(session: SessionValue, params: msgspec.Raw | msgspec.UnsetType, h
         a switch can change every list.
     """
     try:
-        asked = msgspec.json.decode(params, type=_Initialize) if params is not msgspec.UNSET else _Initialize()
+        asked = msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_Request).params
     except msgspec.MsgspecError:
         asked = _Initialize()
     offered = handshake.get("protocolVersion")

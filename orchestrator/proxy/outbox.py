@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+LONG = 1 << 15
+"""Bytes from which on writing a line in parts is cheaper than joining it first."""
+
 
 class Turn:
     """Knows which outboxes have something to write; flushed at the end of each batch of input."""
@@ -33,13 +36,14 @@ class Turn:
 
 
 class Outbox:
-    """The lines for one transport."""
+    """The lines for one transport; long ones are handed over in parts and never copied."""
 
-    __slots__ = ("_lines", "_turn", "transport")
+    __slots__ = ("_in_parts", "_lines", "_turn", "transport")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._lines: list[bytes] = []
+        self._lines: list[bytes | memoryview] = []
+        self._in_parts = False
         self.transport: asyncio.WriteTransport | None = None
 
     def put(self, line: bytes) -> None:
@@ -48,14 +52,28 @@ class Outbox:
             self._turn.add(self)
         self._lines.append(line)
 
+    def put_spliced(self, head: bytes, rest: bytes | memoryview) -> None:
+        """Add a line of two parts, without its newline; a long rest is not copied."""
+        if len(rest) < LONG:
+            self.put(b"".join((head, rest, b"\n")))
+            return
+        self.put(head)
+        self._lines += (rest, b"\n")
+        self._in_parts = True
+
     def flush(self) -> None:
         """Hand the lines to the transport; drop them when it is gone."""
-        lines = self._lines
-        if lines:
-            self._lines = []
-            transport = self.transport
-            if transport is not None and not transport.is_closing():
-                transport.write(lines[0] if len(lines) == 1 else b"".join(lines))
+        lines, in_parts = self._lines, self._in_parts
+        if not lines:
+            return
+        self._lines, self._in_parts = [], False
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if in_parts:
+            transport.writelines(lines)
+        else:
+            transport.write(lines[0] if len(lines) == 1 else b"".join(lines))
 
     @property
     def backlog(self) -> int:

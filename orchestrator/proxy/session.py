@@ -11,10 +11,11 @@ import struct
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
+from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
 from orchestrator.proxy import codec
-from orchestrator.proxy.lines import LineSplitter
+from orchestrator.proxy.lines import LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.telemetry.logging import get_logger
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 log = get_logger("proxy")
 
-NUMBER_OR_STRING = b'"-0123456789'
+NUMBER_OR_STRING = frozenset(b'"-0123456789')
+"""First bytes of the ids JSON-RPC allows."""
 HIGH_WATER = 1 << 20
 """Bytes a client may leave unread before we stop reading its requests."""
 
@@ -59,8 +61,18 @@ class SessionOwner(Protocol):
         """A client connected; the answer is the reason to refuse it, None to welcome it."""
         ...
 
-    def requested(self, session: ClientSession, message: codec.Message) -> None:
-        """A client sent a request."""
+    def requested(
+        self, session: ClientSession, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
+    ) -> None:
+        """A client sent a request.
+
+        Args:
+            session: who.
+            written_id: the id exactly as the client wrote it.
+            method: the JSON-RPC method.
+            params: what routing reads of the parameters.
+            tail: the request from after its id on (see `codec.tail_of`).
+        """
         ...
 
     def notified_by(self, session: ClientSession, message: codec.Message) -> None:
@@ -72,7 +84,7 @@ class SessionOwner(Protocol):
         ...
 
 
-class ClientSession(asyncio.Protocol):
+class ClientSession(LineReader):
     """Speaks newline-delimited JSON-RPC with one client."""
 
     def __init__(self, value: SessionValue, owner: SessionOwner, turn: Turn, line_bytes: int, backlog: int) -> None:
@@ -85,6 +97,7 @@ class ClientSession(asyncio.Protocol):
             line_bytes: longest line accepted.
             backlog: bytes the client may leave unread before it is disconnected.
         """
+        super().__init__(line_bytes)
         self.value = value
         self.calls: dict[bytes, Call] = {}
         self.outbox = Outbox(turn)
@@ -92,7 +105,6 @@ class ClientSession(asyncio.Protocol):
         self._turn = turn
         self._line_bytes = line_bytes
         self._backlog = backlog
-        self._splitter = LineSplitter(line_bytes)
         self._transport: asyncio.Transport | None = None
         self._holds = 0
         self._clogged = False
@@ -112,19 +124,20 @@ class ClientSession(asyncio.Protocol):
             stream.write(codec.refusal_line(b"null", Code.OVERLOADED, refusal, retryable=True, generation=None))
             stream.close()
 
-    def data_received(self, data: bytes) -> None:
-        """Split what came into lines and hand each on."""
+    def lines_received(self, lines: list[bytes]) -> None:
+        """Hand each line on; what the workers are to get is written once at the end."""
         if self._refused:
             return
         self._turn.inside = True
-        for line in self._splitter.feed(data):
+        for line in lines:
             if line:
                 self._line(line)
-        if self._splitter.overlong:
-            self._splitter.overlong.clear()
-            reason = f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)"
-            self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, reason))
         self._turn.flush()
+
+    def overlong_received(self, head: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
+        """Say that a line was too long."""
+        reason = f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)"
+        self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, reason))
 
     def eof_received(self) -> bool:
         """Hang up when the client does, calls in flight included."""
@@ -151,9 +164,19 @@ class ClientSession(asyncio.Protocol):
     def put(self, line: bytes) -> None:
         """Send a line; a client that leaves too much unread is disconnected."""
         self.outbox.put(line)
-        if self._clogged and self.outbox.backlog > self._backlog:
+        if self._clogged:
+            self._check_backlog()
+
+    def _check_backlog(self) -> None:
+        if self.outbox.backlog > self._backlog:
             log.warning("client disconnected: it does not read", session=self.value.id, unread=self.outbox.backlog)
             self.abort()
+
+    def answer(self, line: bytes, client_id: bytes) -> None:
+        """Send a worker's answer under the client's own id."""
+        self.outbox.put_spliced(*codec.answer_parts(line, client_id))
+        if self._clogged:
+            self._check_backlog()
 
     def block(self) -> None:
         """Stop reading this client because the worker it calls does not keep up."""
@@ -186,18 +209,45 @@ class ClientSession(asyncio.Protocol):
 
     def _line(self, line: bytes) -> None:
         try:
+            request = codec.decode_request(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            self._odd_line(line)
+            return
+        if request.id is UNSET or request.method is UNSET:
+            self._odd_line(line)
+            return
+        written = bytes(request.id)
+        if written[0] in NUMBER_OR_STRING:
+            params = request.params
+            self._owner.requested(
+                self,
+                written,
+                request.method,
+                codec.NO_PARAMS if params is UNSET else params,
+                codec.tail_of(line, written),
+            )
+        else:
+            self._bad_id()
+
+    def _odd_line(self, line: bytes) -> None:
+        """Handle what is no plain request: a notification, an answer, unusual parameters, or nonsense."""
+        try:
             message = codec.decode_message(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._bad_line(line, error)
             return
-        if message.method is msgspec.UNSET:
+        if message.method is UNSET:
             self._no_method(message)
-        elif message.id is msgspec.UNSET:
+        elif message.id is UNSET:
             self._owner.notified_by(self, message)
-        elif bytes(message.id)[:1] in NUMBER_OR_STRING:
-            self._owner.requested(self, message)
+        elif bytes(message.id)[0] in NUMBER_OR_STRING:
+            tail = codec.request_tail(message.method, message.params)
+            self._owner.requested(self, bytes(message.id), message.method, codec.NO_PARAMS, tail)
         else:
-            self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, "a request's id is a string or a number"))
+            self._bad_id()
+
+    def _bad_id(self) -> None:
+        self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, "a request's id is a string or a number"))
 
     def _bad_line(self, line: bytes, error: Exception) -> None:
         if line.lstrip().startswith(b"["):
@@ -210,11 +260,11 @@ class ClientSession(asyncio.Protocol):
 
     def _no_method(self, message: codec.Message) -> None:
         """Handle a message that is no request: an answer to nothing we asked, or no message at all."""
-        if message.result is not msgspec.UNSET or message.error is not msgspec.UNSET:
+        if message.result is not UNSET or message.error is not UNSET:
             log.debug("client answered a request it was never sent", session=self.value.id)
             return
-        named = b"null" if message.id is msgspec.UNSET else bytes(message.id)
-        answerable = named[:1] in NUMBER_OR_STRING and named not in self.calls
+        named = b"null" if message.id is UNSET else bytes(message.id)
+        answerable = named[0] in NUMBER_OR_STRING and named not in self.calls
         client_id = named if answerable else b"null"
         self.outbox.put(codec.error_line(client_id, INVALID_REQUEST, "the message has no method"))
 

@@ -1,0 +1,131 @@
+"""The clients' side of the tool plane: who may come in, what is accepted, what is answered on the spot.
+
+Above: `session` hands messages in; fits `session.SessionOwner`.  Below: `dispatch` owns what has been accepted.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from orchestrator.domain.errors import INVALID_REQUEST, Code
+from orchestrator.domain.routing import choose
+from orchestrator.proxy import codec, mcp
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.ledger import Call
+from orchestrator.proxy.session import ClientSession
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("proxy")
+
+
+class Intake:
+    """Accepts clients and their messages."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._now = dispatcher.now
+        self._ledger = dispatcher.ledger
+
+    def opened(self, session: ClientSession) -> str | None:
+        """Welcome a client unless there are too many."""
+        value, sessions = session.value, self._dispatcher.sessions
+        limit = self._dispatcher.limits.sessions
+        if self._dispatcher.stopping:
+            return "the daemon is stopping"
+        if len(sessions) >= limit:
+            log.warning("client refused: too many sessions", pid=value.pid, uid=value.uid, limit=limit)
+            return f"{limit} clients are connected already (limits.sessions)"
+        sessions[value.id] = session
+        log.info("session opened", session=value.id, pid=value.pid, uid=value.uid, gid=value.gid)
+        return None
+
+    def closed(self, session: ClientSession) -> None:
+        """Cancel what a client left behind."""
+        if self._dispatcher.sessions.pop(session.value.id, None) is None:
+            return
+        for call in list(session.calls.values()):
+            self._dispatcher.cancel(call, "the client disconnected")
+        for link in self._dispatcher.links.values():
+            link.blocked.discard(session)
+        log.info("session closed", session=session.value.id)
+
+    def requested(
+        self, session: ClientSession, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
+    ) -> None:
+        """Accept a request, or refuse it with its own clear error (see `session.SessionOwner`)."""
+        calls, dispatcher, ledger = session.calls, self._dispatcher, self._ledger
+        limits = dispatcher.limits
+        if written_id in calls or len(calls) >= limits.calls_per_session or dispatcher.stopping:
+            self._refuse(session, written_id)
+            return
+        if method == mcp.PING:
+            session.put(codec.result_line(written_id, {}))
+            return
+        number = ledger.next_number
+        name = params.name
+        now = self._now()
+        call = Call(
+            number,
+            session,
+            written_id,
+            method,
+            "" if name is UNSET else name,
+            tail,
+            session.value.id,
+            now,
+            now + limits.call_timeout,
+        )
+        if params.meta is not UNSET:
+            self._read_meta(call, params.meta)
+        ledger.add(call)
+        dispatcher.route(call)
+
+    def notified_by(self, session: ClientSession, message: codec.Message) -> None:
+        """Pass a client's notification on; a cancellation follows its call."""
+        if message.method in mcp.SWALLOWED or message.method is UNSET:
+            return
+        if message.method == "notifications/cancelled":
+            self._cancelled_by(session, message)
+            return
+        generation, _lane = choose(self._dispatcher.table, session.value.id)
+        link = self._dispatcher.links.get(generation) if generation is not None else None
+        if link is not None:
+            params = message.params if message.params is not UNSET else None
+            link.outbox.put(codec.notification_line(message.method, params))
+
+    def _refuse(self, session: ClientSession, written_id: bytes) -> None:
+        if written_id in session.calls:
+            reason = f"id {written_id.decode()} belongs to a call that is not answered yet"
+            session.put(codec.error_line(b"null", INVALID_REQUEST, reason))
+            return
+        if self._dispatcher.stopping:
+            code, reason = Code.NO_WORKER, "the daemon is stopping"
+        else:
+            limit = self._dispatcher.limits.calls_per_session
+            code, reason = Code.OVERLOADED, f"{limit} calls of this session are unanswered (limits.calls_per_session)"
+        session.put(codec.refusal_line(written_id, code, reason, retryable=True, generation=None))
+
+    def _read_meta(self, call: Call, meta: codec.Meta) -> None:
+        """Take the assignment key and the progress token out of a request's `_meta`."""
+        if meta.key is not UNSET:
+            call.key = meta.key
+        if meta.token is not UNSET:
+            call.token = bytes(meta.token)
+            message = codec.decode_message(b"".join((b'{"id":0', call.tail)))
+            if message.params is not UNSET:
+                call.tail = codec.request_tail(call.method, codec.with_token(message.params, call.number))
+
+    def _cancelled_by(self, session: ClientSession, message: codec.Message) -> None:
+        params = message.params
+        try:
+            request = codec.decode_notified(params).request if params is not UNSET else UNSET
+        except msgspec.MsgspecError:
+            return
+        call = session.calls.get(bytes(request)) if request is not UNSET else None
+        if call is None or params is UNSET:
+            return
+        link = call.link
+        if self._dispatcher.close(call) and link is not None:
+            told = codec.with_member(params, "requestId", b"%d" % call.number)
+            link.outbox.put(codec.notification_line("notifications/cancelled", told))
