@@ -114,6 +114,7 @@ class Driver:
         if isinstance(outcome, Rejected):
             log.info("refused", asked=type(event).__name__, reason=outcome.reason)
             return Answer(accepted=False, reason=outcome.reason, state=before)
+        self._remember(event)
         if rollout.routes_first(event):
             await self._take(event, outcome)
             await self._write(event, outcome)
@@ -122,7 +123,7 @@ class Driver:
             if trouble:
                 return Answer(accepted=False, reason=f"nothing was changed: {trouble}", state=before)
             await self._take(event, outcome)
-        self._settle(event)
+        self._settle()
         if self._on_step is not None:
             self._on_step(event, before, outcome.state)
         return Answer(accepted=True, reason="", state=outcome.state)
@@ -150,14 +151,17 @@ class Driver:
         self.trouble = None
         return None
 
-    def _settle(self, event: ev.Event) -> None:
-        """Tell whoever waits for a generation what became of it, and keep it for whoever asks late."""
+    def _remember(self, event: ev.Event) -> None:
+        """Keep supervision's final word for whoever asks late."""
         if isinstance(event, ev.GenerationFailed):
             self._failed[event.generation] = event.reason
             for oldest in list(self._failed)[:-LAST_WORDS]:
                 del self._failed[oldest]
         elif isinstance(event, ev.GenerationReady):
             self._failed.pop(event.generation, None)
+
+    def _settle(self) -> None:
+        """Tell whoever waits for a generation what became of it."""
         for number, future in list(self._starting.items()):
             generation = self.state.generations.get(number)
             if number in self._failed or generation is None:
