@@ -10,25 +10,26 @@ import asyncio
 import contextlib
 import functools
 import gc
-import os
 import signal
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator import VERSION
+from orchestrator.api.models import Status
 from orchestrator.api.report import Report
 from orchestrator.api.verbs import RefusedError, Told, Verbs
+from orchestrator.chronicle import Chronicle
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, StartError
 from orchestrator.domain.rollout import State
+from orchestrator.doors import Doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
@@ -36,7 +37,6 @@ from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.listener import bind
 from orchestrator.proxy.session import ClientSession, SessionValue
 from orchestrator.settings import Paths, Settings, changed
 from orchestrator.storage import Storage, open_storage
@@ -51,7 +51,6 @@ from state.directory import StateDirectory
 
 log = get_logger("daemon")
 
-SUMMARY = "worker_manager.json"
 LAST_SECONDS = 2.0
 """Kept back from `stop.timeout` for closing files and sockets after the workers are gone."""
 
@@ -123,16 +122,18 @@ class Daemon:
         self.verbs = Verbs(self.driver, settings.worker.source)
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
         self._report = Report(self.driver, self.dispatcher, self.fleet, clock, version=VERSION, places=places)
+        self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
 
     # --- one life -----------------------------------------------------------------------------
 
     async def run(self) -> int:
         """Serve until asked to stop; return the exit status."""
         self._tasks.start_soon(self.driver.run)
-        with self._signals():
-            async with self._tool_plane():
+        doors = Doors(self._options.paths, self._settings.sockets, self._options.activated)
+        with signals(self._handlers()):
+            async with doors.tool_plane(self._session):
                 await self._begin()
-                async with self._control_plane():
+                async with doors.control_plane(self):
                     self._tasks.start_soon(self._become_ready)
                     self._tasks.start_soon(self._feed_watchdog)
                     await self._stop_asked.wait()
@@ -188,7 +189,7 @@ class Daemon:
         gc.collect()
         gc.freeze()  # what lives now lives on: the collector need not look at it with every call
         self._options.notifier.ready()
-        self._tell_status()
+        self._chronicle.tell(self.driver.state)
         log.info("ready", generation=number, tools_socket=str(self._options.paths.tools_socket))
 
     async def _stop(self) -> int:
@@ -223,42 +224,7 @@ class Daemon:
     def _in_background(self, work: Callable[..., Coroutine[Any, Any, None]], argument: Any) -> None:
         self._tasks.start_soon(work, argument)
 
-    # --- the doors ----------------------------------------------------------------------------
-
-    @contextlib.asynccontextmanager
-    async def _tool_plane(self) -> AsyncIterator[None]:
-        """Listen on `tools.sock` while inside."""
-        path, sockets = self._options.paths.tools_socket, self._settings.sockets
-        listener = self._options.activated.get("tools") or bind(path, sockets.mode, sockets.group, sockets.backlog)
-        server = await asyncio.get_running_loop().create_unix_server(self._session, sock=listener)
-        try:
-            yield
-        finally:
-            server.close()
-            if "tools" not in self._options.activated:
-                path.unlink(missing_ok=True)
-
-    @contextlib.asynccontextmanager
-    async def _control_plane(self) -> AsyncIterator[None]:
-        """Serve `control.sock` while inside.  Its libraries are loaded while the worker starts."""
-        path = self._options.paths.control_socket
-        listener = self._options.activated.get("control") or bind(path, 0o600, None, self._settings.sockets.backlog)
-        server = await anyio.to_thread.run_sync(self._build_server)
-        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        try:
-            yield
-        finally:
-            server.finish()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([serving])
-            if "control" not in self._options.activated:
-                path.unlink(missing_ok=True)
-
-    def _build_server(self) -> Any:
-        from orchestrator.api.app import build  # noqa: PLC0415 - FastAPI takes 0.2 s to import; the worker starts first
-        from orchestrator.api.server import ControlServer  # noqa: PLC0415 - likewise
-
-        return ControlServer(build(self, VERSION))
+    # --- what others are given ----------------------------------------------------------------
 
     def _session(self) -> ClientSession:
         value = SessionValue(id=uuid.uuid4().hex[:12], opened=SystemClock().wall())
@@ -270,24 +236,15 @@ class Daemon:
 
     # --- signals ------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _signals(self) -> Any:
+    def _handlers(self) -> dict[signal.Signals, Callable[[], None]]:
         """USR1 switch, USR2 switch back, HUP reload, TERM and INT stop; a second one stops at once."""
-        loop = asyncio.get_running_loop()
-        handlers: dict[signal.Signals, Callable[[], None]] = {
+        return {
             signal.SIGUSR1: functools.partial(self._on_verb_signal, signal.SIGUSR1, self.verbs.switch),
             signal.SIGUSR2: functools.partial(self._on_verb_signal, signal.SIGUSR2, self.verbs.switch_back),
             signal.SIGHUP: self._on_reload_signal,
             signal.SIGTERM: functools.partial(self.request_stop, "signal:SIGTERM"),
             signal.SIGINT: functools.partial(self.request_stop, "signal:SIGINT"),
         }
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
-            yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
 
     def _on_verb_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
         self._tasks.start_soon(self._by_signal, number, verb)
@@ -308,7 +265,7 @@ class Daemon:
 
     # --- what the control API asks ------------------------------------------------------------
 
-    def status(self) -> Any:
+    def status(self) -> Status:
         """Say how things stand."""
         return self._report.status(self._storage.trouble)
 
@@ -341,7 +298,8 @@ class Daemon:
         except SettingsError as error:
             log.error("configuration not reloaded, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
             raise
-        taken, later = changed(self._settings, fresh)
+        taken, _ = changed(self._settings, fresh)
+        _, later = changed(self._options.settings, fresh)
         take_over(self.dispatcher.limits, limits_of(fresh))
         take_over(self._care, care_of(fresh))
         self._options.logs.set_level(fresh.log.level)
@@ -350,41 +308,10 @@ class Daemon:
         told = f"changed: {', '.join(taken) or 'nothing'}"
         return f"{told}; in force only after a restart: {', '.join(later)}" if later else told
 
-    # --- what happens on each step ------------------------------------------------------------
-
     def _stepped(self, event: ev.Event, before: State, after: State) -> None:
-        """Write down who did what, and tell systemd and the seed's summary file how things stand now."""
-        name = type(event).__name__
-        log.info("step", event_name=name, revision=after.table.revision, lanes=after.table.lanes(), phase=after.phase)
-        if isinstance(event, ev.Asked):
-            self._tasks.start_soon(self._audit, event, after)
         for number in before.generations.keys() - after.generations.keys():
             self.dispatcher.forget(number)
-        self._tell_status()
-        self._tasks.start_soon(self._summarise)
-
-    async def _audit(self, event: ev.Asked, after: State) -> None:
-        action = type(event).__name__.removesuffix("Asked")
-        try:
-            await self._storage.store.audit.append(
-                event.actor, action, reason=event.reason, revision=after.table.revision, detail={}
-            )
-        except Exception:
-            log.exception("audit row not written", actor=event.actor, action=action)
-
-    def _tell_status(self) -> None:
-        table = self.driver.state.table
-        lanes = ", ".join(f"{lane} {number}" for lane, number in table.lanes().items())
-        kill = ", kill switch on" if table.kill_switch else ""
-        self._options.notifier.status(f"revision {table.revision}: {lanes}, weight {table.weight}{kill}")
-
-    async def _summarise(self) -> None:
-        text = self.status().model_dump_json(indent=2)
-        folder = self._options.paths.analytics
-        try:
-            await anyio.to_thread.run_sync(_write_whole, folder, SUMMARY, text)
-        except OSError as error:
-            log.warning("summary not written", file=SUMMARY, reason=str(error))
+        self._chronicle.stepped(event, after)
 
     async def _feed_watchdog(self) -> None:
         """Feed systemd's watchdog while the loop turns and the active worker is ready or being started."""
@@ -399,14 +326,6 @@ class Daemon:
             if clock.monotonic() - healthy <= self._care.start_timeout:
                 self._options.notifier.watchdog()
             await anyio.sleep(interval)
-
-
-def _write_whole(folder: Path, name: str, text: str) -> None:
-    """Replace a file so that a reader sees the old or the new one, never half."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = folder / f".{name}.{os.getpid()}"
-    partial.write_text(text)
-    partial.replace(folder / name)
 
 
 async def serve(options: Options) -> int:

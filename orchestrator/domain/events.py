@@ -17,6 +17,10 @@ class Asked:
     actor: str = SYSTEM
     reason: str = ""
 
+    def detail(self) -> dict[str, object]:
+        """Return what the audit keeps besides actor, action and reason."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Founded:
@@ -32,6 +36,11 @@ class CanaryAsked(Asked):
     spec: Spec
     salt: str
     replace: bool = False
+
+    def detail(self) -> dict[str, object]:
+        """Return the command and what it is made of; never the environment, which may hold secrets."""
+        spec = self.spec
+        return {"command": list(spec.command), "cwd": spec.cwd, "fingerprint": spec.fingerprint}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +64,20 @@ class WeightAsked(Asked):
 
     weight: int
 
+    def detail(self) -> dict[str, object]:
+        """Return the weight."""
+        return {"weight": self.weight}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitchAsked(Asked):
     """Turn the kill switch on or off."""
 
     on: bool
+
+    def detail(self) -> dict[str, object]:
+        """Return the position."""
+        return {"on": self.on}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from orchestrator.domain.routing import Lane
 
-if TYPE_CHECKING:
-    from orchestrator.proxy.link import WorkerLink
-
 MAX_ATTEMPTS = 2
 """A call whose worker died under it is sent once more at most; a call that killed two workers is blocked."""
+
+
+class Carrier(Protocol):
+    """What a call is with: a worker's link."""
+
+    def settled(self) -> None:
+        """One of its calls is over."""
+        ...
 
 
 class Call(msgspec.Struct, gc=False, eq=False):
@@ -56,7 +61,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     lane: Lane = Lane.ACTIVE
     revision: int = 0
     attempts: int = 0
-    link: Any = None  # WorkerLink
+    link: Any = None  # Carrier
 
 
 class Ledger:
@@ -104,7 +109,7 @@ class Ledger:
             if not future.done():
                 future.set_result(None)
 
-    def with_link(self, link: WorkerLink) -> Iterator[Call]:
+    def with_link(self, link: Carrier) -> Iterator[Call]:
         """Return the calls that are with a worker."""
         return iter([call for call in self.open.values() if call.link is link])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET
@@ -20,9 +20,6 @@ from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import Tally
 
-if TYPE_CHECKING:
-    from orchestrator.proxy.session import ClientSession
-
 log = get_logger("proxy")
 
 QUOTE = 200
@@ -34,6 +31,14 @@ class ToolFacts(NamedTuple):
 
     read_only: bool
     idempotent: bool
+
+
+class Caller(Protocol):
+    """Who was paused because a worker does not read: a session."""
+
+    def unblock(self) -> None:
+        """Go on."""
+        ...
 
 
 class LinkOwner(Protocol):
@@ -79,7 +84,7 @@ class WorkerLink(LineReader):
         self.in_flight = 0
         self.handshake: dict[str, Any] = {}
         self.tools: dict[str, ToolFacts] = {}
-        self.blocked: set[ClientSession] = set()
+        self.blocked: set[Caller] = set()
         self.paused = False
         self.dead = False
         self.last_heard = 0.0

@@ -184,7 +184,11 @@ class Restart(Section):
         allow_inf_nan=False,
     )
     intensity: int = setting(
-        5, "More deaths than this within `period` are a crash loop, and restarts end.", reloadable=True, ge=1, le=1000
+        5,
+        "More deaths than this in a row, or within `period`, are a crash loop: callers are refused until a start holds.",
+        reloadable=True,
+        ge=1,
+        le=1000,
     )
     period: float = seconds(60.0, "Seconds over which deaths are counted.")
     stable_after: float = seconds(30.0, "Seconds a worker has to live before its deaths and its wait are forgotten.")
@@ -193,7 +197,6 @@ class Restart(Section):
 class Health(Section):
     """How a worker that lives but does not answer is found."""
 
-    ping_interval: float = seconds(10.0, "Seconds between two health pings to a worker.")
     ping_timeout: float = seconds(5.0, "Seconds a worker has to answer a ping before it is replaced.")
     after_deadlines: int = setting(
         1,
