@@ -185,7 +185,7 @@ class Restart(Section):
     )
     intensity: int = setting(
         5,
-        "More deaths than this in a row, or within `period`, are a crash loop: callers are refused until a start holds.",
+        "More deaths than this in a row, or within `period`, are a crash loop: calls are refused until a start holds.",
         reloadable=True,
         ge=1,
         le=1000,
