@@ -1,18 +1,20 @@
 """The driver: one event at a time through `domain.rollout.step`, the journal and the executor.
 
 The only writer of the state.  An asked event is durable before it takes effect; a fact, or a move towards safety,
-takes effect first and is written second (`routes_first`), so that a full disk never holds up a retreat.
+takes effect first and is written second (`routes_first`), so that a full disk never holds up a retreat.  What could not
+be written is tried again until it is, or until a later record carries the state.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.domain import events as ev
 from orchestrator.domain import record, rollout
-from orchestrator.domain.commands import Command
+from orchestrator.domain.commands import Command, Route
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import Clock, Journal
 from orchestrator.domain.rollout import Rejected, State, Step
@@ -23,6 +25,9 @@ log = get_logger("engine")
 
 QUEUE = 4096
 """Events that may wait; they come from people and from process deaths, so this is never reached in health."""
+
+RETRY = 5.0
+"""Seconds between two attempts to write what already took effect: soon after a disk has space again, and no burden."""
 
 LAST_WORDS = 64
 """Failed generations whose reason is kept for whoever asks late; one change is made at a time, so a few would do."""
@@ -53,6 +58,8 @@ class Driver:
         executor: Executor,
         clock: Clock,
         on_step: Callable[[ev.Event, State, State], None] | None = None,
+        *,
+        retry: float = RETRY,
     ) -> None:
         """Build a driver.
 
@@ -62,6 +69,7 @@ class Driver:
             executor: carries commands out.
             clock: wall time for the records.
             on_step: told of each accepted event with the state before and after; must not raise.
+            retry: seconds between two attempts to write what already took effect.
         """
         self.state = state
         self.trouble: str | None = None
@@ -69,6 +77,8 @@ class Driver:
         self.executor = executor
         self._clock = clock
         self._on_step = on_step
+        self._retry = retry
+        self._owed: tuple[ev.Event, Step] | None = None
         self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
         self._starting: dict[int, asyncio.Future[str | None]] = {}
         self._failed: dict[int, str] = {}
@@ -103,10 +113,27 @@ class Driver:
     async def run(self) -> None:
         """Decide events for ever, in the order in which they came."""
         while True:
-            event, future = await self._queue.get()
+            next_one = await self._next()
+            if next_one is None:
+                await self._write_owed()
+                continue
+            event, future = next_one
             answer = await self._decide(event)
             if future is not None and not future.done():
                 future.set_result(answer)
+
+    async def _next(self) -> tuple[ev.Event, asyncio.Future[Answer] | None] | None:
+        """Wait for an event; None when it is time to write what is owed to the journal."""
+        if self._owed is None:
+            return await self._queue.get()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._retry):
+                return await self._queue.get()
+        return None
+
+    async def _write_owed(self) -> None:
+        if self._owed is not None:
+            await self._write(*self._owed)
 
     async def _decide(self, event: ev.Event) -> Answer:
         before = self.state
@@ -116,39 +143,51 @@ class Driver:
             return Answer(accepted=False, reason=outcome.reason, state=before)
         self._remember(event)
         if rollout.routes_first(event):
-            await self._take(event, outcome)
-            await self._write(event, outcome)
+            await self._route_then_write(event, outcome)
         else:
             trouble = await self._write(event, outcome)
             if trouble:
                 return Answer(accepted=False, reason=f"nothing was changed: {trouble}", state=before)
-            await self._take(event, outcome)
+            self.state = outcome.state
+            await self._carry_out(event, outcome.commands)
+        if not outcome.commands:  # standings alone changed; every command publishes by itself
+            await self.executor.publish(self.state)
         self._settle()
         if self._on_step is not None:
             self._on_step(event, before, outcome.state)
         return Answer(accepted=True, reason="", state=outcome.state)
 
-    async def _take(self, event: ev.Event, outcome: Step) -> None:
+    async def _route_then_write(self, event: ev.Event, outcome: Step) -> None:
+        """Route at once, write, and only then do what cannot be undone (a retired generation's copy is removed)."""
         self.state = outcome.state
-        for command in outcome.commands:
-            await self._carry_out(event, command)
+        routing = tuple(command for command in outcome.commands if isinstance(command, Route))
+        await self._carry_out(event, routing)
+        self._owed = (event, outcome)
+        await self._write(event, outcome)
+        await self._carry_out(event, tuple(command for command in outcome.commands if command not in routing))
 
-    async def _carry_out(self, event: ev.Event, command: Command) -> None:
-        try:
-            await self.executor.carry_out(command, self.state)
-        except Exception:
-            log.exception("command failed", command=type(command).__name__, asked=type(event).__name__)
+    async def _carry_out(self, event: ev.Event, commands: tuple[Command, ...]) -> None:
+        for command in commands:
+            try:
+                await self.executor.carry_out(command, self.state)
+            except Exception:
+                log.exception("command failed", command=type(command).__name__, asked=type(event).__name__)
 
     async def _write(self, event: ev.Event, outcome: Step) -> str | None:
         """Make the step durable; return what went wrong, if anything did."""
-        text = record.encode(event, outcome.state, outcome.commands, self._clock.wall())
+        revision = outcome.state.table.revision
         try:
+            text = record.encode(event, outcome.state, outcome.commands, self._clock.wall())
             await self._journal.append(text)
         except Exception as error:
-            self.trouble = f"the journal cannot be written: {error}"
-            log.exception("journal not written", asked=type(event).__name__, revision=outcome.state.table.revision)
-            return self.trouble
-        self.trouble = None
+            trouble = f"the journal cannot be written: {error}"
+            if trouble != self.trouble:
+                log.exception("journal not written", asked=type(event).__name__, revision=revision)
+            self.trouble = trouble
+            return trouble
+        if self.trouble is not None:
+            log.info("journal written again", asked=type(event).__name__, revision=revision)
+        self.trouble = self._owed = None
         return None
 
     def _remember(self, event: ev.Event) -> None:

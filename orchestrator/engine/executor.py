@@ -29,15 +29,15 @@ class Executor:
         match command:
             case Start(generation):
                 self._fleet.start(generation)
-                await self._publish(state)
+                await self.publish(state)
             case Route(table):
                 self._router.replace(table)
-                await self._publish(state)
+                await self.publish(state)
             case Retire(number):
                 self._fleet.retire(number)
-                await self._publish(state)
+                await self.publish(state)
 
-    async def _publish(self, state: State) -> None:
+    async def publish(self, state: State) -> None:
         """Write routing and generations to the desired state; the journal stays the truth if this fails."""
         put = {
             f"{GENERATION_PREFIX}{number}": msgspec.json.encode(generation).decode()

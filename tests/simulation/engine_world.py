@@ -7,7 +7,7 @@ of a port and blows at the n-th, which is how a test kills the daemon between an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,9 +37,11 @@ class Fuse:
     at: int = 0
     blast: type[BaseException] = CrashError
     trace: list[str] = field(default_factory=list)
+    burnt: asyncio.Event = field(default_factory=asyncio.Event)
 
     def burn(self, what: str) -> None:
         self.trace.append(what)
+        self.burnt.set()
         if len(self.trace) == self.at:
             raise self.blast(f"killed at port call {self.at}: {what}")
 
@@ -169,6 +171,12 @@ class Life:
         for order in resume(state):
             await executor.carry_out(order, state)
         return asyncio.create_task(self.driver.run())
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait, call of a port by call of a port, until something holds."""
+        while not holds():
+            self.fuse.burnt.clear()
+            await self.fuse.burnt.wait()
 
     async def ask(self, *events: ev.Event) -> Answer:
         """Submit events one after the other and return the last answer."""
