@@ -19,11 +19,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import httpx
 
 EXECUTABLE = str(Path(sys.executable).with_name("switchover"))
 WORKERS = Path(__file__).parent.parent / "workers"
@@ -56,6 +56,20 @@ class DaemonError(AssertionError):
 def echo_worker(*options: str) -> list[str]:
     """Return the command of the echo worker, such as `echo_worker("--version", "2")`."""
     return [sys.executable, str(WORKERS / "echo_worker.py"), *options]
+
+
+class _ControlConnection(HTTPConnection):
+    """HTTP over `control.sock`; unlike httpx it leaks no socket when the daemon is killed meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("switchover", timeout=ANSWER)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(ANSWER)
+        self.sock.connect(str(self._path))
 
 
 class RunningDaemon:
@@ -189,22 +203,24 @@ class RunningDaemon:
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         """Make one request to the control plane; return its HTTP status and its answer, decoded when it is JSON."""
-        transport = httpx.HTTPTransport(uds=str(self.control_socket))
-        with httpx.Client(transport=transport, base_url="http://switchover", timeout=ANSWER) as client:
-            answer = client.request(method, path, json=body)
-        is_json = answer.headers.get("content-type", "").startswith("application/json")
-        return answer.status_code, answer.json() if is_json else answer.text
+        with contextlib.closing(_ControlConnection(self.control_socket)) as connection:
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, path, sent, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        is_json = answer.getheader("content-type", "").startswith("application/json")
+        return answer.status, json.loads(text) if is_json else text
 
     def status(self) -> dict[str, Any]:
         """Return what `/v1/status` says."""
         status, answer = self.control("GET", "/v1/status")
-        assert status == httpx.codes.OK, answer
+        assert status == HTTPStatus.OK, answer
         return dict(answer)
 
     def verb(self, name: str, **body: Any) -> dict[str, Any]:
         """Have a verb done, such as `verb("weight", weight=25)`; fail the test when it is refused."""
         status, answer = self.control("POST", f"/v1/{name}", body)
-        assert status == httpx.codes.OK, answer
+        assert status == HTTPStatus.OK, answer
         return dict(answer)
 
     def cli(
@@ -235,14 +251,12 @@ class RunningDaemon:
 
         def ready() -> bool:
             nonlocal reason
-            if not self._listening():
-                return False
             try:
                 status, answer = self.control("GET", "/readyz")
-            except httpx.TransportError:
+            except (OSError, HTTPException):
                 return False
             reason = str(answer["reason"])
-            return status == httpx.codes.OK
+            return status == HTTPStatus.OK
 
         if not self._until(ready, timeout):
             ended = "" if self.running else f", and it ended with status {self.exit_status}"
@@ -323,11 +337,6 @@ class RunningDaemon:
             self._process = subprocess.Popen(
                 words, cwd=self._cwd, env=self.environment(), stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
             )
-
-    def _listening(self) -> bool:
-        """Tell whether anybody takes connections; httpx leaves its socket open, with a warning, where nobody does."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.control_socket)) == 0
 
     def _until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait for a condition for as long as the daemon lives."""
