@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-SECONDS_PER_BENCH ?= 600
+STATE ?= .run
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check unit format lock docs bench bench-quick bench-setup soak clean
@@ -17,7 +17,11 @@ help:  ## this list
 setup: .venv/.stamp  ## set up .venv with every locked dependency
 
 run: setup  ## set everything up and run the daemon around the reference worker
-	@exec $(BIN)/switchover serve --state-dir .run -- $(BIN)/python -m workers.reference
+	@printf '%s\n' '' 'Try from a second terminal, in this directory:' '' \
+		  '  $(BIN)/switchover status --state-dir $(STATE)' \
+	  '  $(BIN)/switchover call plan_next '"'"'{"limit": 3}'"'"' --state-dir $(STATE)' \
+	  '  $(BIN)/switchover canary --state-dir $(STATE) -- $(BIN)/python -m workers.reference --version-label v2' ''
+	@exec $(BIN)/switchover serve --state-dir $(STATE) -- $(BIN)/python -m workers.reference
 
 check: setup  ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -30,7 +31,10 @@ def command(
     state_dir: Path | None,
     words: tuple[str, ...],
 ) -> None:
-    """Start COMMAND as a canary beside the active generation; returns when it is ready."""
+    """Start COMMAND as a canary beside the active generation; returns when it is ready.
+
+    The program is looked up on your PATH; its working directory is yours, its environment the daemon's and --env.
+    """
     if stop:
         if words:
             raise click.UsageError("--stop takes no command")
@@ -41,13 +45,18 @@ def command(
     do(
         state_dir,
         "/v1/canary",
-        command=list(words),
+        command=[_program(words[0]), *words[1:]],
         cwd=str((cwd or Path()).absolute()),
         env=dict(_variable(text) for text in env),
         source=None if source is None else str(source.absolute()),
         replace=replace,
         reason=reason,
     )
+
+
+def _program(name: str) -> str:
+    """Look a program up on the caller's PATH, which need not be the daemon's."""
+    return name if "/" in name else shutil.which(name) or name
 
 
 def _variable(text: str) -> tuple[str, str]:
