@@ -95,6 +95,7 @@ class Daemon:
         self._stop_asked = anyio.Event()
         self._hurry = anyio.Event()
         self._exit_reason: str | None = None
+        self._said_ready = False
         self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
         self._intake, self._answers = Intake(self.dispatcher), Answers(self.dispatcher)
         self._wiring = Wiring(self.dispatcher, self._answers, self._in_background)
@@ -134,7 +135,7 @@ class Daemon:
             async with doors.tool_plane(self._session):
                 await self._begin()
                 async with doors.control_plane(self):
-                    self._tasks.start_soon(self._become_ready)
+                    self._tasks.start_soon(self._see_to_founding)
                     self._tasks.start_soon(self._feed_watchdog)
                     await self._stop_asked.wait()
                     return await self._stop()
@@ -171,26 +172,27 @@ class Daemon:
         if not answer.accepted:
             raise StartError(answer.reason)
 
-    async def _become_ready(self) -> None:
-        """Tell systemd and the terminal once the active worker answers; a first one that cannot is the end."""
+    async def _see_to_founding(self) -> None:
+        """End the daemon when the worker it was started around never becomes ready; a proven one is tried for ever."""
         state = self.driver.state
         number = state.table.active
-        if number is None:
+        if number is None or state.generations[number].proven:
             return
-        proven = state.generations[number].proven
         trouble = await self.driver.started(number)
-        if trouble is not None and not proven:
+        if trouble is not None:
             self._exit_reason = f"the worker did not start: {trouble}"
             self._stop_asked.set()
+
+    def _say_ready(self) -> None:
+        """Tell systemd and the log, once, when the active worker can be called."""
+        if self._said_ready or self.unready() is not None:
             return
-        if trouble is not None:
-            log.error("the active worker does not start; it is tried again and again", generation=number)
-            return
+        self._said_ready = True
         gc.collect()
         gc.freeze()  # what lives now lives on: the collector need not look at it with every call
         self._options.notifier.ready()
-        self._chronicle.tell(self.driver.state)
-        log.info("ready", generation=number, tools_socket=str(self._options.paths.tools_socket))
+        place = self._options.paths.tools_socket
+        log.info("ready", generation=self.dispatcher.table.active, tools_socket=str(place))
 
     async def _stop(self) -> int:
         """Drain, stop the workers, and say how it went; `_hurry` cuts every wait short."""
@@ -258,10 +260,12 @@ class Daemon:
             log.info("signal done", signal=number.name, revision=told.revision, result=told.message)
 
     def _on_reload_signal(self) -> None:
-        self._options.notifier.reloading()
+        if self._said_ready:  # systemd takes the end of a reload for readiness
+            self._options.notifier.reloading()
         with contextlib.suppress(SettingsError):  # `reload` has logged it; the old configuration stays
             self.reload("signal:SIGHUP")
-        self._options.notifier.ready()
+        if self._said_ready:
+            self._options.notifier.ready()
 
     # --- what the control API asks ------------------------------------------------------------
 
@@ -312,6 +316,7 @@ class Daemon:
         for number in before.generations.keys() - after.generations.keys():
             self.dispatcher.forget(number)
         self._chronicle.stepped(event, after)
+        self._say_ready()
 
     async def _feed_watchdog(self) -> None:
         """Feed systemd's watchdog while the loop turns and the active worker is ready or being started."""
@@ -328,6 +333,18 @@ class Daemon:
             await anyio.sleep(interval)
 
 
+def _make_runtime_dir(paths: Paths) -> None:
+    """Make the runtime directory; where it lies elsewhere, leave `run` in the state directory as the way to it."""
+    try:
+        paths.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        way = paths.state_dir / "run"
+        if way != paths.runtime_dir and not way.is_dir():
+            way.unlink(missing_ok=True)
+            way.symlink_to(paths.runtime_dir)
+    except OSError as error:
+        raise StartError(f"the runtime directory {paths.runtime_dir} cannot be used: {error}") from error
+
+
 async def serve(options: Options) -> int:
     """Run one daemon from taking the state directory to letting it go; return the exit status.
 
@@ -337,7 +354,7 @@ async def serve(options: Options) -> int:
     """
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(StateDirectory.open(options.paths.state_dir))
-        options.paths.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_runtime_dir(options.paths)
         storage = await open_storage(directory, stack)
         mark = uuid.uuid4().hex
         warden = Warden(mark)

@@ -27,6 +27,12 @@ class FailedError(click.ClickException):
         click.echo(f"switchover: {self.message}", err=True)
 
 
+class MisconfiguredError(FailedError):
+    """The configuration cannot be used; exit status 2, for which systemd does not try again."""
+
+    exit_code = 2
+
+
 class UnreachableError(FailedError):
     """No daemon answers; exit status 3."""
 
@@ -41,15 +47,24 @@ def paths_of(state_dir: Path | None) -> Paths:
         raise FailedError(str(error)) from error
 
 
-def ask(paths: Paths, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(
+    paths: Paths, method: str, path: str, body: dict[str, Any] | None = None, *, timeout: float = PATIENCE
+) -> dict[str, Any]:
     """Make one request and return its JSON answer.
+
+    Args:
+        paths: the daemon's places.
+        method: HTTP method.
+        path: path of the control API.
+        body: JSON body, if any.
+        timeout: seconds the daemon may keep silent.
 
     Raises:
         UnreachableError: nobody listens on the control socket, or it may not be used.
         FailedError: the daemon refused; the message is its reason.
     """
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=PATIENCE) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=timeout) as client:
             response = client.request(method, f"http://switchover{path}", json=body)
     except httpx.TransportError as error:
         raise UnreachableError(

@@ -10,10 +10,10 @@ import anyio
 import click
 import uvloop
 
-from orchestrator.cli.control import FailedError
+from orchestrator.cli.control import FailedError, MisconfiguredError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.daemon import Options, serve
-from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.errors import SettingsError, SwitchoverError
 from orchestrator.proxy.allocator import keep_large_buffers
 from orchestrator.settings import Settings, load, locate
 from orchestrator.telemetry import logging
@@ -32,6 +32,8 @@ def command(*, config: Path | None, state_dir: Path | None, words: tuple[str, ..
     """
     try:
         sys.exit(_serve(config, state_dir, words))
+    except SettingsError as error:
+        raise MisconfiguredError(str(error)) from error
     except (SwitchoverError, StorageError) as error:
         raise FailedError(str(error)) from error
 
