@@ -1,0 +1,161 @@
+"""What `switchover status` shows: the daemon's status as lines for people.
+
+Above: the verb `status`.  Below: `api.models` for the shape, `terminal` for columns and colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Final
+
+from orchestrator.api.models import GenerationStatus, Status
+from orchestrator.cli.terminal import GAP, GREEN, RED, YELLOW, Cell, columns, heading, paint
+from orchestrator.telemetry.render import BOLD, DIM, printable
+
+KIB: Final = 1024
+MILLI: Final = 1000
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+LANES: Final = ("active", "canary", "previous")
+"""The order of the rows; generations in no lane come last."""
+STYLES: Final = {"ready": GREEN, "starting": YELLOW, "down": RED}
+HEADING: Final = (
+    "lane", "gen", "standing", "server", "pid", "up", "calls", "errors", "p50", "p95", "restarts", "cpu", "memory",
+    "note",
+)  # fmt: skip
+NUMBERS: Final = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+NONE: Final = "-"
+
+
+def is_serving(status: Status) -> bool:
+    """Return whether the active generation is ready."""
+    active = _active(status)
+    return active is not None and active.standing == "ready"
+
+
+def view(status: Status, now: float, *, colour: bool, width: int | None = None) -> list[str]:
+    """Return the status as lines.
+
+    Args:
+        status: what the daemon said.
+        now: wall time, Unix seconds.
+        colour: whether to style them.
+        width: columns in which sentences are kept; no bound by default.
+    """
+    order = {lane: place for place, lane in enumerate(LANES)}
+    known = sorted(status.generations, key=lambda one: (order.get(one.lane or "", len(LANES)), one.number))
+    table = columns([heading(*HEADING), *map(_row, known)], numbers=NUMBERS, colour=colour)
+    lines = [*_header(status, colour=colour), "", *table, "", _movement(status, now)]
+    for trouble in troubles(status):
+        sentence = wrap(f"trouble: {printable(trouble)}", width) if width else [f"trouble: {printable(trouble)}"]
+        lines += [paint(line, RED, colour=colour) for line in sentence]
+    return lines
+
+
+def troubles(status: Status) -> Iterator[str]:
+    """Say in words what is not as it should be, worst first."""
+    active = _active(status)
+    if active is None:
+        yield "there is no active generation: calls wait"
+    elif active.standing != "ready":
+        why = f" ({active.note})" if active.note else ""
+        yield f"the active generation {active.number} is {active.standing}{why}: calls wait for it or are refused"
+    if status.trouble:
+        yield status.trouble
+    for generation in status.generations:
+        if generation.fingerprint_changed:
+            yield (
+                f"the files of generation {generation.number} have changed since it was made: "
+                "what runs may not be what was tried"
+            )
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds in the two largest units that matter: `42s`, `12m05s`, `3h05m`, `2d04h`."""
+    if seconds is None:
+        return NONE
+    whole = int(seconds)
+    if whole < MINUTE:
+        return f"{whole}s"
+    if whole < HOUR:
+        return f"{whole // MINUTE}m{whole % MINUTE:02}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h{whole % HOUR // MINUTE:02}m"
+    return f"{whole // DAY}d{whole % DAY // HOUR:02}h"
+
+
+def milliseconds(value: float | None) -> str:
+    """Return milliseconds to about three figures, as seconds above a thousand."""
+    if value is None:
+        return NONE
+    return f"{_three(value)}ms" if value < MILLI else f"{_three(value / MILLI)}s"
+
+
+def memory(size: int) -> str:
+    """Return bytes in MiB, or in GiB from one on."""
+    mib = size / KIB**2
+    return f"{mib:.0f}M" if mib < KIB else f"{mib / KIB:.1f}G"
+
+
+def _three(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004
+
+
+def _active(status: Status) -> GenerationStatus | None:
+    number = status.lanes.get("active")
+    return next((generation for generation in status.generations if generation.number == number), None)
+
+
+def _header(status: Status, *, colour: bool) -> list[str]:
+    routing = (
+        paint(f"switchover {status.version}", BOLD, colour=colour),
+        f"up {duration(status.uptime)}",
+        f"revision {status.revision}",
+        status.phase,
+        f"weight {status.weight} %",
+        paint("kill switch ON", RED, colour=colour) if status.kill_switch else "kill switch off",
+    )
+    work = (
+        f"{status.sessions} session{'' if status.sessions == 1 else 's'}",
+        f"{status.in_flight} call{'' if status.in_flight == 1 else 's'} in flight, {status.waiting} of them waiting",
+        f"memory {memory(status.memory_bytes)}",
+    )
+    return [GAP.join(routing), GAP.join(work)]
+
+
+def _row(known: GenerationStatus) -> list[Cell]:
+    runs = known.pid is not None
+    return [
+        Cell(known.lane or NONE, BOLD if known.lane == "active" else ""),
+        Cell(str(known.number)),
+        Cell(known.standing, STYLES.get(known.standing, "")),
+        Cell(printable(known.server) or NONE),
+        Cell(str(known.pid) if runs else NONE),
+        Cell(duration(known.uptime)),
+        Cell(str(known.calls)),
+        Cell(str(known.errors), RED if known.errors else ""),
+        Cell(milliseconds(known.p50_ms)),
+        Cell(milliseconds(known.p95_ms)),
+        Cell(str(known.restarts), YELLOW if known.restarts else ""),
+        Cell(f"{known.cpu_seconds:.1f}s" if runs else NONE),
+        Cell(memory(known.memory_bytes) if runs else NONE),
+        Cell(_note(known), YELLOW if known.fingerprint_changed else DIM),
+    ]
+
+
+def _note(known: GenerationStatus) -> str:
+    counted = {"lost": known.lost, "expired": known.expired, "replayed": known.replayed}
+    parts = ["files changed"] if known.fingerprint_changed else []
+    parts += [printable(known.note)] if known.note else []
+    parts += [f"{count} {what}" for what, count in counted.items() if count]
+    return ", ".join(parts)
+
+
+def _movement(status: Status, now: float) -> str:
+    last = status.last_switch
+    if last is None:
+        return "last switch: none yet"
+    gap = milliseconds(last.longest_gap_ms)
+    felt = "no calls around it" if last.longest_gap_ms is None else f"longest gap between two answers {gap}"
+    return f"last switch: to revision {last.revision}, {duration(max(0.0, now - last.at))} ago, {felt}"
