@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.processes import LEAN_WORKER, ROOT, running, wait_until
+from bench.processes import LEAN_WORKER, LOAD_CORE, PROXY_CORE, ROOT, on_core, running, wait_until
 from bench.references import Target
 
 EXECUTABLE = str(Path(sys.executable).parent / "switchover")
+WORKER = on_core(LOAD_CORE, LEAN_WORKER)
+"""The command of a generation."""
 START_TIMEOUT = 30.0
 """Seconds the daemon has from its start until it is ready."""
 VERB_TIMEOUT = 30.0
@@ -94,11 +96,11 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def serve(directory: Path, command: Sequence[str] = LEAN_WORKER) -> Iterator[Daemon]:
+def serve(directory: Path, command: Sequence[str] = WORKER) -> Iterator[Daemon]:
     """Run the daemon around `command` with its state under `directory`; give it once it is ready."""
     state = directory / "state"
     arguments = (EXECUTABLE, "serve", "--state-dir", str(state), "--", *command)
-    with running(arguments, directory / "switchover.log") as process:
+    with running(on_core(PROXY_CORE, arguments), directory / "switchover.log") as process:
         daemon = Daemon(process.pid, state / "run" / "tools.sock", state / "run" / "control.sock")
         wait_until(daemon.ready, "the daemon's readiness", START_TIMEOUT)
         yield daemon

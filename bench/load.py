@@ -99,7 +99,8 @@ def drive(options: argparse.Namespace, callers: list[Caller], seconds: float) ->
 
 def measure(options: argparse.Namespace, callers: list[Caller], pids: list[int]) -> dict[str, Any]:
     """Warm up, measure, check every answer and return the figures."""
-    drive(options, callers, options.warmup)
+    if options.warmup:
+        drive(options, callers, options.warmup)
     firsts = [len(caller.answers) for caller in callers]
     gc.collect()
     gc.disable()

@@ -17,6 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LEAN_WORKER = (sys.executable, "-S", "-I", str(ROOT / "bench" / "lean_worker.py"))
 """The command of the worker behind everything measured."""
+CORES = sorted(os.sched_getaffinity(0))
+LOAD_CORE, PROXY_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (CORES[0], CORES[0])
+"""Where processes are placed: left to itself the scheduler sometimes puts two that talk on one core, sometimes on two,
+which changes the rate of a round trip by a factor of five and makes ratios a matter of luck."""
 GRACE = 5.0
 """Seconds a process has to end after SIGTERM before it is killed."""
 POLL = 0.005
@@ -41,6 +45,11 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 20.0) -> No
         if time.monotonic() > end:
             raise NotReadyError(f"{what} did not happen within {seconds:.0f} s")
         time.sleep(POLL)
+
+
+def on_core(core: int, command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that runs `command` on one core; the process stays the same."""
+    return ("taskset", "--cpu-list", str(core), *command)
 
 
 def busy_share(seconds: float = 0.2) -> float:

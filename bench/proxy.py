@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.daemon import switchover
 from bench.figures import Report
-from bench.processes import ROOT, wait_for_quiet
+from bench.processes import LOAD_CORE, ROOT, on_core, wait_for_quiet
 from bench.references import Target, direct, fastmcp, haproxy, mcp_proxy
 
 OPENERS = {"direct": direct, "haproxy": haproxy, "switchover": switchover, "mcp-proxy": mcp_proxy, "fastmcp": fastmcp}
@@ -84,7 +84,8 @@ def load(target: Target, shape: Shape, seconds: float, warmup: float) -> dict[st
         return None
     pid = () if target.pid is None else ("--pid", str(target.pid))
     times = ("--seconds", str(seconds), "--warmup", str(warmup))
-    command = (sys.executable, str(ROOT / "bench" / "load.py"), *shape.arguments(), *pid, *times, *reach)
+    program = (sys.executable, str(ROOT / "bench" / "load.py"))
+    command = on_core(LOAD_CORE, (*program, *shape.arguments(), *pid, *times, *reach))
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 90, check=False)
     if done.returncode != 0:
         raise SystemExit(f"proxy: the load on {target.name}, {shape.name}, failed:\n{done.stderr[-1500:]}")

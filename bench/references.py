@@ -3,6 +3,8 @@
 Below `bench.proxy`, beside `bench.daemon`; above `bench.processes`.  Every one gives a `Target`: how the load reaches
 it and which process's time is the proxy's.
 
+The load and the worker share one core, the proxy has the other; where there is no proxy the worker has it.
+
 - direct: the load is the client of the worker's own pipes; for many clients the worker listens on a Unix socket.
 - haproxy: a byte relay (`mode tcp`) between two Unix sockets, otherwise as it comes.
 - mcp-proxy: MCP over HTTP in front of a worker on stdio, the way its documentation starts it.
@@ -19,7 +21,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import LEAN_WORKER, ROOT, NotReadyError, running, wait_until
+from bench.processes import (
+    LEAN_WORKER,
+    LOAD_CORE,
+    PROXY_CORE,
+    ROOT,
+    NotReadyError,
+    on_core,
+    running,
+    wait_until,
+)
 
 PEERS = ROOT / ".venv-bench"
 """Where `make bench-setup` installs the peers; fastmcp needs another major version of the SDK and has its own place."""
@@ -80,10 +91,10 @@ def tool(path: str, needed_by: str) -> str:
 
 
 @contextlib.contextmanager
-def worker_on_socket(directory: Path) -> Iterator[Path]:
+def worker_on_socket(directory: Path, core: int) -> Iterator[Path]:
     """Run the lean worker on a Unix socket."""
     path = directory / "worker.sock"
-    with running((*LEAN_WORKER, "--unix", str(path)), directory / "worker.log"):
+    with running(on_core(core, (*LEAN_WORKER, "--unix", str(path))), directory / "worker.log"):
         wait_until(lambda: accepts(path), "the worker's socket")
         yield path
 
@@ -91,8 +102,8 @@ def worker_on_socket(directory: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def direct(directory: Path) -> Iterator[Target]:
     """No proxy: pipes for one client, a Unix socket for many."""
-    with worker_on_socket(directory) as path:
-        yield Target("direct", ("--", *LEAN_WORKER), ("--unix", str(path)))
+    with worker_on_socket(directory, PROXY_CORE) as path:
+        yield Target("direct", ("--", *on_core(PROXY_CORE, LEAN_WORKER)), ("--unix", str(path)))
 
 
 @contextlib.contextmanager
@@ -101,9 +112,10 @@ def haproxy(directory: Path) -> Iterator[Target]:
     executable = tool("haproxy", "HAProxy")
     front = directory / "haproxy.sock"
     config = directory / "haproxy.cfg"
-    with worker_on_socket(directory) as back:
+    with worker_on_socket(directory, LOAD_CORE) as back:
         config.write_text(HAPROXY_CONFIG.format(front=front, back=back))
-        with running((executable, "-db", "-f", str(config)), directory / "haproxy.log") as process:
+        command = on_core(PROXY_CORE, (executable, "-db", "-f", str(config)))
+        with running(command, directory / "haproxy.log") as process:
             wait_until(lambda: accepts(front), "HAProxy's socket")
             there = ("--unix", str(front))
             yield Target("haproxy", there, there, process.pid)
@@ -129,8 +141,8 @@ def mcp_proxy(directory: Path) -> Iterator[Target]:
     """The `mcp-proxy` package, serving HTTP."""
     executable = tool(str(PEERS / "bin" / "mcp-proxy"), "mcp-proxy")
     port = free_port()
-    command = (executable, "--port", str(port), "--log-level", "ERROR", "--", *LEAN_WORKER)
-    with running(command, directory / "mcp-proxy.log") as process:
+    command = (executable, "--port", str(port), "--log-level", "ERROR", "--", *on_core(LOAD_CORE, LEAN_WORKER))
+    with running(on_core(PROXY_CORE, command), directory / "mcp-proxy.log") as process:
         wait_until(lambda: listens(port), "mcp-proxy's port")
         there = ("--http", str(port))
         yield Target("mcp-proxy", there, there, process.pid)
@@ -141,8 +153,9 @@ def fastmcp(directory: Path) -> Iterator[Target]:
     """The proxy of the `fastmcp` package, on stdio."""
     executable = tool(str(PEERS / "fastmcp" / "bin" / "fastmcp"), "fastmcp")
     config = directory / "mcp.json"
-    server = {"command": LEAN_WORKER[0], "args": list(LEAN_WORKER[1:])}
+    program, *rest = on_core(LOAD_CORE, LEAN_WORKER)
+    server = {"command": program, "args": rest}
     config.write_text(json.dumps({"mcpServers": {"lean": server}}))
     quiet = ("env", "FASTMCP_CHECK_FOR_UPDATES=off")  # nothing here talks to the outside
-    command = ("--", *quiet, executable, "run", str(config), "--no-banner", "--log-level", "ERROR")
-    yield Target("fastmcp", command, None, started_by_load=True)
+    command = on_core(PROXY_CORE, (*quiet, executable, "run", str(config), "--no-banner", "--log-level", "ERROR"))
+    yield Target("fastmcp", ("--", *command), None, started_by_load=True)

@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.daemon import Daemon, serve
+from bench.daemon import WORKER, Daemon, serve
 from bench.figures import Report
-from bench.processes import LEAN_WORKER, ROOT, rss_mb
+from bench.processes import LOAD_CORE, ROOT, on_core, rss_mb
 from bench.sessions import come_and_go
 from bench.timeline import Effect, Verb, effect, read, undisturbed
 
@@ -93,9 +93,11 @@ def under_load(directory: Path, delay_ms: int, count: int) -> tuple[list[Effect]
     command = [sys.executable, str(ROOT / "bench" / "load.py"), "--connections", str(CALLERS), "--warmup", "0"]
     command += ["--seconds", str(seconds), "--delay-ms", str(delay_ms), "--timeline", str(rows)]
     with serve(place) as daemon:
-        daemon.canary(LEAN_WORKER)
+        daemon.canary(WORKER)
         command += ["--unix", str(daemon.tools)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
+        with subprocess.Popen(
+            on_core(LOAD_CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as load:
             if load.stdout is None or load.stdout.readline() != "go\n":
                 raise SystemExit(f"switch: the load did not begin: {load.communicate(timeout=60)[1][-1000:]}")
             begin = time.monotonic_ns()
