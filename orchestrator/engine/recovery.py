@@ -1,4 +1,4 @@
-"""What the daemon goes on from: the newest journal record, else the desired state, else nothing."""
+"""What the daemon goes on from: the newest journal record, or the desired state where that knows of a later table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.domain import record
 from orchestrator.domain.commands import Command, Route, Start
-from orchestrator.domain.errors import JournalError
+from orchestrator.domain.errors import StateError
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import DesiredState, Journal
 from orchestrator.domain.rollout import State
@@ -20,17 +20,20 @@ log = get_logger("engine")
 
 
 async def recover(journal: Journal, desired: DesiredState) -> State:
-    """Return the state to go on from: no process runs yet, so every generation stands as starting."""
+    """Return the state to go on from: no process runs yet, so every generation stands as starting.
+
+    Raises:
+        StateError: neither the journal nor the desired state can be read, so nobody knows what was active.
+        OSError: the journal's file cannot be read; or the store's own StorageError.
+    """
     text = await journal.last()
-    state = _from_journal(text) if text is not None else await _from_desired(desired)
-    if state is None:
-        state = await _from_desired(desired)
+    written = _from_journal(text) if text is not None else None
+    state = await _newest(written, desired)
     generations = {
         number: replace(generation, standing=Standing.STARTING, note="")
         for number, generation in state.generations.items()
     }
-    table = replace(state.table, previous_warm=False)
-    return replace(state, table=table, generations=generations)
+    return replace(state, table=_cold(state.table), generations=generations)
 
 
 def resume(state: State) -> tuple[Command, ...]:
@@ -41,16 +44,51 @@ def resume(state: State) -> tuple[Command, ...]:
     return (Route(state.table), *(Start(state.generations[number]) for number in held))
 
 
+def _cold(table: RoutingTable) -> RoutingTable:
+    """Return the table of a daemon without processes; where that is another table it is another revision."""
+    return replace(table, previous_warm=False, revision=table.revision + 1) if table.previous_warm else table
+
+
 def _from_journal(text: str) -> State | None:
     try:
-        return record.decode(text).state
-    except JournalError as error:
+        return _whole(record.decode(text).state)
+    except StateError as error:
         log.error("journal record unreadable, going on from the desired state", reason=str(error))  # noqa: TRY400
         return None
 
 
+async def _newest(written: State | None, desired: DesiredState) -> State:
+    """Take the journal's word, unless a later table took effect that it could not hold (a retreat on a full disk)."""
+    try:
+        stored = await _from_desired(desired)
+    except Exception as error:
+        if written is None:
+            raise StateError(
+                f"neither the journal nor the desired state can be read ({error}), so what was active is not known; "
+                "restore the state directory from a backup, or name another one with --state-dir"
+            ) from error
+        log.exception("desired state unreadable, going on from the journal", revision=written.table.revision)
+        return written
+    if written is None:
+        return _held(stored, None)
+    if stored.table.revision <= written.table.revision:
+        return written
+    log.warning("going on from the desired state", revision=stored.table.revision, journal=written.table.revision)
+    newest = _held(stored, written.candidate)
+    salt = written.candidate_salt if newest.candidate is not None else ""
+    return replace(newest, candidate_salt=salt, next_number=max(stored.next_number, written.next_number))
+
+
+def _held(stored: State, candidate: int | None) -> State:
+    """Keep the generations in a lane, and the one being started if the journal knows of it; drop the retired."""
+    lanes = stored.table.lanes().values()
+    starting = candidate if candidate in stored.generations and candidate not in lanes else None
+    kept = {number: it for number, it in stored.generations.items() if number in lanes or number == starting}
+    return replace(stored, generations=kept, candidate=starting)
+
+
 async def _from_desired(desired: DesiredState) -> State:
-    """Rebuild lanes from the desired state; a change that was under way is lost, nothing else."""
+    """Read lanes and generations as they were last published."""
     entry = await desired.get(ROUTING_KEY)
     if entry is None or entry.value is None:
         return State()
@@ -59,7 +97,18 @@ async def _from_desired(desired: DesiredState) -> State:
     following = await desired.get(NEXT_KEY)
     for stored in await desired.range(GENERATION_PREFIX):
         generation = msgspec.json.decode(stored.value or "null", type=Generation)
-        if table.lane_of(generation.number) is not None:
-            generations[generation.number] = generation
+        generations[generation.number] = generation
     next_number = int(following.value) if following is not None and following.value else max(generations, default=0) + 1
-    return State(table=table, generations=generations, next_number=next_number)
+    return _whole(State(table=table, generations=generations, next_number=next_number))
+
+
+def _whole(state: State) -> State:
+    """Return the state if every generation it routes to or starts is in it.
+
+    Raises:
+        StateError: one is missing.
+    """
+    needed = {*state.table.lanes().values(), *([state.candidate] if state.candidate is not None else [])}
+    if missing := sorted(needed - state.generations.keys()):
+        raise StateError(f"how to start generation {missing[0]} is not in it")
+    return state
