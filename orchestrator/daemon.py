@@ -37,7 +37,8 @@ from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.session import ClientSession, SessionValue
+from orchestrator.proxy.session import SessionValue
+from orchestrator.proxy.socket_session import SocketSession
 from orchestrator.settings import Paths, Settings, changed
 from orchestrator.storage import Storage, open_storage
 from orchestrator.supervision.fleet import Fleet
@@ -228,10 +229,10 @@ class Daemon:
 
     # --- what others are given ----------------------------------------------------------------
 
-    def _session(self) -> ClientSession:
+    def _session(self) -> SocketSession:
         value = SessionValue(id=uuid.uuid4().hex[:12], opened=SystemClock().wall())
         limits = self._settings.limits
-        return ClientSession(value, self._intake, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes)
+        return SocketSession(value, self._intake, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes)
 
     def _link(self, generation: int, on_eof: Callable[[], None]) -> WorkerLink:
         return WorkerLink(generation, self._answers, self.dispatcher.turn, self._settings.limits.line_bytes, on_eof)

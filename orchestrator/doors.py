@@ -17,7 +17,7 @@ import anyio
 
 from orchestrator import VERSION
 from orchestrator.proxy.listener import bind
-from orchestrator.proxy.session import ClientSession
+from orchestrator.proxy.socket_session import SocketSession
 from orchestrator.settings import Paths, Sockets
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Doors:
     activated: Mapping[str, socket.socket]
 
     @contextlib.asynccontextmanager
-    async def tool_plane(self, session: Callable[[], ClientSession]) -> AsyncIterator[None]:
+    async def tool_plane(self, session: Callable[[], SocketSession]) -> AsyncIterator[None]:
         """Accept clients on `tools.sock` while inside.
 
         Raises:

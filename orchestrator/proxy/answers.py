@@ -77,7 +77,7 @@ class Answers:
         call = self._ledger.open.get(token) if isinstance(token, int) else None
         if call is not None and params is not UNSET and call.link is link and call.token is not None:
             told = codec.with_member(params, "progressToken", call.token)
-            call.session.put(codec.notification_line("notifications/progress", told))
+            call.session.put(codec.notification_line("notifications/progress", told), call.client_id)
 
     def _unexpected(self, link: WorkerLink, number: int) -> None:
         if 0 < number < self._ledger.next_number:

@@ -17,7 +17,7 @@ from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.outbox import Turn
-from orchestrator.proxy.session import ClientSession
+from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import GapMeter, Tally
 
@@ -58,7 +58,7 @@ class Dispatcher:
         self.limits = limits
         self.links: dict[int, WorkerLink] = {}
         self.hopeless: dict[int, str] = {}
-        self.sessions: dict[str, ClientSession] = {}
+        self.sessions: dict[str, Session] = {}
         self.tallies: dict[int, Tally] = {}
         self.gap = GapMeter()
         self.turn = Turn(loop)
@@ -143,7 +143,7 @@ class Dispatcher:
             self._wait(call)
         elif call.method == mcp.INITIALIZE:
             result = mcp.initialize(call.session.value, call.tail, link.handshake)
-            call.session.put(codec.result_line(call.client_id, result))
+            call.session.put(codec.result_line(call.client_id, result), call.client_id)
             self.close(call)
         else:
             self._send(call, link)
@@ -223,7 +223,8 @@ class Dispatcher:
         if not self.close(call):
             return False
         generation = call.generation or None
-        call.session.put(codec.refusal_line(call.client_id, code, reason, retryable=retryable, generation=generation))
+        line = codec.refusal_line(call.client_id, code, reason, retryable=retryable, generation=generation)
+        call.session.put(line, call.client_id)
         self._tally(call.generation).answered(self.now() - call.accepted, failed=True)
         log.warning(
             "call refused", code=code.name.lower(), reason=reason, call=call.number, method=call.method,

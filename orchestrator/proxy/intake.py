@@ -13,7 +13,7 @@ from orchestrator.domain.routing import choose
 from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
-from orchestrator.proxy.session import ClientSession
+from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("proxy")
@@ -27,7 +27,7 @@ class Intake:
         self._now = dispatcher.now
         self._ledger = dispatcher.ledger
 
-    def opened(self, session: ClientSession) -> str | None:
+    def opened(self, session: Session) -> str | None:
         """Welcome a client unless there are too many."""
         value, sessions = session.value, self._dispatcher.sessions
         limit = self._dispatcher.limits.sessions
@@ -40,7 +40,7 @@ class Intake:
         log.info("session opened", session=value.id, pid=value.pid, uid=value.uid, gid=value.gid)
         return None
 
-    def closed(self, session: ClientSession) -> None:
+    def closed(self, session: Session) -> None:
         """Cancel what a client left behind."""
         if self._dispatcher.sessions.pop(session.value.id, None) is None:
             return
@@ -51,7 +51,7 @@ class Intake:
         log.info("session closed", session=session.value.id)
 
     def requested(
-        self, session: ClientSession, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
+        self, session: Session, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
     ) -> None:
         """Accept a request, or refuse it with its own clear error (see `session.SessionOwner`)."""
         calls, dispatcher, ledger = session.calls, self._dispatcher, self._ledger
@@ -60,7 +60,7 @@ class Intake:
             self._refuse(session, written_id)
             return
         if method == mcp.PING:
-            session.put(codec.result_line(written_id, {}))
+            session.put(codec.result_line(written_id, {}), written_id)
             return
         number = ledger.next_number
         name = params.name
@@ -81,7 +81,7 @@ class Intake:
         ledger.add(call)
         dispatcher.route(call)
 
-    def notified_by(self, session: ClientSession, message: codec.Message) -> None:
+    def notified_by(self, session: Session, message: codec.Message) -> None:
         """Pass a client's notification on; a cancellation follows its call."""
         if message.method in mcp.SWALLOWED or message.method is UNSET:
             return
@@ -94,17 +94,17 @@ class Intake:
             params = message.params if message.params is not UNSET else None
             link.outbox.put(codec.notification_line(message.method, params))
 
-    def _refuse(self, session: ClientSession, written_id: bytes) -> None:
+    def _refuse(self, session: Session, written_id: bytes) -> None:
         if written_id in session.calls:
             reason = f"id {written_id.decode()} belongs to a call that is not answered yet"
-            session.put(codec.error_line(b"null", INVALID_REQUEST, reason))
+            session.complain(INVALID_REQUEST, reason)
             return
         if self._dispatcher.stopping:
             code, reason = Code.NO_WORKER, "the daemon is stopping"
         else:
             limit = self._dispatcher.limits.calls_per_session
             code, reason = Code.OVERLOADED, f"{limit} calls of this session are unanswered (limits.calls_per_session)"
-        session.put(codec.refusal_line(written_id, code, reason, retryable=True, generation=None))
+        session.put(codec.refusal_line(written_id, code, reason, retryable=True, generation=None), written_id)
 
     def _read_meta(self, call: Call, meta: codec.Meta) -> None:
         """Take the assignment key and the progress token out of a request's `_meta`."""
@@ -116,7 +116,7 @@ class Intake:
             if message.params is not UNSET:
                 call.tail = codec.request_tail(call.method, codec.with_token(message.params, call.number))
 
-    def _cancelled_by(self, session: ClientSession, message: codec.Message) -> None:
+    def _cancelled_by(self, session: Session, message: codec.Message) -> None:
         params = message.params
         try:
             request = codec.decode_notified(params).request if params is not UNSET else UNSET

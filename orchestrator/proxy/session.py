@@ -1,22 +1,19 @@
-"""A client's connection to `tools.sock`: a plain value, and the socket it is spoken over.
+"""A client's session: a plain value, and what every door it may have come in by has in common.
 
-The value outlives any worker and can be written down; the socket is this process's affair.
+The value outlives any worker and can be written down; the transport is a subclass's affair (`socket_session`).
+Above: a door hands in messages.  Below: `intake`, the owner, takes them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import UNSET
 
-from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
+from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR
 from orchestrator.proxy import codec
-from orchestrator.proxy.lines import LineReader
-from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
@@ -26,8 +23,6 @@ log = get_logger("proxy")
 
 NUMBER_OR_STRING = frozenset(b'"-0123456789')
 """First bytes of the ids JSON-RPC allows."""
-HIGH_WATER = 1 << 20
-"""Bytes a client may leave unread before we stop reading its requests."""
 
 
 class SessionValue(msgspec.Struct):
@@ -57,12 +52,12 @@ class SessionValue(msgspec.Struct):
 class SessionOwner(Protocol):
     """Who takes a session's messages (the dispatcher)."""
 
-    def opened(self, session: ClientSession) -> str | None:
+    def opened(self, session: Session) -> str | None:
         """A client connected; the answer is the reason to refuse it, None to welcome it."""
         ...
 
     def requested(
-        self, session: ClientSession, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
+        self, session: Session, written_id: bytes, method: str, params: codec.Params, tail: bytes | memoryview
     ) -> None:
         """A client sent a request.
 
@@ -75,139 +70,59 @@ class SessionOwner(Protocol):
         """
         ...
 
-    def notified_by(self, session: ClientSession, message: codec.Message) -> None:
+    def notified_by(self, session: Session, message: codec.Message) -> None:
         """A client sent a notification."""
         ...
 
-    def closed(self, session: ClientSession) -> None:
+    def closed(self, session: Session) -> None:
         """A client is gone."""
         ...
 
 
-class ClientSession(LineReader):
-    """Speaks newline-delimited JSON-RPC with one client."""
+class Session(ABC):
+    """One client, whatever it is connected by.
 
-    def __init__(self, value: SessionValue, owner: SessionOwner, turn: Turn, line_bytes: int, backlog: int) -> None:
-        """Build a session.
+    Attributes:
+        value: the serialisable part.
+        calls: its calls that are not answered yet, by their ids as the client wrote them.
+    """
 
-        Args:
-            value: its serialisable part; the peer is filled in on connection.
-            owner: takes its messages.
-            turn: groups writes.
-            line_bytes: longest line accepted.
-            backlog: bytes the client may leave unread before it is disconnected.
-        """
-        super().__init__(line_bytes)
+    def __init__(self, value: SessionValue, owner: SessionOwner) -> None:
+        """Build a session whose messages go to `owner`."""
         self.value = value
         self.calls: dict[bytes, Call] = {}
-        self.outbox = Outbox(turn)
         self._owner = owner
-        self._turn = turn
-        self._line_bytes = line_bytes
-        self._backlog = backlog
-        self._transport: asyncio.Transport | None = None
-        self._holds = 0
-        self._clogged = False
-        self._refused = False
 
-    # --- asyncio's side -----------------------------------------------------------------------
+    # --- what a door provides -----------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Welcome the client, or say why not and hang up."""
-        stream = cast("asyncio.Transport", transport)  # uvloop's transports do not inherit asyncio's
-        self._transport = self.outbox.transport = stream
-        stream.set_write_buffer_limits(high=HIGH_WATER)
-        self.value.pid, self.value.uid, self.value.gid = _peer(stream)
-        refusal = self._owner.opened(self)
-        if refusal:
-            self._refused = True
-            stream.write(codec.refusal_line(b"null", Code.OVERLOADED, refusal, retryable=True, generation=None))
-            stream.close()
+    @abstractmethod
+    def put(self, line: bytes, of: bytes | None = None) -> None:
+        """Send a message (newline included); `of` is the id of the client's call it belongs to, if to any."""
 
-    def lines_received(self, lines: list[bytes]) -> None:
-        """Hand each line on; what the workers are to get is written once at the end."""
-        if self._refused:
-            return
-        self._turn.inside = True
-        for line in lines:
-            if line:
-                self._line(line)
-        self._turn.flush()
-
-    def overlong_received(self, head: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
-        """Say that a line was too long."""
-        reason = f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)"
-        self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, reason))
-
-    def eof_received(self) -> bool:
-        """Hang up when the client does, calls in flight included."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Tell the owner that the client is gone."""
-        self.outbox.transport = None
-        if not self._refused:
-            self._owner.closed(self)
-
-    def pause_writing(self) -> None:
-        """Stop reading requests of a client that does not read its answers."""
-        self._clogged = True
-        self._hold()
-
-    def resume_writing(self) -> None:
-        """Go on reading."""
-        self._clogged = False
-        self._release()
-
-    # --- the proxy's side ---------------------------------------------------------------------
-
-    def put(self, line: bytes) -> None:
-        """Send a line; a client that leaves too much unread is disconnected."""
-        self.outbox.put(line)
-        if self._clogged:
-            self._check_backlog()
-
-    def _check_backlog(self) -> None:
-        if self.outbox.backlog > self._backlog:
-            log.warning("client disconnected: it does not read", session=self.value.id, unread=self.outbox.backlog)
-            self.abort()
-
+    @abstractmethod
     def answer(self, line: bytes, client_id: bytes) -> None:
-        """Send a worker's answer under the client's own id."""
-        self.outbox.put_spliced(*codec.answer_parts(line, client_id))
-        if self._clogged:
-            self._check_backlog()
+        """Send a worker's answer (its line, without newline) under the client's own id."""
 
+    @abstractmethod
     def block(self) -> None:
         """Stop reading this client because the worker it calls does not keep up."""
-        self._hold()
 
+    @abstractmethod
     def unblock(self) -> None:
         """Go on reading."""
-        self._release()
 
-    def abort(self) -> None:
-        """Hang up at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
+    @abstractmethod
     def close(self) -> None:
         """Hang up after what has been written is sent."""
-        self.outbox.flush()
-        if self._transport is not None:
-            self._transport.close()
 
-    def _hold(self) -> None:
-        self._holds += 1
-        if self._holds == 1 and self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+    # --- what all doors share -----------------------------------------------------------------
 
-    def _release(self) -> None:
-        self._holds -= 1
-        if not self._holds and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def complain(self, code: int, reason: str) -> None:
+        """Answer a message that names no request."""
+        self.put(codec.error_line(b"null", code, reason))
 
-    def _line(self, line: bytes) -> None:
+    def take(self, line: bytes) -> None:
+        """Read one message of the client and hand it on; nonsense is answered, never ignored."""
         try:
             request = codec.decode_request(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -247,16 +162,16 @@ class ClientSession(LineReader):
             self._bad_id()
 
     def _bad_id(self) -> None:
-        self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, "a request's id is a string or a number"))
+        self.complain(INVALID_REQUEST, "a request's id is a string or a number")
 
     def _bad_line(self, line: bytes, error: Exception) -> None:
         if line.lstrip().startswith(b"["):
             reason = "batches are not supported: send one JSON-RPC message a line"
-            self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, reason))
+            self.complain(INVALID_REQUEST, reason)
         elif isinstance(error, msgspec.ValidationError):
-            self.outbox.put(codec.error_line(b"null", INVALID_REQUEST, f"not a JSON-RPC message: {error}"))
+            self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}")
         else:
-            self.outbox.put(codec.error_line(b"null", PARSE_ERROR, f"the line is not JSON: {error}"))
+            self.complain(PARSE_ERROR, f"the line is not JSON: {error}")
 
     def _no_method(self, message: codec.Message) -> None:
         """Handle a message that is no request: an answer to nothing we asked, or no message at all."""
@@ -266,13 +181,4 @@ class ClientSession(LineReader):
         named = b"null" if message.id is UNSET else bytes(message.id)
         answerable = named[0] in NUMBER_OR_STRING and named not in self.calls
         client_id = named if answerable else b"null"
-        self.outbox.put(codec.error_line(client_id, INVALID_REQUEST, "the message has no method"))
-
-
-def _peer(transport: asyncio.Transport) -> tuple[int, int, int]:
-    """Return the peer's (pid, uid, gid) as the kernel vouches for them (SO_PEERCRED)."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family != socket.AF_UNIX:
-        return 0, -1, -1
-    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid, gid
+        self.put(codec.error_line(client_id, INVALID_REQUEST, "the message has no method"))

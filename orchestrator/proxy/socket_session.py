@@ -1,0 +1,153 @@
+"""A session on `tools.sock`: newline-delimited JSON-RPC over a Unix socket.
+
+Above: the daemon's listener makes one per connection.  Below: `session` reads the messages, `lines` the bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import cast
+
+from orchestrator.domain.errors import INVALID_REQUEST, Code
+from orchestrator.proxy import codec
+from orchestrator.proxy.lines import LineReader
+from orchestrator.proxy.outbox import Outbox, Turn
+from orchestrator.proxy.session import Session, SessionOwner, SessionValue
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("proxy")
+
+HIGH_WATER = 1 << 20
+"""Bytes a client may leave unread before we stop reading its requests."""
+
+
+class SocketSession(LineReader, Session):
+    """Speaks newline-delimited JSON-RPC with one client."""
+
+    def __init__(self, value: SessionValue, owner: SessionOwner, turn: Turn, line_bytes: int, backlog: int) -> None:
+        """Build a session.
+
+        Args:
+            value: its serialisable part; the peer is filled in on connection.
+            owner: takes its messages.
+            turn: groups writes.
+            line_bytes: longest line accepted.
+            backlog: bytes the client may leave unread before it is disconnected.
+        """
+        LineReader.__init__(self, line_bytes)
+        Session.__init__(self, value, owner)
+        self.outbox = Outbox(turn)
+        self._turn = turn
+        self._line_bytes = line_bytes
+        self._backlog = backlog
+        self._transport: asyncio.Transport | None = None
+        self._holds = 0
+        self._clogged = False
+        self._refused = False
+
+    # --- asyncio's side -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Welcome the client, or say why not and hang up."""
+        stream = cast("asyncio.Transport", transport)  # uvloop's transports do not inherit asyncio's
+        self._transport = self.outbox.transport = stream
+        stream.set_write_buffer_limits(high=HIGH_WATER)
+        self.value.pid, self.value.uid, self.value.gid = _peer(stream)
+        refusal = self._owner.opened(self)
+        if refusal:
+            self._refused = True
+            stream.write(codec.refusal_line(b"null", Code.OVERLOADED, refusal, retryable=True, generation=None))
+            stream.close()
+
+    def lines_received(self, lines: list[bytes]) -> None:
+        """Hand each line on; what the workers are to get is written once at the end."""
+        if self._refused:
+            return
+        self._turn.inside = True
+        for line in lines:
+            if line:
+                self.take(line)
+        self._turn.flush()
+
+    def overlong_received(self, head: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
+        """Say that a line was too long."""
+        self.complain(INVALID_REQUEST, f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)")
+
+    def eof_received(self) -> bool:
+        """Hang up when the client does, calls in flight included."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell the owner that the client is gone."""
+        self.outbox.transport = None
+        if not self._refused:
+            self._owner.closed(self)
+
+    def pause_writing(self) -> None:
+        """Stop reading requests of a client that does not read its answers."""
+        self._clogged = True
+        self._hold()
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        self._clogged = False
+        self._release()
+
+    # --- the proxy's side ---------------------------------------------------------------------
+
+    def put(self, line: bytes, of: bytes | None = None) -> None:  # noqa: ARG002 - one stream carries all
+        """Send a line; a client that leaves too much unread is disconnected."""
+        self.outbox.put(line)
+        if self._clogged:
+            self._check_backlog()
+
+    def _check_backlog(self) -> None:
+        if self.outbox.backlog > self._backlog:
+            log.warning("client disconnected: it does not read", session=self.value.id, unread=self.outbox.backlog)
+            self.abort()
+
+    def answer(self, line: bytes, client_id: bytes) -> None:
+        """Send a worker's answer under the client's own id."""
+        self.outbox.put_spliced(*codec.answer_parts(line, client_id))
+        if self._clogged:
+            self._check_backlog()
+
+    def block(self) -> None:
+        """Stop reading this client because the worker it calls does not keep up."""
+        self._hold()
+
+    def unblock(self) -> None:
+        """Go on reading."""
+        self._release()
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Hang up after what has been written is sent."""
+        self.outbox.flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _hold(self) -> None:
+        self._holds += 1
+        if self._holds == 1 and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _release(self) -> None:
+        self._holds -= 1
+        if not self._holds and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
+def _peer(transport: asyncio.Transport) -> tuple[int, int, int]:
+    """Return the peer's (pid, uid, gid) as the kernel vouches for them (SO_PEERCRED)."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return 0, -1, -1
+    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
