@@ -9,34 +9,12 @@ from typing import Any
 import click
 import httpx
 
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.domain.errors import SettingsError
 from orchestrator.settings import Paths, locate
 
-UNREACHABLE = 3
-"""Exit status when no daemon answers."""
-
 PATIENCE = 600.0
 """Seconds a verb waits: a canary's start may take as long as `worker.start_timeout` allows."""
-
-
-class FailedError(click.ClickException):
-    """A verb was refused or failed; exit status 1."""
-
-    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
-        """Print the reason to stderr."""
-        click.echo(f"switchover: {self.message}", err=True)
-
-
-class MisconfiguredError(FailedError):
-    """The configuration cannot be used; exit status 2, for which systemd does not try again."""
-
-    exit_code = 2
-
-
-class UnreachableError(FailedError):
-    """No daemon answers; exit status 3."""
-
-    exit_code = UNREACHABLE
 
 
 def paths_of(state_dir: Path | None) -> Paths:

@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 
 import click
 
-from orchestrator.cli.control import FailedError, ask, paths_of
+from orchestrator.cli.control import ask, paths_of
+from orchestrator.cli.errors import FailedError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.log_files import Follower, last_lines, open_parts, seek_end
 from orchestrator.cli.terminal import has_colours

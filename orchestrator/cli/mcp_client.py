@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from orchestrator import VERSION
-from orchestrator.cli.control import FailedError, UnreachableError
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.terminal import safe
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS
 

@@ -10,7 +10,7 @@ import anyio
 import click
 import uvloop
 
-from orchestrator.cli.control import FailedError, MisconfiguredError
+from orchestrator.cli.errors import FailedError, MisconfiguredError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.daemon import Options, serve
 from orchestrator.domain.errors import SettingsError, SwitchoverError

@@ -17,7 +17,8 @@ import click
 from pydantic import ValidationError
 
 from orchestrator.api.models import Status
-from orchestrator.cli.control import FailedError, UnreachableError, ask, paths_of
+from orchestrator.cli.control import ask, paths_of
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.status_view import is_serving, view
 from orchestrator.cli.terminal import has_colours, is_terminal
