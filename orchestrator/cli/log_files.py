@@ -51,7 +51,7 @@ def open_parts(path: Path, stack: ExitStack, until: os.stat_result | None = None
 
     Args:
         path: the current part.
-        stack: closes what is opened.
+        stack: closes what is returned.
         until: stop before this file.
 
     Returns:
@@ -61,15 +61,18 @@ def open_parts(path: Path, stack: ExitStack, until: os.stat_result | None = None
     seen: set[tuple[int, int]] = set()
     for part in parts(path):
         try:
-            file = stack.enter_context(part.open("rb"))
+            file = part.open("rb")
         except FileNotFoundError:  # renamed since we listed the parts; the name it has now comes next
             continue
         stat = os.fstat(file.fileno())
         if until is not None and os.path.samestat(stat, until):
+            file.close()
             return files, True
-        if (stat.st_dev, stat.st_ino) not in seen:
-            seen.add((stat.st_dev, stat.st_ino))
-            files.append(file)
+        if (stat.st_dev, stat.st_ino) in seen:
+            file.close()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        files.append(stack.enter_context(file))
     return files, False
 
 

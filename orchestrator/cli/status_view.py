@@ -46,10 +46,10 @@ def view(status: Status, now: float, *, colour: bool, width: int | None = None) 
     order = {lane: place for place, lane in enumerate(LANES)}
     known = sorted(status.generations, key=lambda one: (order.get(one.lane or "", len(LANES)), one.number))
     table = columns([heading(*HEADING), *map(_row, known)], numbers=NUMBERS, colour=colour)
-    lines = [*_header(status, colour=colour), "", *table, "", _movement(status, now)]
-    for trouble in troubles(status):
-        sentence = wrap(f"trouble: {printable(trouble)}", width) if width else [f"trouble: {printable(trouble)}"]
-        lines += [paint(line, RED, colour=colour) for line in sentence]
+    sentences = [(_movement(status, now), ""), *((f"trouble: {printable(told)}", RED) for told in troubles(status))]
+    lines = [*_header(status, colour=colour), "", *table, ""]
+    for sentence, style in sentences:
+        lines += [paint(line, style, colour=colour) for line in (wrap(sentence, width) if width else [sentence])]
     return lines
 
 

@@ -53,9 +53,9 @@ def show(text: str, *, err: bool = False) -> None:
     A character that the stream's encoding does not have is escaped, too: half of an answer would be worse.
     """
     stream = sys.stderr if err else sys.stdout
-    encoding = stream.encoding or "utf-8"
     shown = safe(text) if stream.isatty() else text
-    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err)
+    # As bytes, because click would take colours out of a text that goes into a pipe.
+    click.echo(shown.encode(stream.encoding or "utf-8", "backslashreplace"), err=err)
 
 
 def paint(text: str, style: str, *, colour: bool) -> str:

@@ -262,6 +262,18 @@ class RunningDaemon:
             ended = "" if self.running else f", and it ended with status {self.exit_status}"
             raise DaemonError(f"not ready: {reason}{ended}; its stderr:\n{self.stderr()}")
 
+    def wait_listening(self, timeout: float = START) -> None:
+        """Wait until the control plane answers, whether calls can be served or not."""
+
+        def listening() -> bool:
+            try:
+                return self.control("GET", "/healthz")[0] == HTTPStatus.OK
+            except (OSError, HTTPException):
+                return False
+
+        if not self._until(listening, timeout):
+            raise DaemonError(f"nobody listens on its control socket; its stderr:\n{self.stderr()}")
+
     def wait_exit(self, timeout: float = STOP) -> int:
         """Wait until the daemon's process has ended by itself; return its exit status."""
         assert self._process is not None
