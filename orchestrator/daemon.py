@@ -28,6 +28,7 @@ from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.chronicle import Chronicle
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, StartError
+from orchestrator.domain.protocol import Era
 from orchestrator.domain.rollout import State
 from orchestrator.doors import Doors, signals
 from orchestrator.engine.driver import Driver
@@ -119,6 +120,7 @@ class Daemon:
             clock=clock,
         )
         self.dispatcher.on_suspect = self.fleet.suspect
+        self._wiring.fleet = self.fleet
         executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self.verbs = Verbs(self.driver, settings.worker.source)
@@ -283,7 +285,7 @@ class Daemon:
         if self.dispatcher.stopping:
             return "the daemon is stopping"
         active = self.dispatcher.table.active
-        if active is None or active not in self.dispatcher.links:
+        if active is None or all((active, era) not in self.dispatcher.links for era in Era):
             return f"the worker of generation {active} is not ready"
         return None
 

@@ -9,14 +9,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from orchestrator.domain import events as ev
-from orchestrator.domain.errors import RequestFailedError, StartError
+from orchestrator.domain.errors import UNSUPPORTED_VERSION, RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
+from orchestrator.domain.protocol import Era
 from orchestrator.engine.driver import Driver
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.settings import Settings
+from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Care
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn_tools
@@ -34,9 +36,11 @@ class Wiring:
     def __init__(self, dispatcher: Dispatcher, answers: Answers, spawn: Spawn) -> None:
         """Build the joint; `driver` is set once it exists."""
         self.driver: Driver | None = None
+        self.fleet: Fleet | None = None
         self._dispatcher = dispatcher
         self._spawn = spawn
         answers.on_list_changed = self._list_changed
+        dispatcher.on_wanted = self.wanted
 
     def ready(self, generation: int, link: Link) -> None:
         """Take a ready worker into service, then tell the engine."""
@@ -68,6 +72,11 @@ class Wiring:
         if self.driver is not None:
             self.driver.post(event)
 
+    def wanted(self, generation: int, era: Era) -> None:
+        """Have a process of the other era started; bound by the daemon, which knows the fleet."""
+        if self.fleet is not None:
+            self.fleet.want(generation, era, OtherEra(self, self._dispatcher, self.fleet, era))
+
     def _list_changed(self, link: WorkerLink, kind: str) -> None:
         if kind == "tools":
             self._spawn(self._learn_again, link)
@@ -77,6 +86,41 @@ class Wiring:
             await learn_tools(link)
         except (StartError, RequestFailedError) as error:
             log.info("tool list not read again", generation=link.generation, reason=str(error))
+
+
+class OtherEra:
+    """Hears from the keeper of a generation's second process; the engine is not concerned."""
+
+    def __init__(self, wiring: Wiring, dispatcher: Dispatcher, fleet: Fleet, era: Era) -> None:
+        """Build the joint for one era."""
+        self._wiring = wiring
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._era = era
+
+    def ready(self, generation: int, link: Link) -> None:
+        """Take it into service."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
+        self._dispatcher.attach(link)
+        log.info("worker ready", generation=generation, era=self._era.value)
+
+    def suspended(self, link: Link) -> None:
+        """Send it nothing more."""
+        self._wiring.suspended(link)
+
+    def lost(self, link: Link, reason: str) -> None:
+        """Account for its calls."""
+        self._wiring.lost(link, reason)
+
+    def down(self, generation: int, reason: str) -> None:
+        """Its calls wait while it is started again."""
+
+    def failed(self, generation: int, reason: str) -> None:
+        """Answer the calls of this era: the worker does not speak it, in its own words where it gave any."""
+        keeper = self._fleet.seconds.get((generation, self._era))
+        refusal = keeper.refusal if keeper is not None else None
+        error = refusal.error if refusal is not None else {"code": UNSUPPORTED_VERSION, "message": reason}
+        self._dispatcher.refuse_era(generation, self._era, error)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -7,12 +7,15 @@ word from its server's.  The class docstring is the error's first sentence.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+UNSUPPORTED_VERSION = -32022
+"""MCP 2026-07-28: the peer does not speak the protocol version that a request names."""
 
 
 class Code(IntEnum):
@@ -49,9 +52,12 @@ class RequestFailedError(SwitchoverError):
     """A worker answered one of the daemon's own requests with an error.
 
     Attributes:
-        code: the JSON-RPC error code the worker gave.
+        error: the JSON-RPC error as the worker gave it.
+        code: its code.
     """
 
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+    def __init__(self, error: dict[str, Any]) -> None:
+        code = error.get("code")
+        self.error = error
+        self.code = code if isinstance(code, int) else INTERNAL_ERROR
+        super().__init__(f"the worker answered: {error.get('message', '')} ({self.code})")

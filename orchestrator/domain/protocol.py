@@ -31,6 +31,9 @@ READ_ONLY_METHODS = LIST_METHODS | {
 }
 """Requests without effects by specification; a tool call is read-only only when the tool says `readOnlyHint`."""
 
+VERSION_META = "io.modelcontextprotocol/protocolVersion"
+"""Member of `_meta` that names the version with every request of the stateless era."""
+
 METRICS_META = "io.switchover/metrics"
 KEY_META = "io.switchover/key"
 

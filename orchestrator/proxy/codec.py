@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from orchestrator.domain.errors import INTERNAL_ERROR, Code
+from orchestrator.domain.protocol import KEY_META, VERSION_META
 from orchestrator.proxy.outbox import LONG
 
 Buffer = bytes | bytearray | memoryview
@@ -38,7 +39,8 @@ class Meta(msgspec.Struct, gc=False):
     """What routing reads of `params._meta`."""
 
     token: Raw | UnsetType = msgspec.field(default=UNSET, name="progressToken")
-    key: str | UnsetType = msgspec.field(default=UNSET, name="io.switchover/key")
+    key: str | UnsetType = msgspec.field(default=UNSET, name=KEY_META)
+    version: str | UnsetType = msgspec.field(default=UNSET, name=VERSION_META)
 
 
 class Params(msgspec.Struct, gc=False):
@@ -169,20 +171,23 @@ def error_line(client_id: bytes, code: int, message: str, data: Any = None) -> b
     return b"".join((PREFIX, client_id, b',"error":', _encode(error), b"}\n"))
 
 
+def foreign_error_line(client_id: bytes, error: dict[str, Any]) -> bytes:
+    """Build an error answer from a worker's own error object."""
+    return b"".join((PREFIX, client_id, b',"error":', _encode(error), b"}\n"))
+
+
 def refusal_line(client_id: bytes, code: Code, reason: str, *, retryable: bool, generation: int | None) -> bytes:
     """Build one of the daemon's own errors with its `data` (reason, retryable, generation)."""
     data = {"reason": reason, "retryable": retryable, "generation": generation}
     return error_line(client_id, code, f"{code.name.lower()}: {reason}", data)
 
 
-def decode_result(line: Buffer) -> tuple[Any, tuple[int, str] | None]:
-    """Decode an answer to the daemon's own request: its result, or its error's code and message."""
+def decode_result(line: Buffer) -> tuple[Any, dict[str, Any] | None]:
+    """Decode an answer to the daemon's own request: its result, or its error object."""
     message = decode_message(line)
     if message.error is UNSET:
         return (None if message.result is UNSET else msgspec.json.decode(message.result)), None
     try:
-        error = msgspec.json.decode(message.error, type=dict[str, Any])
+        return None, msgspec.json.decode(message.error, type=dict[str, Any])
     except msgspec.MsgspecError:
-        return None, (INTERNAL_ERROR, "the worker's error is not an object")
-    code = error.get("code")
-    return None, (code if isinstance(code, int) else INTERNAL_ERROR, str(error.get("message", "")))
+        return None, {"code": INTERNAL_ERROR, "message": "the worker's error is not an object"}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.domain.errors import Code
-from orchestrator.domain.protocol import READ_ONLY_METHODS
+from orchestrator.domain.protocol import READ_ONLY_METHODS, Era
 from orchestrator.domain.routing import RoutingTable, choose
 from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
-from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.link import Place, WorkerLink
 from orchestrator.proxy.outbox import Turn
 from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
@@ -46,7 +47,7 @@ class Dispatcher:
 
     Attributes:
         table: the routing table in force.
-        links: the ready worker of each generation.
+        links: the ready workers by generation and era.
         sessions: the connected clients by id.
         tallies: what was counted, by generation.
         gap: the longest gap around the last switch.
@@ -56,8 +57,7 @@ class Dispatcher:
         """Build a dispatcher on `loop`; `now` gives monotonic seconds on the same clock as the loop's timers."""
         self.table = RoutingTable()
         self.limits = limits
-        self.links: dict[int, WorkerLink] = {}
-        self.hopeless: dict[int, str] = {}
+        self.links: dict[Place, WorkerLink] = {}
         self.sessions: dict[str, Session] = {}
         self.tallies: dict[int, Tally] = {}
         self.gap = GapMeter()
@@ -65,8 +65,11 @@ class Dispatcher:
         self.ledger = Ledger(loop, self._expired)
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
+        self.on_wanted: Callable[[int, Era], None] | None = None
         self.now = now
-        self._plain: WorkerLink | None = None
+        self._hopeless: dict[int, str] = {}
+        self._refused: dict[Place, dict[str, Any]] = {}
+        self._plain: dict[Era, WorkerLink] = {}
         self._waiting: dict[int, Call] = {}
 
     # --- the router's side --------------------------------------------------------------------
@@ -84,16 +87,17 @@ class Dispatcher:
 
     def attach(self, link: WorkerLink) -> None:
         """Take a ready worker into service for its generation."""
-        self.links[link.generation] = link
-        self.hopeless.pop(link.generation, None)
+        self.links[link.place] = link
+        self._hopeless.pop(link.generation, None)
+        self._refused.pop(link.place, None)
         link.tally = self._tally(link.generation)
         self._replan()
         self._route_waiting()
 
     def suspend(self, link: WorkerLink) -> None:
         """Send a worker nothing more; what it still says is heard until `detach`."""
-        if self.links.get(link.generation) is link:
-            del self.links[link.generation]
+        if self.links.get(link.place) is link:
+            del self.links[link.place]
             self._replan()
 
     def detach(self, link: WorkerLink, reason: str) -> None:
@@ -111,12 +115,24 @@ class Dispatcher:
 
     def give_up(self, generation: int, reason: str) -> None:
         """Fail the calls that wait for a generation which cannot be brought up; so will those that come."""
-        self.hopeless[generation] = reason
+        self._hopeless[generation] = reason
         self._route_waiting()
+
+    def refuse_era(self, generation: int, era: Era, error: dict[str, Any]) -> None:
+        """Answer calls of an era that a generation's worker does not speak with the worker's own error."""
+        self._refused[generation, era] = error
+        self._route_waiting()
+
+    def link_of(self, key: str, era: Era) -> WorkerLink | None:
+        """Return the worker that serves an assignment key now, None while it is being started."""
+        generation = choose(self.table, key).generation
+        return self.links.get((generation, era)) if generation is not None else None
 
     def forget(self, generation: int) -> None:
         """Drop what is remembered of a retired generation."""
-        self.hopeless.pop(generation, None)
+        self._hopeless.pop(generation, None)
+        for place in [place for place in self._refused if place[0] == generation]:
+            del self._refused[place]
         self.tallies.pop(generation, None)
 
     def abandon(self, reason: str) -> None:
@@ -130,19 +146,22 @@ class Dispatcher:
     def route(self, call: Call) -> None:
         """Send a call where the table says, or let it wait for that worker."""
         table = self.table
-        link = self._plain
+        link = self._plain.get(call.era)
         if link is not None:  # one active worker gets everything: nothing to choose
             call.generation = link.generation
         else:
             choice = choose(table, call.key)
             call.generation = choice.generation or 0
             call.lane = choice.lane
-            link = self.links.get(call.generation)
+            link = self.links.get((call.generation, call.era))
         call.revision = table.revision
         if link is None:
             self._wait(call)
-        elif call.method == mcp.INITIALIZE:
-            result = mcp.initialize(call.session.value, call.tail, link.handshake)
+        elif call.local:
+            if call.method == mcp.INITIALIZE:
+                result = mcp.initialize(call.session.value, call.tail, link.handshake)
+            else:
+                result = mcp.discover(link.handshake)
             call.session.put(codec.result_line(call.client_id, result), call.client_id)
             self.close(call)
         else:
@@ -158,17 +177,28 @@ class Dispatcher:
             call.session.block()
 
     def _wait(self, call: Call) -> None:
-        reason = self.hopeless.get(call.generation)
+        """Keep a call until its worker is ready, unless it is known that there will be none."""
+        reason = self._hopeless.get(call.generation)
+        error = self._refused.get((call.generation, call.era))
         if reason is not None:
             self.refuse(call, Code.NO_WORKER, reason, retryable=True)
+        elif error is not None:
+            if self.close(call):
+                call.session.put(codec.foreign_error_line(call.client_id, error), call.client_id)
         else:
             self._waiting[call.number] = call
+            if self.on_wanted is not None and call.generation:
+                self.on_wanted(call.generation, call.era)
 
     def _replan(self) -> None:
-        """Find out whether one worker gets everything."""
+        """Find out whether one worker of an era gets all its calls."""
         table = self.table
-        plain = not table.weight and not table.kill_switch and table.active is not None
-        self._plain = self.links.get(table.active) if plain and table.active is not None else None
+        self._plain = {}
+        if table.active is not None and not table.weight and not table.kill_switch:
+            for era in Era:
+                link = self.links.get((table.active, era))
+                if link is not None:
+                    self._plain[era] = link
 
     def _route_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_REQUEST, Code
-from orchestrator.domain.routing import choose
+from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
 from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
@@ -72,12 +72,14 @@ class Intake:
             method,
             "" if name is UNSET else name,
             tail,
-            session.value.id,
+            session.key,
             now,
             now + limits.call_timeout,
         )
         if params.meta is not UNSET:
             self._read_meta(call, params.meta)
+        elif method == mcp.INITIALIZE:
+            call.local = True
         ledger.add(call)
         dispatcher.route(call)
 
@@ -88,8 +90,7 @@ class Intake:
         if message.method == "notifications/cancelled":
             self._cancelled_by(session, message)
             return
-        generation, _lane = choose(self._dispatcher.table, session.value.id)
-        link = self._dispatcher.links.get(generation) if generation is not None else None
+        link = self._dispatcher.link_of(session.key, Era.HANDSHAKE)
         if link is not None:
             params = message.params if message.params is not UNSET else None
             link.outbox.put(codec.notification_line(message.method, params))
@@ -107,7 +108,12 @@ class Intake:
         session.put(codec.refusal_line(written_id, code, reason, retryable=True, generation=None), written_id)
 
     def _read_meta(self, call: Call, meta: codec.Meta) -> None:
-        """Take the assignment key and the progress token out of a request's `_meta`."""
+        """Take era, assignment key and progress token out of a request's `_meta`."""
+        if meta.version is not UNSET and meta.version not in HANDSHAKE_VERSIONS:
+            call.era = Era.STATELESS
+            call.local = call.method == mcp.DISCOVER and meta.version == STATELESS_VERSION
+        else:
+            call.local = call.method == mcp.INITIALIZE
         if meta.key is not UNSET:
             call.key = meta.key
         if meta.token is not UNSET:

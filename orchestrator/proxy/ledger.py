@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from orchestrator.domain.protocol import Era
 from orchestrator.domain.routing import Lane
 
 MAX_ATTEMPTS = 2
@@ -39,6 +40,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
         key: assignment key.
         accepted: monotonic seconds.
         deadline: monotonic seconds.
+        era: the wire era the request is written in.
+        local: whether the daemon answers it from the worker's handshake.
         token: the client's progress token exactly as written, None when it wants no progress.
         generation: where the last routing decision sent it, 0 while there is none.
         lane: the lane of that decision.
@@ -56,6 +59,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
     key: str
     accepted: float
     deadline: float
+    era: Era = Era.HANDSHAKE
+    local: bool = False
     token: bytes | None = None
     generation: int = 0
     lane: Lane = Lane.ACTIVE

@@ -26,6 +26,10 @@ QUOTE = 200
 """Characters of a worker's rubbish that a log line shows."""
 
 
+Place = tuple[int, Era]
+"""A generation and an era: what one shared process serves."""
+
+
 class ToolFacts(NamedTuple):
     """What a tool's annotations say about calling it twice."""
 
@@ -65,6 +69,7 @@ class WorkerLink(LineReader):
         in_flight: calls sent and not answered.
         handshake: the worker's `initialize` (or `server/discover`) result once it is ready.
         tools: annotations of its tools by name.
+        era: the wire era this process is locked to.
         tally: where its answered calls are counted (its generation's).
         blocked: sessions paused because this worker does not read.
     """
@@ -129,6 +134,11 @@ class WorkerLink(LineReader):
                 hints = hints if isinstance(hints, dict) else {}
                 facts = ToolFacts(hints.get("readOnlyHint") is True, hints.get("idempotentHint") is True)
                 self.tools[tool["name"]] = facts
+
+    @property
+    def place(self) -> Place:
+        """Where it stands: its generation and era."""
+        return self.generation, self.era
 
     def settled(self) -> None:
         """Note that one call with this worker is over."""
@@ -241,8 +251,7 @@ class WorkerLink(LineReader):
         if error is None:
             future.set_result(result)
         else:
-            code, text = error
-            future.set_exception(RequestFailedError(f"the worker answered: {text} ({code})", code))
+            future.set_exception(RequestFailedError(error))
 
     def _asked_by_worker(self, line: bytes, method: str) -> None:
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""

@@ -10,6 +10,7 @@ from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, negotiate
 from orchestrator.proxy.session import SessionValue
 
 INITIALIZE = "initialize"
+DISCOVER = "server/discover"
 PING = "ping"
 SWALLOWED = frozenset({"notifications/initialized", "notifications/roots/list_changed", "notifications/progress"})
 """Notifications of a client that end at the daemon: it did its own handshake and asks clients for nothing."""
@@ -54,6 +55,11 @@ def initialize(session: SessionValue, tail: bytes | memoryview, handshake: Json)
     session.client = asked.client if isinstance(asked.client, dict) else {}
     session.capabilities = asked.capabilities if isinstance(asked.capabilities, dict) else {}
     return {**handshake, "protocolVersion": session.version, "capabilities": advertised(handshake.get("capabilities"))}
+
+
+def discover(handshake: Json) -> Json:
+    """Answer a client's `server/discover` from the worker's own result."""
+    return {**handshake, "capabilities": advertised(handshake.get("capabilities"))}
 
 
 def advertised(capabilities: object) -> Json:

@@ -34,6 +34,7 @@ class SessionValue(msgspec.Struct):
         pid: peer's process id, 0 where the peer cannot be known.
         uid: peer's user id, -1 likewise.
         gid: peer's group id, -1 likewise.
+        key: default assignment key, the id unless a door knows a better one.
         version: protocol version this session was answered with, "" before `initialize`.
         client: the client's name and version as it gave them.
         capabilities: what the client offered.
@@ -44,6 +45,7 @@ class SessionValue(msgspec.Struct):
     pid: int = 0
     uid: int = -1
     gid: int = -1
+    key: str = ""
     version: str = ""
     client: dict[str, Any] = {}
     capabilities: dict[str, Any] = {}
@@ -84,12 +86,14 @@ class Session(ABC):
 
     Attributes:
         value: the serialisable part.
+        key: what its calls stick by unless they name a key themselves.
         calls: its calls that are not answered yet, by their ids as the client wrote them.
     """
 
     def __init__(self, value: SessionValue, owner: SessionOwner) -> None:
         """Build a session whose messages go to `owner`."""
         self.value = value
+        self.key = value.key or value.id
         self.calls: dict[bytes, Call] = {}
         self._owner = owner
 

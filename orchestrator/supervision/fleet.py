@@ -28,6 +28,7 @@ class Fleet:
 
     Attributes:
         keepers: one for each generation that runs or is to run, by number.
+        seconds: keepers of the processes that serve a generation's other era, by number and era.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Fleet:
             clock: monotonic time.
         """
         self.keepers: dict[int, Keeper] = {}
+        self.seconds: dict[tuple[int, Era], Keeper] = {}
         self._tasks = tasks
         self._care = care
         self._contract = contract
@@ -71,27 +73,46 @@ class Fleet:
         number = generation.number
         if number in self.keepers:
             return
+        keeper = self.keepers[number] = self._keeper(generation, self._owner)
+        self._tasks.start_soon(self._keep, keeper, name=f"generation {number}")
+
+    def want(self, number: int, era: Era, owner: KeeperOwner) -> None:
+        """Have a process of a generation's other era run: SDK servers are locked to one era by their first message.
+
+        Does nothing while the generation's own process is not ready (its era is not known yet), when that one speaks
+        the era, or when there is a process for it already.
+        """
+        first = self.keepers.get(number)
+        if first is None or first.link is None or first.era is era or (number, era) in self.seconds:
+            return
+        keeper = self.seconds[number, era] = self._keeper(first.generation, owner, era)
+        self._tasks.start_soon(self._keep_second, number, era, keeper, name=f"generation {number} {era.value}")
+
+    def _keeper(self, generation: Generation, owner: KeeperOwner, era: Era | None = None) -> Keeper:
+        number = generation.number
         environment = environment_of(
             generation.spec, self._environment, number=number, role=Role.SERVING, contract=self._contract
         )
-        keeper = Keeper(
+        return Keeper(
             generation,
             self._care,
             environment=environment,
             copies=self._copies,
             link_factory=self._link_factory,
-            owner=self._owner,
+            owner=owner,
             clock=self._clock,
+            era=era,
         )
-        self.keepers[number] = keeper
-        self._tasks.start_soon(self._keep, keeper, name=f"generation {number}")
 
     def retire(self, number: int) -> None:
         """Drain a generation in the background, then stop it and remove its private copy."""
-        keeper = self.keepers.get(number)
-        if keeper is not None:
+        keepers = [keeper for keeper in self._all() if keeper.generation.number == number]
+        for keeper in keepers:
             keeper.retire()
-        self._tasks.start_soon(self._clean_up, number, keeper, name=f"retire {number}")
+        self._tasks.start_soon(self._clean_up, number, keepers, name=f"retire {number}")
+
+    def _all(self) -> list[Keeper]:
+        return [*self.keepers.values(), *self.seconds.values()]
 
     def suspect(self, link: Link) -> None:
         """Look at a worker that let calls' deadlines pass: one that does not answer a ping either is replaced."""
@@ -99,22 +120,22 @@ class Fleet:
         heard, expired = self._expired.get(number, (link.last_heard, 0))
         expired = expired + 1 if heard == link.last_heard else 1
         self._expired[number] = (link.last_heard, expired)
-        keeper = self.keepers.get(number)
-        if expired < self._care.after_deadlines or keeper is None or keeper.link is not link:
+        keeper = next((keeper for keeper in self._all() if keeper.link is link), None)
+        if expired < self._care.after_deadlines or keeper is None:
             return
         if number not in self._probing:
             self._tasks.start_soon(self._probe, keeper, link, name=f"probe {number}")
 
     async def stop(self, drain: float) -> None:
         """Retire every process, all at once, and return when they are gone."""
-        for keeper in self.keepers.values():
+        for keeper in self._all():
             keeper.retire(drain)
-        for keeper in list(self.keepers.values()):
+        for keeper in self._all():
             await keeper.ended.wait()
 
     async def kill(self) -> None:
         """End every process at once."""
-        for keeper in list(self.keepers.values()):
+        for keeper in self._all():
             keeper.retire(0)
             if keeper.process is not None:
                 await keeper.process.kill()
@@ -127,8 +148,15 @@ class Fleet:
             if self.keepers.get(number) is keeper:
                 del self.keepers[number]
 
-    async def _clean_up(self, number: int, keeper: Keeper | None) -> None:
-        if keeper is not None:
+    async def _keep_second(self, number: int, era: Era, keeper: Keeper) -> None:
+        try:
+            await keeper.run()
+        finally:
+            if self.seconds.get((number, era)) is keeper:
+                del self.seconds[number, era]
+
+    async def _clean_up(self, number: int, keepers: list[Keeper]) -> None:
+        for keeper in keepers:
             await keeper.ended.wait()
         await anyio.to_thread.run_sync(private_copy.remove, number, self._copies)
         log.info("generation retired", generation=number)

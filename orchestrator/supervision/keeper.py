@@ -93,6 +93,7 @@ class Keeper:
         restarts: how often it was started again.
         changed: whether its files differ from when the generation was made.
         era: the wire era its worker speaks.
+        refusal: the worker's own error to the last handshake it refused.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Keeper:
         link_factory: LinkFactory,
         owner: KeeperOwner,
         clock: Clock,
+        era: Era | None = None,
     ) -> None:
         """Build a keeper; `run` does the work.
 
@@ -116,6 +118,7 @@ class Keeper:
             link_factory: makes the proxy's end of the pipes.
             owner: is told what happens.
             clock: monotonic time for the back-off.
+            era: the era its process must speak; None to find out.
         """
         self.generation = generation
         self.process: WorkerProcess | None = None
@@ -123,7 +126,8 @@ class Keeper:
         self.restarts = 0
         self.changed = False
         self.ready_at: float | None = None
-        self.era = Era.HANDSHAKE
+        self.era = era or Era.HANDSHAKE
+        self.refusal: RequestFailedError | None = None
         self.ended = anyio.Event()
         self._environment = environment
         self._copies = copies
@@ -131,7 +135,8 @@ class Keeper:
         self._link_factory = link_factory
         self._owner = owner
         self._clock = clock
-        self._proven = generation.proven
+        self._proven = generation.proven and era is None
+        self._finds_out = era is None
         self._health = Health()
         self._wake = anyio.Event()
         self._retiring = False
@@ -247,7 +252,7 @@ class Keeper:
             link.close(str(error))
             return await self._not_ready(process, error)
         self._opening = None
-        self._proven = True
+        self._proven, self._finds_out = True, False
         self.link = link
         self.ready_at = self._clock.monotonic()
         self._health = became_ready(self._health, self.ready_at)
@@ -256,7 +261,8 @@ class Keeper:
 
     async def _not_ready(self, process: WorkerProcess, error: Exception) -> str:
         """Explain a failed handshake; a worker that refuses `initialize` is tried in the other era next."""
-        if isinstance(error, RequestFailedError) and self.era is Era.HANDSHAKE and not self._proven:
+        self.refusal = error if isinstance(error, RequestFailedError) else None
+        if self.refusal is not None and self._finds_out and self.era is Era.HANDSHAKE:
             self.era, self._another_try = Era.STATELESS, True
             log.info("worker refused initialize, trying server/discover", generation=self.generation.number)
         with anyio.move_on_after(LAST_WORD):
