@@ -72,6 +72,8 @@ class LineWire:
     """
 
     def __init__(self, source: int, sink: int, text: bytes, delay_ms: int | None = None, tool: str = "echo") -> None:
+        if delay_ms is not None and len(text) > SMALL:
+            raise ValueError(f"a call that asks for its generation carries at most {SMALL} bytes")
         self.source = source
         self.sink = sink
         self.text = text
