@@ -43,12 +43,16 @@ class Effect:
         routed: from sending the verb to sending the last call that the old generation answered.
         gap_any: longest time between two calls completed one after the other, whoever made them.
         gap_caller: longest time between two completed calls of the same caller.
+        before_any: `gap_any` in a time as long just before, without a verb, to compare with.
+        before_caller: likewise.
     """
 
     answered: float
     routed: float
     gap_any: float
     gap_caller: float
+    before_any: float
+    before_caller: float
 
 
 def read(path: Path) -> list[Done]:
@@ -83,18 +87,12 @@ def effect(rows: list[Done], verb: Verb) -> Effect:
     Raises:
         ValueError: calls around it were answered by fewer or more than two generations.
     """
-    around = between(rows, verb.sent - BEFORE - AFTER, verb.answered + AFTER)
-    before = [row for row in around if row.done < verb.sent]
-    if not before or len({row.generation for row in around}) != 2:
-        raise ValueError(f"the calls around a switch were answered by {sorted({row.generation for row in around})}")
-    old = before[-1].generation
-    routed = max(row.sent for row in around if row.generation == old)
-    near = between(around, verb.sent - BEFORE, verb.answered + AFTER)
-    longest_any, longest_caller = gaps(near)
+    start, end = verb.sent - BEFORE, verb.answered + AFTER
+    quiet = between(rows, start - (end - start), start)
+    around = between(rows, start, end)
+    generations = {row.generation for row in around}
+    if not quiet or len(generations) != 2:
+        raise ValueError(f"the calls around a switch were answered by {sorted(generations)}")
+    routed = max(row.sent for row in around if row.generation == quiet[-1].generation)
     answered = (verb.answered - verb.sent) / 1e6
-    return Effect(answered, max(0, routed - verb.sent) / 1e6, longest_any, longest_caller)
-
-
-def undisturbed(rows: list[Done], start: int, end: int) -> tuple[float, float]:
-    """Return the longest gaps in a time without a verb, to compare with."""
-    return gaps(between(rows, start, end))
+    return Effect(answered, max(0, routed - verb.sent) / 1e6, *gaps(around), *gaps(quiet))
