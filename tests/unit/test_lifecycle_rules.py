@@ -60,8 +60,8 @@ POLICIES = st.builds(
     cap=st.sampled_from([1.0, 30.0, 600.0]),
     jitter=st.sampled_from([0.0, 0.2, 1.0]),
     intensity=st.integers(1, 7),
-    period=st.integers(1, 120).map(float),
-    stable_after=st.integers(1, 60).map(float),
+    period=st.integers(1, 600).map(float),
+    stable_after=st.integers(1, 30).map(float),
 )
 WAITS = st.one_of(st.integers(0, 3), st.integers(0, 100_000))
 LUCK = st.floats(0, 1, exclude_max=True)
@@ -73,8 +73,10 @@ def early(policy: Backoff) -> st.SearchStrategy[Life]:
 
 
 def any_life(policy: Backoff) -> st.SearchStrategy[Life]:
-    stable = st.builds(Life, WAITS, st.integers(int(policy.stable_after), 1000))
-    return st.one_of(early(policy), early(policy), stable)
+    least = int(policy.stable_after)
+    just_stable = st.builds(Life, st.integers(0, 3), st.integers(least, least + 3))
+    long_stable = st.builds(Life, WAITS, st.integers(least, 1000))
+    return st.one_of(early(policy), just_stable, long_stable)
 
 
 given_few = settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -96,7 +98,7 @@ def early_deaths_are_a_loop_after_intensity_plus_one_whatever_their_spacing(
 @given_few
 @given(data=st.data(), policy=POLICIES)
 def no_more_deaths_than_intensity_are_never_a_loop(detector: Detector, data: st.DataObject, policy: Backoff) -> None:
-    lives = data.draw(st.lists(any_life(policy), max_size=policy.intensity))
+    lives = data.draw(st.lists(any_life(policy), min_size=policy.intensity, max_size=policy.intensity))
     assert not any(restart.loop for restart in detector.live(lives, policy))
 
 
@@ -132,7 +134,7 @@ def a_looping_worker_is_started_again_and_one_good_life_is_all_it_needs(
 def a_wait_is_never_negative_and_never_beyond_cap_and_jitter(
     detector: Detector, data: st.DataObject, policy: Backoff, luck: float
 ) -> None:
-    lives = data.draw(st.lists(any_life(policy), max_size=100))
+    lives = [Life(0, None)] * data.draw(st.integers(0, 60)) + data.draw(st.lists(any_life(policy), max_size=20))
     for restart in detector.live(lives, policy, luck=luck):
         assert 0 <= restart.delay <= policy.cap * (1 + policy.jitter)
 
@@ -169,7 +171,7 @@ def luck_spreads_the_wait_by_the_jitter_and_decides_nothing(
 def only_differences_of_time_count_so_no_clock_that_is_set_can_matter(
     detector: Detector, data: st.DataObject, policy: Backoff, start: int
 ) -> None:
-    lives = data.draw(st.lists(any_life(policy), min_size=3, max_size=20))
+    lives = data.draw(st.lists(any_life(policy), min_size=5, max_size=20))
     assert detector.live(lives, policy, start=float(start)) == detector.live(lives, policy)
 
 
@@ -178,7 +180,7 @@ def only_differences_of_time_count_so_no_clock_that_is_set_can_matter(
 def the_verdict_is_what_counting_the_whole_history_says(
     detector: Detector, data: st.DataObject, policy: Backoff
 ) -> None:
-    lives = data.draw(st.lists(any_life(policy), max_size=30))
+    lives = data.draw(st.lists(any_life(policy), min_size=policy.intensity, max_size=30))
     streak = 0
     history = detector.history(lives, policy)
     for position, (life, (now, health, restart)) in enumerate(zip(lives, history, strict=True)):
