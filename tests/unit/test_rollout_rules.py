@@ -23,7 +23,21 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from rollout_story import BACK, DROP, SWITCH, canary, down, failed, founded, ready, weight
+from rollout_story import (
+    BACK,
+    DROP,
+    SERVING,
+    SWITCH,
+    SWITCHED,
+    THREE,
+    TWO,
+    canary,
+    down,
+    failed,
+    founded,
+    ready,
+    weight,
+)
 
 from orchestrator.domain import events as ev
 from orchestrator.domain import record, rollout
@@ -95,9 +109,10 @@ class Rollouts(RuleBasedStateMachine):
         self.state = outcome.state
         self.check_record(event, outcome)
 
-    @initialize(name=NAMES)
-    def is_founded(self, name: str) -> None:
-        self.happens(founded(name))
+    @initialize(story=st.sampled_from([(founded(),), SERVING, TWO, SWITCHED, THREE]))
+    def begins_somewhere(self, story: tuple[ev.Event, ...]) -> None:
+        for event in story:
+            self.happens(event)
 
     @rule(name=NAMES, replacing=st.booleans())
     def a_canary_is_asked(self, name: str, *, replacing: bool) -> None:
@@ -123,6 +138,10 @@ class Rollouts(RuleBasedStateMachine):
     @rule()
     def the_candidate_is_ready(self) -> None:
         self.happens(ready(self.state.candidate or 0))
+
+    @rule()
+    def active_is_lost(self) -> None:
+        self.happens(failed(self.state.table.active or 0))
 
     @precondition(lambda self: self.state.table.previous_warm)
     @rule(kind=st.sampled_from([down, failed]))
@@ -359,4 +378,6 @@ def test_the_rules_notice_a_machine_that_is_bent_in_one_place(
 ) -> None:
     monkeypatch.setattr(rollout, name, bent)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Rollouts, settings=settings(RUN, phases=[RunPhase.generate], print_blob=False))
+        run_state_machine_as_test(
+            Rollouts, settings=settings(RUN, max_examples=600, phases=[RunPhase.generate], print_blob=False)
+        )
