@@ -133,13 +133,14 @@ def _create(state: State, spec: Spec) -> tuple[State, Generation]:
 
 
 def _founded(state: State, event: ev.Founded, now: float) -> Outcome:
+    """Start generation 1 and make it active."""
     state, generation = _create(state, event.spec)
     state = _route(state, now, active=generation.number)
     return Step(state, (Start(generation), Route(state.table)))
 
 
 def _refounded(state: State, event: ev.Founded, now: float) -> Outcome:
-    """Found again, if what was founded before never became ready (a mistyped command line, say)."""
+    """Start another first generation, if the one before never became ready (a mistyped command line, say)."""
     active = state.generations[_number(state.table.active)]
     if active.proven:
         return Rejected(
@@ -153,6 +154,7 @@ def _refounded(state: State, event: ev.Founded, now: float) -> Outcome:
 
 
 def _canary_asked(state: State, event: ev.CanaryAsked, _now: float) -> Outcome:
+    """Start a candidate; once ready it becomes canary, with `replace` in the place of the present one."""
     if state.table.canary is not None and not event.replace:
         return Rejected(
             f"generation {state.table.canary} is the canary already; replace it with --replace, "
@@ -164,6 +166,7 @@ def _canary_asked(state: State, event: ev.CanaryAsked, _now: float) -> Outcome:
 
 
 def _canary_dropped(state: State, _event: ev.CanaryDropAsked, now: float) -> Outcome:
+    """Take the canary out of routing and retire it."""
     canary = state.table.canary
     if canary is None:
         return Rejected("there is no canary to stop")
@@ -171,16 +174,18 @@ def _canary_dropped(state: State, _event: ev.CanaryDropAsked, now: float) -> Out
     return Step(state, (Route(state.table), *retired))
 
 
-def _candidate_dropped(state: State, event: ev.CanaryDropAsked, _now: float) -> Outcome:
-    return _give_up_candidate(state, f"given up by {event.actor}")
+def _candidate_dropped(state: State, _event: ev.CanaryDropAsked, _now: float) -> Outcome:
+    """Give the start of the candidate up and retire it; routing is not touched."""
+    return _give_up_candidate(state)
 
 
-def _give_up_candidate(state: State, _reason: str) -> Step:
+def _give_up_candidate(state: State) -> Step:
     state, retired = _retire(replace(state, candidate=None, candidate_salt=""), state.candidate)
     return Step(state, retired)
 
 
 def _switch(state: State, _event: ev.SwitchAsked, now: float) -> Outcome:
+    """Make the canary active and the active `previous`, which stays warm; retire the previous it replaces."""
     table = state.table
     if table.canary is None:
         return Rejected("there is no canary to switch to; start one with: switchover canary -- COMMAND")
@@ -193,6 +198,7 @@ def _switch(state: State, _event: ev.SwitchAsked, now: float) -> Outcome:
 
 
 def _switch_back(state: State, _event: ev.SwitchBackAsked, now: float) -> Outcome:
+    """Make a warm previous active again and the active canary with weight 0; retire the canary it replaces."""
     table = state.table
     if table.previous is None:
         return Rejected("there is no previous generation to switch back to")
@@ -205,6 +211,7 @@ def _switch_back(state: State, _event: ev.SwitchBackAsked, now: float) -> Outcom
 
 
 def _weight(state: State, event: ev.WeightAsked, now: float) -> Outcome:
+    """Change the canary's share of assignment keys."""
     if not 0 <= event.weight <= 100:  # noqa: PLR2004 - percent
         return Rejected(f"weight {event.weight} is not a percentage: give a whole number from 0 to 100")
     if state.table.canary is None:
@@ -227,6 +234,7 @@ def _not_movable(state: State, target: int) -> Rejected | None:
 
 
 def _kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> Outcome:
+    """Send everything to a warm previous, else to active; or lift that."""
     if state.table.kill_switch == event.on:
         return Step(state, ())
     state = _route(state, now, kill_switch=event.on)
@@ -234,6 +242,7 @@ def _kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> Outcome
 
 
 def _ready(state: State, event: ev.GenerationReady, now: float) -> Outcome:
+    """Note that it is ready; a candidate becomes canary with weight 0, and previous is warm again."""
     generation = state.generations.get(event.generation)
     if generation is None:
         return Rejected(f"generation {event.generation} holds no lane")
@@ -253,6 +262,7 @@ def _candidate_ready(state: State, now: float) -> Step:
 
 
 def _down(state: State, event: ev.GenerationDown, now: float) -> Outcome:
+    """Note that it is being started again; a previous that is down is not warm."""
     generation = state.generations.get(event.generation)
     if generation is None:
         return Rejected(f"generation {event.generation} holds no lane")
@@ -269,12 +279,13 @@ def _standing_changed(state: State, number: int, now: float) -> Step:
 
 
 def _failed(state: State, event: ev.GenerationFailed, now: float) -> Outcome:
+    """Retire what will not serve any more; an active gives way to a warm previous, and without one stays active."""
     number = event.generation
     generation = state.generations.get(number)
     if generation is None:
         return Rejected(f"generation {number} holds no lane")
     if number == state.candidate:
-        return _give_up_candidate(state, event.reason)
+        return _give_up_candidate(state)
     state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
     lane = state.table.lane_of(number)
     if lane is Lane.ACTIVE:
