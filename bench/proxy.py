@@ -25,14 +25,14 @@ from typing import Any
 
 from bench.daemon import switchover
 from bench.figures import Report
-from bench.processes import LOAD_CORE, ROOT, on_core, wait_for_quiet
+from bench.processes import LOAD_CORE, ROOT, NotReadyError, on_core, wait_for_quiet
 from bench.references import Target, direct, fastmcp, haproxy, mcp_proxy
 
 OPENERS = {"direct": direct, "haproxy": haproxy, "switchover": switchover, "mcp-proxy": mcp_proxy, "fastmcp": fastmcp}
 PEERS = ("mcp-proxy", "fastmcp")
 """Targets whose figures are so far from the others' that one short round tells enough in a quick run."""
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds to wait before a load for a machine that is busy otherwise."""
 
 
@@ -174,7 +174,10 @@ def main() -> None:
         for only in options.only:
             directory = Path(name) / only
             directory.mkdir()
-            targets.append(stack.enter_context(OPENERS[only](directory)))
+            try:
+                targets.append(stack.enter_context(OPENERS[only](directory)))
+            except NotReadyError as error:
+                print(f"  left out: {error}")
         rounds = measure(targets, shapes, options)
     print("\n".join(table(rounds, shapes, targets)))
     print(f"{options.rounds} rounds of {options.seconds:g} s, {time.monotonic() - start:.0f} s in all")

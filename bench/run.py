@@ -52,7 +52,7 @@ def machine() -> str:
     """Say what the figures were measured on."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return (
-        f"{os.cpu_count()} cores, {pages / (1 << 30):.0f} GiB, Linux {platform.release()}, "
+        f"{os.cpu_count()} cores, {pages / (1 << 30):.0f} GiB, Linux {platform.release().partition('-')[0]}, "
         f"Python {platform.python_version()}"
     )
 
