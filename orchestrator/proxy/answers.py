@@ -57,15 +57,13 @@ class Answers:
         else:
             log.debug("notification belongs to no session", generation=link.generation, method=method)
 
-    def overlong(self, link: WorkerLink, head: bytes) -> None:
-        """Fail the call whose answer is longer than a line may be."""
-        log.warning("worker sent a line over the limit", generation=link.generation)
-        if not head.startswith(codec.PREFIX):
-            return
-        digits = head[codec.ID_AT : head.find(b",", codec.ID_AT)]
-        call = self._ledger.open.get(int(digits)) if digits.isdigit() else None
+    def undeliverable(self, link: WorkerLink, head: bytes) -> None:
+        """Fail the call whose answer cannot be passed on: it is longer than a line may be, or not UTF-8."""
+        number = codec.id_in(head)
+        log.warning("worker sent a line that cannot be passed on", generation=link.generation, call=number)
+        call = self._ledger.open.get(number) if number is not None else None
         if call is not None and call.link is link:
-            reason = "the worker's answer is longer than a line may be (limits.line_bytes)"
+            reason = "the worker's answer is not UTF-8, or longer than a line may be (limits.line_bytes)"
             self._dispatcher.refuse(call, Code.REFUSED, reason, retryable=False)
 
     def _progress(self, link: WorkerLink, line: bytes) -> None:
@@ -80,7 +78,7 @@ class Answers:
             call.session.put(codec.notification_line("notifications/progress", told), call.client_id)
 
     def _unexpected(self, link: WorkerLink, number: int) -> None:
-        if 0 < number < self._ledger.next_number:
+        if number in self._ledger.unanswered:
             log.debug("answer to a call that is over", generation=link.generation, call=number)
         else:
-            log.warning("worker answered an id it was never given", generation=link.generation, call=number)
+            log.warning("worker answered an id that no call has", generation=link.generation, call=number)

@@ -5,6 +5,7 @@ Large parts stay `msgspec.Raw`: they are checked to be JSON and forwarded byte f
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -92,6 +93,7 @@ NO_PARAMS = Params()
 PREFIX = b'{"jsonrpc":"2.0","id":'
 """How most peers begin a line that has an id; such a line needs its id replaced and nothing else looked at."""
 ID_AT = len(PREFIX)
+_ID = re.compile(rb'"id"\s*:\s*(\d{1,18})\b')
 
 
 def tail_of(line: bytes, written_id: bytes) -> bytes | memoryview:
@@ -103,9 +105,42 @@ def tail_of(line: bytes, written_id: bytes) -> bytes | memoryview:
     """
     head = b"%b%b," % (PREFIX, written_id)
     if line.startswith(head):
-        return line[len(head) - 1 :] if len(line) < LONG else memoryview(line)[len(head) - 1 :]
+        if len(line) >= LONG:
+            return memoryview(line)[len(head) - 1 :]  # a second id in it finds no call: numbers cannot be guessed
+        tail = line[len(head) - 1 :]
+        if b'"id"' not in tail and b"\\u" not in tail:
+            return tail
     message = decode_message(line)
     return request_tail(message.method if message.method is not UNSET else "", message.params)
+
+
+def lenient_params(params: Raw | UnsetType) -> Params:
+    """Read what can be read of parameters in which a member routing knows has an unexpected type."""
+    known = Params()
+    try:
+        members = _decode_object(params) if params is not UNSET else {}
+        meta = _decode_object(members["_meta"]) if "_meta" in members else {}
+    except (msgspec.MsgspecError, RecursionError):
+        return known
+    known.name = _text(members.get("name"))
+    if meta:
+        known.meta = Meta(
+            token=meta.get("progressToken", UNSET), key=_text(meta.get(KEY_META)), version=_text(meta.get(VERSION_META))
+        )
+    return known
+
+
+def _text(member: Raw | None) -> str | UnsetType:
+    try:
+        return UNSET if member is None else msgspec.json.decode(member, type=str)
+    except msgspec.MsgspecError:
+        return UNSET
+
+
+def id_in(head: bytes) -> int | None:
+    """Find the daemon's number in the beginning of an answer that cannot be decoded as a whole."""
+    found = _ID.search(head)
+    return int(found[1]) if found else None
 
 
 def request_tail(method: str, params: Raw | UnsetType) -> bytes:

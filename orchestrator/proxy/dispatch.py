@@ -172,9 +172,8 @@ class Dispatcher:
         call.attempts += 1
         link.in_flight += 1
         link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, call.tail)
-        if link.paused and call.session not in link.blocked:
-            link.blocked.add(call.session)
-            call.session.block()
+        if link.paused:
+            link.hold_back(call.session)
 
     def _wait(self, call: Call) -> None:
         """Keep a call until its worker is ready, unless it is known that there will be none."""
@@ -263,8 +262,14 @@ class Dispatcher:
         return True
 
     def close(self, call: Call) -> bool:
-        """Take a call off the books; whoever closes it answers it.  False when it was closed before."""
+        """Take a call off the books unanswered by its worker; whoever closes it answers it.
+
+        Returns:
+            False when it was closed before: then it must not be answered.
+        """
         self._waiting.pop(call.number, None)
+        if call.link is not None:
+            self.ledger.unanswered.append(call.number)
         return self.ledger.close(call)
 
     def _tally(self, generation: int) -> Tally:

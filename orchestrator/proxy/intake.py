@@ -62,7 +62,7 @@ class Intake:
         if method == mcp.PING:
             session.put(codec.result_line(written_id, {}), written_id)
             return
-        number = ledger.next_number
+        number = ledger.number()
         name = params.name
         now = self._now()
         call = Call(
@@ -94,6 +94,7 @@ class Intake:
         if link is not None:
             params = message.params if message.params is not UNSET else None
             link.outbox.put(codec.notification_line(message.method, params))
+            link.hold_back(session)
 
     def _refuse(self, session: Session, written_id: bytes) -> None:
         if written_id in session.calls:

@@ -7,6 +7,10 @@ id towards the worker, so an answer finds its call with one look-up.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -17,6 +21,10 @@ from orchestrator.domain.routing import Lane
 
 MAX_ATTEMPTS = 2
 """A call whose worker died under it is sent once more at most; a call that killed two workers is blocked."""
+
+
+REMEMBERED = 1024
+"""Calls that were closed without their worker's answer and are remembered, to tell a late answer from a wild one."""
 
 
 class Carrier(Protocol):
@@ -31,7 +39,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     """One request of one client.
 
     Attributes:
-        number: acceptance number, unique in this daemon's life; the request's id towards the worker.
+        number: unique and unguessable; the request's id and progress token towards the worker.
         session: who asked.
         client_id: the request's id exactly as the client wrote it.
         method: the JSON-RPC method.
@@ -70,24 +78,34 @@ class Call(msgspec.Struct, gc=False, eq=False):
 
 
 class Ledger:
-    """Every call that is not answered yet, in the order of acceptance."""
+    """Every call that is not answered yet, in the order of acceptance.
+
+    Attributes:
+        open: the calls by number.
+        unanswered: numbers of the last calls that were closed without their worker's answer.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_deadline: Callable[[Call], None]) -> None:
         """Build a ledger; `on_deadline` is called once for each call that outlives its deadline."""
         self.open: dict[int, Call] = {}
-        self.next_number = 1
+        self.unanswered: deque[int] = deque(maxlen=REMEMBERED)
+        self._numbers = _numbers()
         self._loop = loop
         self._on_deadline = on_deadline
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes = math.inf
         self._idle: list[asyncio.Future[None]] = []
 
     def add(self, call: Call) -> None:
-        """Take a call in; its number must be `next_number`."""
-        self.next_number = call.number + 1
+        """Take a call in."""
         self.open[call.number] = call
         call.session.calls[call.client_id] = call
-        if self._timer is None:
-            self._timer = self._loop.call_at(call.deadline, self._sweep)
+        if self._timer is None or call.deadline < self._wakes:
+            self._arm(call.deadline)
+
+    def number(self) -> int:
+        """Return a number for the next call, unguessable: a client that forges an id cannot hit another's call."""
+        return next(self._numbers)
 
     def close(self, call: Call) -> bool:
         """Take a call out.  Returns False when it has been closed before: then it must not be answered."""
@@ -120,9 +138,23 @@ class Ledger:
 
     def _sweep(self) -> None:
         """Report the calls whose deadline has passed and wake again at the earliest of the others."""
-        self._timer = None
+        self._timer, self._wakes = None, math.inf
         now = self._loop.time()
         for call in [call for call in self.open.values() if call.deadline <= now]:
             self._on_deadline(call)
-        if self.open and self._timer is None:
-            self._timer = self._loop.call_at(min(call.deadline for call in self.open.values()), self._sweep)
+        earliest = min((call.deadline for call in self.open.values()), default=math.inf)
+        if earliest < self._wakes:
+            self._arm(earliest)
+
+    def _arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes = deadline
+        self._timer = self._loop.call_at(deadline, self._sweep) if deadline < math.inf else None
+
+
+def _numbers() -> Iterator[int]:
+    """Give random numbers of 53 bits (what JSON numbers hold everywhere), drawn from the kernel a page at a time."""
+    while True:
+        for value in array("Q", os.urandom(4096)):
+            yield value >> 11

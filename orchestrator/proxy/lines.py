@@ -39,6 +39,10 @@ class LineReader(asyncio.BufferedProtocol):
         """Take the beginning of a line that was longer than the limit, once it has ended."""
         raise NotImplementedError
 
+    def undecodable_received(self, line: bytes) -> None:
+        """Take a line that is not UTF-8, and therefore no JSON (RFC 8259, section 8.1)."""
+        raise NotImplementedError
+
     # --- asyncio's side -----------------------------------------------------------------------
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
@@ -66,6 +70,8 @@ class LineReader(asyncio.BufferedProtocol):
         lines = whole.split(b"\n")
         if last > self._limit:
             lines = self._within_limit(lines)
+        if not whole.isascii():
+            lines = self._utf8(lines)
         self.lines_received(lines)
 
     # --- the unfinished line ------------------------------------------------------------------
@@ -106,6 +112,18 @@ class LineReader(asyncio.BufferedProtocol):
         if rest:
             SHARED[:rest] = SHARED[end + 1 : nbytes]
             self.buffer_updated(rest)
+
+    def _utf8(self, lines: list[bytes]) -> list[bytes]:
+        """Sort out the lines that are not UTF-8: decoders skip over what they do not read, their peers may not."""
+        good = []
+        for line in lines:
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                self.undecodable_received(line)
+            else:
+                good.append(line)
+        return good
 
     def _within_limit(self, lines: list[bytes]) -> list[bytes]:
         for line in lines:

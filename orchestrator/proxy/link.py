@@ -15,7 +15,7 @@ from msgspec import UNSET
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
 from orchestrator.domain.protocol import Era
 from orchestrator.proxy import codec
-from orchestrator.proxy.lines import LineReader
+from orchestrator.proxy.lines import HEAD, LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import Tally
@@ -38,7 +38,11 @@ class ToolFacts(NamedTuple):
 
 
 class Caller(Protocol):
-    """Who was paused because a worker does not read: a session."""
+    """Who is paused while a worker does not read: a session."""
+
+    def block(self) -> None:
+        """Stop."""
+        ...
 
     def unblock(self) -> None:
         """Go on."""
@@ -56,8 +60,8 @@ class LinkOwner(Protocol):
         """A worker sent a notification."""
         ...
 
-    def overlong(self, link: WorkerLink, head: bytes) -> None:
-        """A worker sent a line over the limit; `head` is its beginning."""
+    def undeliverable(self, link: WorkerLink, head: bytes) -> None:
+        """A worker sent a line that cannot be passed on; `head` is its beginning."""
         ...
 
 
@@ -172,6 +176,12 @@ class WorkerLink(LineReader):
         """Note that the worker does not keep up; its callers are paused as they call."""
         self.paused = True
 
+    def hold_back(self, session: Caller) -> None:
+        """Pause a caller for as long as the worker does not read."""
+        if self.paused and session not in self.blocked:
+            self.blocked.add(session)
+            session.block()
+
     def resume_writing(self) -> None:
         """Let the paused callers go on."""
         self.paused = False
@@ -184,14 +194,21 @@ class WorkerLink(LineReader):
     def lines_received(self, lines: list[bytes]) -> None:
         """Hand each line on; what the clients are to get is written once at the end."""
         self._turn.inside = True
-        for line in lines:
-            if line:
-                self._line(line)
-        self._turn.flush()
+        try:
+            for line in lines:
+                if line:
+                    self._line(line)
+        finally:
+            self._turn.flush()
 
     def overlong_received(self, head: bytes) -> None:
         """Report a line over the limit."""
-        self._owner.overlong(self, head)
+        self._owner.undeliverable(self, head)
+
+    def undecodable_received(self, line: bytes) -> None:
+        """Report a line that is not UTF-8; the call it may have answered is failed, not left to its deadline."""
+        self._rubbish(line)
+        self._owner.undeliverable(self, line[:HEAD])
 
     def eof_received(self) -> None:
         """Report that the worker closed its stdout: nothing it does can be answered any more."""
@@ -209,7 +226,7 @@ class WorkerLink(LineReader):
         except msgspec.ValidationError:
             self._odd_line(line)
             return
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, RecursionError):
             self._rubbish(line)
             return
         if reply.method is UNSET:
@@ -228,7 +245,7 @@ class WorkerLink(LineReader):
         try:
             message = codec.decode_message(line)
             number = msgspec.json.decode(message.id, type=int) if message.id is not UNSET else None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             self._rubbish(line)
             return
         if number is None or message.method is not UNSET:
@@ -257,6 +274,8 @@ class WorkerLink(LineReader):
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
         message = codec.decode_message(line)
         call_id = b"null" if message.id is UNSET else bytes(message.id)
+        if self.paused:
+            return  # it does not read: an answer would only pile up
         if method == "ping":
             self.outbox.put(codec.result_line(call_id, {}))
             return

@@ -129,7 +129,7 @@ class Session(ABC):
         """Read one message of the client and hand it on; nonsense is answered, never ignored."""
         try:
             request = codec.decode_request(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, RecursionError):
             self._odd_line(line)
             return
         if request.id is UNSET or request.method is UNSET:
@@ -152,7 +152,7 @@ class Session(ABC):
         """Handle what is no plain request: a notification, an answer, unusual parameters, or nonsense."""
         try:
             message = codec.decode_message(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             self._bad_line(line, error)
             return
         if message.method is UNSET:
@@ -161,7 +161,8 @@ class Session(ABC):
             self._owner.notified_by(self, message)
         elif bytes(message.id)[0] in NUMBER_OR_STRING:
             tail = codec.request_tail(message.method, message.params)
-            self._owner.requested(self, bytes(message.id), message.method, codec.NO_PARAMS, tail)
+            known = codec.lenient_params(message.params)
+            self._owner.requested(self, bytes(message.id), message.method, known, tail)
         else:
             self._bad_id()
 
@@ -172,6 +173,8 @@ class Session(ABC):
         if line.lstrip().startswith(b"["):
             reason = "batches are not supported: send one JSON-RPC message a line"
             self.complain(INVALID_REQUEST, reason)
+        elif isinstance(error, RecursionError):
+            self.complain(PARSE_ERROR, "the line is nested too deeply to be read")
         elif isinstance(error, msgspec.ValidationError):
             self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}")
         else:

@@ -10,7 +10,7 @@ import socket
 import struct
 from typing import cast
 
-from orchestrator.domain.errors import INVALID_REQUEST, Code
+from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
 from orchestrator.proxy import codec
 from orchestrator.proxy.lines import LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
@@ -66,14 +66,20 @@ class SocketSession(LineReader, Session):
         if self._refused:
             return
         self._turn.inside = True
-        for line in lines:
-            if line:
-                self.take(line)
-        self._turn.flush()
+        try:
+            for line in lines:
+                if line:
+                    self.take(line)
+        finally:
+            self._turn.flush()
 
     def overlong_received(self, head: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
         """Say that a line was too long."""
         self.complain(INVALID_REQUEST, f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)")
+
+    def undecodable_received(self, line: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
+        """Say that a line was not UTF-8."""
+        self.complain(PARSE_ERROR, "the line is not UTF-8, and so not JSON")
 
     def eof_received(self) -> bool:
         """Hang up when the client does, calls in flight included."""
@@ -104,7 +110,7 @@ class SocketSession(LineReader, Session):
             self._check_backlog()
 
     def _check_backlog(self) -> None:
-        if self.outbox.backlog > self._backlog:
+        if self.outbox.transport is not None and self.outbox.backlog > self._backlog:
             log.warning("client disconnected: it does not read", session=self.value.id, unread=self.outbox.backlog)
             self.abort()
 
@@ -123,7 +129,8 @@ class SocketSession(LineReader, Session):
         self._release()
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Hang up at once; what is still put is dropped."""
+        self.outbox.transport = None
         if self._transport is not None:
             self._transport.abort()
 
