@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -50,10 +51,13 @@ def _named(command: Sequence[str], cwd: str, path: str | None) -> Iterator[Path]
 
 
 def _tree(root: Path) -> Iterator[Path]:
+    """Yield the regular files below a directory; opening a named pipe would wait for ever."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in {"__pycache__", ".git"})
-        for name in sorted(files):
-            yield Path(folder) / name
+        for file in (Path(folder) / name for name in sorted(files)):
+            with contextlib.suppress(OSError):
+                if file.is_file():
+                    yield file
 
 
 def _mix(digest: hashlib._Hash, *parts: bytes) -> None:

@@ -167,7 +167,7 @@ class Keeper:
         try:
             while not self._retiring:
                 self._another_try = False
-                reason = await self._one_life()
+                reason = await self._whatever_happens()
                 if self._goes_on_quietly():
                     continue
                 if not self._proven:
@@ -177,6 +177,14 @@ class Keeper:
                 await self._pause(reason)
         finally:
             self.ended.set()
+
+    async def _whatever_happens(self) -> str:
+        """Run one process; an error nobody foresaw ends this life and not the daemon with all its other generations."""
+        try:
+            return await self._one_life()
+        except Exception as error:
+            log.exception("worker could not be looked after", generation=self.generation.number)
+            return f"it could not be looked after: {error!r}"
 
     def _goes_on_quietly(self) -> bool:
         """Tell whether the end of a life is nobody's news: it was retired, or is tried in the other era."""
@@ -302,6 +310,8 @@ class Keeper:
         else:
             reason = "it was retired"
             await process.stop(self._care.grace)
+        if process.exited.is_set():
+            await process.sweep()  # what it left behind may hold its stdout open
         with anyio.move_on_after(LAST_WORD):
             await self._until(lambda: self._eof)
         self._owner.lost(link, f"generation {self.generation.number}: {reason}")

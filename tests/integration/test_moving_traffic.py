@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,19 @@ async def test_a_canary_that_cannot_start_is_refused_with_the_reason_and_touches
     missing = tmp_path / "missing"
     file = tmp_path / "not-executable"
     file.write_text("")
+    pipe = tmp_path / "source" / "pipe"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({"command": [str(missing)]}, ["not an executable file", str(missing)]),
         ({"command": [str(file)]}, ["cannot execute", "Permission denied"]),
         ({"command": async_worker(), "cwd": str(missing)}, ["working directory", str(missing)]),
         ({"command": async_worker(), "cwd": "relative"}, ["not an absolute path"]),
+        ({"command": async_worker(), "cwd": str(file)}, ["not a directory", str(file)]),
         ({"command": async_worker(), "source": str(missing)}, ["not a directory", str(missing)]),
+        ({"command": async_worker(), "source": str(pipe.parent)}, ["cannot be copied", str(pipe)]),
+        ({"command": ["x" * 5000]}, ["File name too long"]),
+        ({"command": ["/bin/cat", "x" * 200_000]}, ["Argument list too long"]),
         ({"command": bad_worker("dies-at-once")}, ["exited with status 3", "no such table: missions"]),
         ({"command": bad_worker("refuses-handshake")}, ["the licence has run out"]),
         ({"command": bad_worker("closes-stdout-at-once")}, ["stdout"]),
@@ -109,6 +117,25 @@ async def test_a_canary_that_cannot_start_is_refused_with_the_reason_and_touches
             await eventually(lambda: len(daemon.workers()) == 1)
             daemon.verb("canary", command=async_worker("2"))
             assert daemon.status()["lanes"]["canary"] > 2
+
+
+@pytest.mark.requirement("SUP-6", "API-1")
+async def test_a_canary_that_no_kernel_would_start_is_refused_too() -> None:
+    bodies: list[dict[str, Any]] = [
+        {"command": [""]},
+        {"command": ["/bin/cat", "a\0b"]},
+        {"command": ["/bin/cat"], "cwd": "/tmp\0"},
+        {"command": ["/bin/cat"], "env": {"A=B": "x"}},
+        {"command": ["/bin/cat"], "env": {"A": "x\0"}},
+    ]
+    with RunningDaemon.start(async_worker()) as daemon:
+        for body in bodies:
+            status, answer = await asyncio.to_thread(daemon.control, "POST", "/v1/canary", body)
+            assert status in {409, 422}, answer
+            assert answer["reason"]
+        async with connected(daemon.tools_socket) as client:
+            assert "result" in await client.call("echo")
+        assert daemon.status()["lanes"] == {"active": 1}
 
 
 @pytest.mark.requirement("API-1")
