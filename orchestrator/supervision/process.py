@@ -22,6 +22,7 @@ import anyio
 
 from orchestrator.domain.errors import StartError
 from orchestrator.supervision.stderr import StderrLines
+from orchestrator.supervision.warden import MARK, mark_of_life, sweep
 
 PIPE_BYTES = 1 << 20
 """Wanted pipe capacity: the largest an unprivileged process may have (/proc/sys/fs/pipe-max-size)."""
@@ -72,13 +73,20 @@ class WorkerProcess:
         exited: set once it has ended and been reaped.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], on_exit: Callable[[], None]) -> None:
-        """Watch a process that was just started; `on_exit` is called once when it has ended."""
+    def __init__(self, popen: subprocess.Popen[bytes], on_exit: Callable[[], None], mark: str | None = None) -> None:
+        """Watch a process that was just started.
+
+        Args:
+            popen: the process.
+            on_exit: called once when it has ended.
+            mark: what it and all it starts carry in their environment; None when they carry nothing.
+        """
         self.pid = popen.pid
         self.exited = anyio.Event()
         self.stderr: StderrLines | None = None
         self._popen = popen
         self._on_exit = on_exit
+        self._mark = mark
         self._stdin: asyncio.WriteTransport | None = None
         self._readers: list[asyncio.BaseTransport] = []
         self._pidfd = os.pidfd_open(popen.pid)
@@ -95,7 +103,10 @@ class WorkerProcess:
         return f"exited with status {code}"
 
     async def stop(self, grace: Grace) -> None:
-        """End the process: close stdin, SIGTERM, SIGKILL, each step after its grace; returns when it is gone."""
+        """End the process: close stdin, SIGTERM, SIGKILL, each step after its grace.
+
+        Returns when it is gone, and what it started too, in whatever group or session that hid.
+        """
         if self._stdin is not None:
             self._stdin.close()
         with anyio.move_on_after(grace.close_stdin):
@@ -107,6 +118,13 @@ class WorkerProcess:
         if not self.exited.is_set():
             await self.kill()
         self.release()
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Kill what a process that has ended left behind outside of its group."""
+        if self._mark is not None:
+            mark, self._mark = self._mark, None
+            await anyio.to_thread.run_sync(sweep, mark)
 
     async def kill(self) -> None:
         """SIGKILL the whole group and wait until the process is gone."""
@@ -163,11 +181,8 @@ def spawn(
     Raises:
         StartError: the command or its working directory does not exist, or the kernel refuses.
     """
-    if not Path(cwd).is_dir():
-        raise StartError(f"the working directory {cwd} does not exist")
-    program = shutil.which(command[0], path=environment.get("PATH"))
-    if program is None and not (Path(cwd) / command[0]).exists():
-        raise StartError(f"{command[0]!r} is not an executable file and not on PATH")
+    _check(command, cwd, environment.get("PATH"))
+    mark = mark_of_life(environment[MARK]) if MARK in environment else None
     ours, theirs = _pipes()
     try:
         popen = subprocess.Popen(
@@ -176,15 +191,28 @@ def spawn(
             stdout=theirs.stdout,
             stderr=theirs.stderr,
             cwd=cwd,
-            env=dict(environment),
+            env=dict(environment) if mark is None else {**environment, MARK: mark},
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument, a variable without a name
         _close(ours)
         raise StartError(f"cannot start {command[0]!r}: {error}") from error
     finally:
         _close(theirs)
-    return WorkerProcess(popen, on_exit), ours
+    return WorkerProcess(popen, on_exit, mark), ours
+
+
+def _check(command: Sequence[str], cwd: str, path: str | None) -> None:
+    """Say in plain words what is wrong with the commonest mistakes; the kernel judges the rest."""
+    try:
+        if not Path(cwd).is_dir():
+            what = "is not a directory" if Path(cwd).exists() else "does not exist"
+            raise StartError(f"the working directory {cwd} {what}")
+        found = bool(command[0]) and (shutil.which(command[0], path=path) or (Path(cwd) / command[0]).exists())
+    except (OSError, ValueError) as error:  # a name too long for the file system, or with a NUL in it
+        raise StartError(f"cannot start {command[0]!r} in {cwd!r}: {error}") from error
+    if not found:
+        raise StartError(f"{command[0]!r} is not an executable file and not on PATH")
 
 
 def _pipes() -> tuple[Pipes, Pipes]:

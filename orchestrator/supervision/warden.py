@@ -17,21 +17,29 @@ import sys
 from pathlib import Path
 
 MARK = "SWITCHOVER_DAEMON"
-"""Environment variable that every process below a daemon inherits; its value is unique to that daemon's life."""
+"""Environment variable that every process below a daemon inherits: the mark of that daemon's life, and behind a slash
+that of the worker's (see `mark_of_life`)."""
 
 GOODBYE = b"g"
 ROUNDS = 10
 """Sweeps over /proc: a process may fork while it is being looked for."""
 
 
+def mark_of_life(daemon: str) -> str:
+    """Return a mark for one worker's life, by which it and what it started are found, and nobody else."""
+    return f"{daemon}/{os.urandom(8).hex()}"
+
+
 def marked(mark: str) -> list[int]:
-    """Return the pids of the processes that carry a daemon's mark."""
+    """Return the pids of the processes that carry a mark, or one below it."""
     wanted = f"{MARK}={mark}".encode()
+    below = wanted + b"/"
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                variables = (entry / "environ").read_bytes().split(b"\0")
+                if any(variable == wanted or variable.startswith(below) for variable in variables):
                     found.append(int(entry.name))
     return found
 
