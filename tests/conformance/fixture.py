@@ -27,6 +27,7 @@ from fixture_catalog import (
 )
 from fixture_events import EventsInMemory
 from fixture_rounds import prompt_with_input
+from fixture_tasks import EXTENSION, METHODS, TaskParams
 from fixture_tools import TOOLS, Changes, subscribed_uris
 from mcp.server.caching import CACHEABLE_METHODS, CacheHint
 from mcp.server.context import ServerRequestContext
@@ -145,6 +146,9 @@ def build() -> Server[Any]:
     options["on_subscriptions_listen"] = ListenHandler(bus)
     options["cache_hints"] = dict.fromkeys(CACHEABLE_METHODS, hint)
     server: Server[Any] = FixtureServer("fixture", version="1.0.0", **options)
+    for method, handle in METHODS.items():
+        server.add_request_handler(method, TaskParams, finished(handle))
+    server.extensions[EXTENSION] = {}
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="fixture"))
     return server
 
