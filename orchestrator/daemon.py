@@ -237,7 +237,15 @@ class Daemon:
         return SocketSession(value, self._intake, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes)
 
     def _link(self, generation: int, on_eof: Callable[[], None]) -> WorkerLink:
-        return WorkerLink(generation, self._answers, self.dispatcher.turn, self._settings.limits.line_bytes, on_eof)
+        limits = self._settings.limits
+        return WorkerLink(
+            generation,
+            self._answers,
+            self.dispatcher.turn,
+            line_bytes=limits.line_bytes,
+            backlog_bytes=limits.worker_backlog_bytes,
+            on_eof=on_eof,
+        )
 
     # --- signals ------------------------------------------------------------------------------
 

@@ -143,7 +143,6 @@ def care_of(settings: Settings) -> Care:
         after_deadlines=settings.health.after_deadlines,
         strict_fingerprint=worker.strict_fingerprint,
         stderr_line_bytes=settings.limits.stderr_line_bytes,
-        backlog_bytes=settings.limits.worker_backlog_bytes,
         grace=Grace(worker.stop_grace.close_stdin, worker.stop_grace.terminate),
         backoff=Backoff(
             initial=restart.initial,

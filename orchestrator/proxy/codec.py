@@ -93,23 +93,36 @@ NO_PARAMS = Params()
 PREFIX = b'{"jsonrpc":"2.0","id":'
 """How most peers begin a line that has an id; such a line needs its id replaced and nothing else looked at."""
 ID_AT = len(PREFIX)
+CALL = "tools/call"
+CALL_HEAD = b',"method":"tools/call","params":'
+LONGEST_ID = 24
+BRACE = ord("}")
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,18})\b')
 
 
-def tail_of(line: bytes, written_id: bytes) -> bytes | memoryview:
-    """Return what follows the id in a request's line, from the comma on, such that `PREFIX + id + tail` is the request.
+def plain_call(line: bytes) -> tuple[bytes, Params, bytes | memoryview] | None:
+    """Read a tool call as most clients write it, without a second look at the line.
 
-    Args:
-        line: a line that `decode_request` or `decode_message` took.
-        written_id: the id as it was decoded from it.
+    The line must be `PREFIX`, digits, `CALL_HEAD`, one whole JSON value and `}`: such a line has no second id that a
+    worker might answer instead of the one the daemon gives it.
+
+    Returns:
+        The id as it is written, what routing reads of the parameters, and the tail: what follows the id, from the comma
+        on, such that `PREFIX + any id + tail` is the request.  None when the line is anything else.
     """
-    head = b"%b%b," % (PREFIX, written_id)
-    if line.startswith(head):
-        if len(line) >= LONG:
-            return memoryview(line)[len(head) - 1 :]  # a second id in it finds no call: numbers cannot be guessed
-        tail = line[len(head) - 1 :]
-        if b'"id"' not in tail and b"\\u" not in tail:
-            return tail
+    comma = line.find(b",", ID_AT, ID_AT + LONGEST_ID)
+    written = line[ID_AT:comma]
+    if not (written.isdigit() and line.startswith(PREFIX) and line.startswith(CALL_HEAD, comma) and line[-1] == BRACE):
+        return None
+    tail = line[comma:] if len(line) < LONG else memoryview(line)[comma:]
+    try:
+        return written, decode_params(tail[len(CALL_HEAD) : -1]), tail
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def tail_of(line: bytes) -> bytes:
+    """Return the tail of any request's line, built anew from its method and parameters."""
     message = decode_message(line)
     return request_tail(message.method if message.method is not UNSET else "", message.params)
 

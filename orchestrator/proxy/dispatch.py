@@ -172,7 +172,7 @@ class Dispatcher:
         call.attempts += 1
         link.in_flight += 1
         link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, call.tail)
-        if link.paused:
+        if link.clogged:
             link.hold_back(call.session)
 
     def _wait(self, call: Call) -> None:
@@ -245,7 +245,7 @@ class Dispatcher:
 
     def _tell_cancelled(self, link: WorkerLink, call: Call, reason: str) -> None:
         params = {"requestId": call.number, "reason": reason}
-        link.outbox.put(codec.notification_line("notifications/cancelled", params))
+        link.outbox.put(codec.notification_line(mcp.CANCELLED, params))
 
     def refuse(self, call: Call, code: Code, reason: str, *, retryable: bool) -> bool:
         """Close a call and answer it in the daemon's own name; False when it was closed before."""

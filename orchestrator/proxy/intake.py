@@ -87,7 +87,7 @@ class Intake:
         """Pass a client's notification on; a cancellation follows its call."""
         if message.method in mcp.SWALLOWED or message.method is UNSET:
             return
-        if message.method == "notifications/cancelled":
+        if message.method == mcp.CANCELLED:
             self._cancelled_by(session, message)
             return
         link = self._dispatcher.link_of(session.key, Era.HANDSHAKE)
@@ -135,4 +135,4 @@ class Intake:
         link = call.link
         if self._dispatcher.close(call) and link is not None:
             told = codec.with_member(params, "requestId", b"%d" % call.number)
-            link.outbox.put(codec.notification_line("notifications/cancelled", told))
+            link.outbox.put(codec.notification_line(mcp.CANCELLED, told))

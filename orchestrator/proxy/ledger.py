@@ -44,7 +44,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
         client_id: the request's id exactly as the client wrote it.
         method: the JSON-RPC method.
         tool: the tool's (or prompt's) name, "" for other methods.
-        tail: the request as it is forwarded, from after its id on (see `codec.tail_of`).
+        tail: the request as it is forwarded, from after its id on (see `codec.plain_call`).
         key: assignment key.
         accepted: monotonic seconds.
         deadline: monotonic seconds.

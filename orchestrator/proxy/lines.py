@@ -14,6 +14,9 @@ HEAD = 512
 SHARED = bytearray(1 << 18)
 """What every connection without an unfinished line reads into."""
 
+LONG = 1 << 12
+"""Bytes from which on it pays to ask first whether there is anything to split."""
+
 ROOM = 1 << 16
 """Free bytes a buffer offers the kernel at least."""
 
@@ -67,7 +70,8 @@ class LineReader(asyncio.BufferedProtocol):
             return
         whole = bytes(memoryview(buffer)[:last])
         self._keep(buffer, last + 1, end)
-        lines = whole.split(b"\n")
+        one = last > LONG and whole.find(b"\n") < 0  # split looks at each byte of a long line, find does not
+        lines = [whole] if one else whole.split(b"\n")
         if last > self._limit:
             lines = self._within_limit(lines)
         if not whole.isascii():

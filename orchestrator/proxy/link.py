@@ -83,10 +83,21 @@ class WorkerLink(LineReader):
         generation: int,
         owner: LinkOwner,
         turn: Turn,
+        *,
         line_bytes: int,
+        backlog_bytes: int,
         on_eof: Callable[[], None],
     ) -> None:
-        """Build a link; `on_eof` is called when the worker closes its stdout."""
+        """Build a link.
+
+        Args:
+            generation: whose process it is.
+            owner: hears what the worker says.
+            turn: groups writes.
+            line_bytes: longest line accepted.
+            backlog_bytes: bytes waiting for the worker's stdin above which its callers are paused.
+            on_eof: called when the worker closes its stdout.
+        """
         super().__init__(line_bytes)
         self.generation = generation
         self.era = Era.HANDSHAKE
@@ -94,13 +105,14 @@ class WorkerLink(LineReader):
         self.handshake: dict[str, Any] = {}
         self.tools: dict[str, ToolFacts] = {}
         self.blocked: set[Caller] = set()
-        self.paused = False
+        self.clogged = False
         self.dead = False
         self.last_heard = 0.0
         self.tally = Tally()
         self.outbox = Outbox(turn)
         self._owner = owner
         self._turn = turn
+        self._backlog_bytes = backlog_bytes
         self._on_eof = on_eof
         self._questions: dict[str, asyncio.Future[Any]] = {}
         self._asked = 0
@@ -173,18 +185,18 @@ class WorkerLink(LineReader):
     # --- the worker's stdin -------------------------------------------------------------------
 
     def pause_writing(self) -> None:
-        """Note that the worker does not keep up; its callers are paused as they call."""
-        self.paused = True
+        """Note that the worker does not keep up; its callers are paused as they call, once too much waits for it."""
+        self.clogged = True
 
     def hold_back(self, session: Caller) -> None:
         """Pause a caller for as long as the worker does not read."""
-        if self.paused and session not in self.blocked:
+        if self.clogged and session not in self.blocked and self.outbox.backlog > self._backlog_bytes:
             self.blocked.add(session)
             session.block()
 
     def resume_writing(self) -> None:
         """Let the paused callers go on."""
-        self.paused = False
+        self.clogged = False
         blocked, self.blocked = self.blocked, set()
         for session in blocked:
             session.unblock()
@@ -274,7 +286,7 @@ class WorkerLink(LineReader):
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
         message = codec.decode_message(line)
         call_id = b"null" if message.id is UNSET else bytes(message.id)
-        if self.paused:
+        if self.clogged:
             return  # it does not read: an answer would only pile up
         if method == "ping":
             self.outbox.put(codec.result_line(call_id, {}))

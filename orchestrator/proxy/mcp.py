@@ -12,6 +12,7 @@ from orchestrator.proxy.session import SessionValue
 INITIALIZE = "initialize"
 DISCOVER = "server/discover"
 PING = "ping"
+CANCELLED = "notifications/cancelled"
 SWALLOWED = frozenset({"notifications/initialized", "notifications/roots/list_changed", "notifications/progress"})
 """Notifications of a client that end at the daemon: it did its own handshake and asks clients for nothing."""
 

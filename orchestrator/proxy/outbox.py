@@ -8,6 +8,13 @@ LONG = 1 << 15
 """Bytes from which on writing a line in parts is cheaper than joining it first."""
 
 
+EARLY = 32
+"""Lines of one batch after which the first are on their way, so that their reader need not wait for the last."""
+
+AT_ONCE = 1 << 10
+"""Bytes from which on uvloop writes at once instead of at the end of the loop's turn: its high-water mark."""
+
+
 class Turn:
     """Knows which outboxes have something to write; flushed at the end of each batch of input."""
 
@@ -46,19 +53,27 @@ class Outbox:
         self._in_parts = False
         self.transport: asyncio.WriteTransport | None = None
 
+    def open(self, transport: asyncio.WriteTransport) -> None:
+        """Write to a transport from now on; it reports as soon as its peer does not take everything."""
+        transport.set_write_buffer_limits(high=AT_ONCE)
+        self.transport = transport
+
     def put(self, line: bytes) -> None:
         """Add a line (its newline included)."""
         if not self._lines:
             self._turn.add(self)
         self._lines.append(line)
+        if len(self._lines) >= EARLY:
+            self.flush()
 
     def put_spliced(self, head: bytes, rest: bytes | memoryview) -> None:
         """Add a line of two parts, without its newline; a long rest is not copied."""
         if len(rest) < LONG:
             self.put(b"".join((head, rest, b"\n")))
             return
-        self.put(head)
-        self._lines += (rest, b"\n")
+        if not self._lines:
+            self._turn.add(self)
+        self._lines += (head, rest, b"\n")
         self._in_parts = True
 
     def flush(self) -> None:

@@ -68,7 +68,7 @@ class SessionOwner(Protocol):
             written_id: the id exactly as the client wrote it.
             method: the JSON-RPC method.
             params: what routing reads of the parameters.
-            tail: the request from after its id on (see `codec.tail_of`).
+            tail: the request from after its id on (see `codec.plain_call`).
         """
         ...
 
@@ -127,6 +127,11 @@ class Session(ABC):
 
     def take(self, line: bytes) -> None:
         """Read one message of the client and hand it on; nonsense is answered, never ignored."""
+        plain = codec.plain_call(line)
+        if plain is not None:
+            written, params, tail = plain
+            self._owner.requested(self, written, codec.CALL, params, tail)
+            return
         try:
             request = codec.decode_request(line)
         except (msgspec.MsgspecError, RecursionError):
@@ -137,14 +142,8 @@ class Session(ABC):
             return
         written = bytes(request.id)
         if written[0] in NUMBER_OR_STRING:
-            params = request.params
-            self._owner.requested(
-                self,
-                written,
-                request.method,
-                codec.NO_PARAMS if params is UNSET else params,
-                codec.tail_of(line, written),
-            )
+            known = codec.NO_PARAMS if request.params is UNSET else request.params
+            self._owner.requested(self, written, request.method, known, codec.tail_of(line))
         else:
             self._bad_id()
 

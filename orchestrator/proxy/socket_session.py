@@ -6,6 +6,7 @@ Above: the daemon's listener makes one per connection.  Below: `session` reads t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import cast
@@ -20,7 +21,7 @@ from orchestrator.telemetry.logging import get_logger
 log = get_logger("proxy")
 
 HIGH_WATER = 1 << 20
-"""Bytes a client may leave unread before we stop reading its requests."""
+"""Bytes a client may leave unread before we stop reading its requests; also what the kernel may hold for it."""
 
 
 class SocketSession(LineReader, Session):
@@ -45,6 +46,7 @@ class SocketSession(LineReader, Session):
         self._transport: asyncio.Transport | None = None
         self._holds = 0
         self._clogged = False
+        self._held_back = False
         self._refused = False
 
     # --- asyncio's side -----------------------------------------------------------------------
@@ -52,8 +54,10 @@ class SocketSession(LineReader, Session):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Welcome the client, or say why not and hang up."""
         stream = cast("asyncio.Transport", transport)  # uvloop's transports do not inherit asyncio's
-        self._transport = self.outbox.transport = stream
-        stream.set_write_buffer_limits(high=HIGH_WATER)
+        self._transport = stream
+        self.outbox.open(stream)
+        with contextlib.suppress(OSError):
+            stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH_WATER)
         self.value.pid, self.value.uid, self.value.gid = _peer(stream)
         refusal = self._owner.opened(self)
         if refusal:
@@ -92,14 +96,15 @@ class SocketSession(LineReader, Session):
             self._owner.closed(self)
 
     def pause_writing(self) -> None:
-        """Stop reading requests of a client that does not read its answers."""
+        """Note that the client does not take its answers as they come; `put` sees to how many wait."""
         self._clogged = True
-        self._hold()
 
     def resume_writing(self) -> None:
         """Go on reading."""
         self._clogged = False
-        self._release()
+        if self._held_back:
+            self._held_back = False
+            self._release()
 
     # --- the proxy's side ---------------------------------------------------------------------
 
@@ -110,8 +115,12 @@ class SocketSession(LineReader, Session):
             self._check_backlog()
 
     def _check_backlog(self) -> None:
-        if self.outbox.transport is not None and self.outbox.backlog > self._backlog:
-            log.warning("client disconnected: it does not read", session=self.value.id, unread=self.outbox.backlog)
+        unread = self.outbox.backlog
+        if unread > HIGH_WATER and not self._held_back:
+            self._held_back = True
+            self._hold()
+        if self.outbox.transport is not None and unread > self._backlog:
+            log.warning("client disconnected: it does not read", session=self.value.id, unread=unread)
             self.abort()
 
     def answer(self, line: bytes, client_id: bytes) -> None:

@@ -39,7 +39,6 @@ class Care:
         after_deadlines: expired calls with no answer between them before a ping decides.
         strict_fingerprint: refuse to start files that changed since the generation was made.
         stderr_line_bytes: longest piece of stderr in one log line.
-        backlog_bytes: bytes waiting for the worker's stdin above which its callers are paused.
         grace: the steps of stopping.
         backoff: when to start again.
     """
@@ -50,7 +49,6 @@ class Care:
     after_deadlines: int = 1
     strict_fingerprint: bool = False
     stderr_line_bytes: int = 1 << 16
-    backlog_bytes: int = 8 << 20
     grace: Grace = field(default_factory=Grace)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -229,7 +227,7 @@ class Keeper:
         process, pipes = spawn(spec.command, spec.cwd, self._environment, self._poke)
         self.process = process
         stderr = StderrLines(self.generation.number, self._care.stderr_line_bytes)
-        await process.connect(link, pipes, stderr, self._care.backlog_bytes)
+        await process.connect(link, pipes, stderr)
         log.info("worker started", generation=self.generation.number, pid=process.pid, era=self.era)
         return process, link
 

