@@ -221,6 +221,43 @@ def breeds() -> None:
         os._exit(0)
 
 
+def floods_stderr() -> None:
+    """Write 64 MB on stderr under each call."""
+
+    def respond(message: Message) -> None:
+        line = b"a complaint " * 80 + b"\n"
+        for _ in range((64 << 20) // len(line)):
+            os.write(2, line)
+        say(answer(message))
+
+    serve(respond)
+
+
+def changes_its_list() -> None:
+    """Say that the list of tools has changed whenever it is asked for, and count how often that is."""
+    asked = 0
+    for message in heard():
+        if message.get("method") == "tools/list":
+            asked += 1
+            say({"method": "notifications/tools/list_changed"})
+        if message.get("method") == "tools/call":
+            message["params"]["arguments"] = {"asked": asked}
+        if "id" in message:
+            say(answer(message))
+
+
+def asks_without_end() -> None:
+    """After a call, ask the daemon for ever, without reading what it answers."""
+
+    def respond(message: Message) -> None:
+        say(answer(message))
+        ask = b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"ping"}\n' % number for number in range(1000))
+        while True:
+            write(ask)
+
+    serve(respond)
+
+
 def slow_to_start() -> None:
     """Begin to serve only once a file exists."""
     started = Path(sys.argv[2])
@@ -233,7 +270,8 @@ HABITS: dict[str, Callable[[], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         good, prints_rubbish, answers_unknown, answers_twice, answers_bare, closes_stdout, closes_stdout_at_once,
-        never_ready, dies_at_once, refuses_handshake, overlong, deaf, stubborn, breeds, slow_to_start,
+        never_ready, dies_at_once, refuses_handshake, overlong, deaf, stubborn, breeds,
+        floods_stderr, changes_its_list, asks_without_end, slow_to_start,
     )
 }  # fmt: skip
 
