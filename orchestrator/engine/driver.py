@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from orchestrator.domain import events as ev
 from orchestrator.domain import record, rollout
 from orchestrator.domain.commands import Command, Route
-from orchestrator.domain.generation import Generation, Standing
+from orchestrator.domain.generation import Standing
 from orchestrator.domain.ports import Clock, Journal
 from orchestrator.domain.rollout import Rejected, State, Step
 from orchestrator.engine.executor import Executor
@@ -101,7 +101,7 @@ class Driver:
             before this was asked.
         """
         generation = self.state.generations.get(number)
-        if generation is not None and self._is_ready(generation):
+        if generation is not None and generation.standing is Standing.READY:
             return None
         if number in self._failed:
             return self._failed[number]
@@ -205,13 +205,10 @@ class Driver:
             generation = self.state.generations.get(number)
             if number in self._failed or generation is None:
                 reason = self._failed.get(number, "it was given up")
-            elif self._is_ready(generation):
+            elif generation.standing is Standing.READY:
                 reason = None
             else:
                 continue
             del self._starting[number]
             if not future.done():
                 future.set_result(reason)
-
-    def _is_ready(self, generation: Generation) -> bool:
-        return generation.standing is Standing.READY and self.state.candidate != generation.number

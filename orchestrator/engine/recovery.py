@@ -76,7 +76,7 @@ async def _newest(written: State | None, desired: DesiredState) -> State:
     log.warning("going on from the desired state", revision=stored.table.revision, journal=written.table.revision)
     newest = _held(stored, written.candidate)
     salt = written.candidate_salt if newest.candidate is not None else ""
-    return replace(newest, candidate_salt=salt, next_number=max(stored.next_number, written.next_number))
+    return replace(newest, candidate_salt=salt)
 
 
 def _held(stored: State, candidate: int | None) -> State:

@@ -178,6 +178,11 @@ class Life:
             self.fuse.burnt.clear()
             await self.fuse.burnt.wait()
 
+    async def idle(self) -> None:
+        """Give the engine more turns of the loop than anything that is due would take."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
     async def ask(self, *events: ev.Event) -> Answer:
         """Submit events one after the other and return the last answer."""
         answers = [await self.driver.submit(event) for event in events]

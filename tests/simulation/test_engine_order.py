@@ -182,9 +182,26 @@ async def test_a_retreat_made_while_the_disk_was_full_is_written_as_soon_as_ther
         assert record.decode(await stores.journal.last() or "").state == life.driver.state
         written = life.fuse.trace.count("journal: write")
         await life.ask(BACK)
+        await life.idle()
         assert life.fuse.trace.count("journal: write") == written + 1
     async with living(stores) as life:
         assert (life.table.active, life.table.kill_switch) == (1, True)
+
+
+@pytest.mark.requirement("ENG-2")
+async def test_a_later_record_that_can_be_written_holds_what_could_not_and_nothing_older_is_written_after_it() -> None:
+    stores = Stores()
+    async with living(stores) as life:
+        await life.ask(*SWITCHED)
+        stores.journal_disk.full = True
+        await life.ask(KILL_ON)
+        stores.journal_disk.full = False
+        await life.ask(BACK)
+        life.driver._retry = 0.0
+        life.fuse.trace.clear()
+        await life.idle()
+        assert life.fuse.trace == []
+        assert record.decode(await stores.journal.last() or "").state == life.driver.state
 
 
 @pytest.mark.requirement("ENG-2")

@@ -133,6 +133,12 @@ async def test_a_lost_journal_is_made_up_for_by_the_desired_state() -> None:
     assert all(it.proven for it in after.generations.values())
 
 
+async def test_a_lost_journal_does_not_lead_to_the_number_of_a_generation_that_is_gone() -> None:
+    stores, before = await lived(*SWITCHED, canary("three"), ev.GenerationFailed(3, "no such file"))
+    stores.journal = MemoryJournal()
+    assert (await recovered(stores)).next_number == before.next_number == 4
+
+
 async def test_with_a_lost_journal_a_change_under_way_is_lost_and_nothing_else() -> None:
     stores, before = await lived(*SWITCHED, canary("three"))
     stores.journal = MemoryJournal()
