@@ -146,6 +146,7 @@ def waits_of_a_streak_grow_by_the_factor_until_the_cap_and_stay_there(
 ) -> None:
     spread = 1 + policy.jitter * (2 * luck - 1)
     told = detector.live([Life(0, None)] * deaths, policy, luck=luck)
+    assert told[0].delay == pytest.approx(min(policy.cap, policy.initial) * spread)
     for earlier, later in pairwise(told):
         grown = min(policy.cap * spread, earlier.delay * policy.factor)
         assert later.delay == pytest.approx(grown)

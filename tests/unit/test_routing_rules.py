@@ -67,6 +67,12 @@ def test_a_weight_moves_its_share_of_keys(weight: int) -> None:
     assert moved / len(KEYS) == pytest.approx(weight / 100, abs=0.005)  # three deviations at 50 % of 100,000 keys
 
 
+def test_a_weight_takes_exactly_the_buckets_below_it() -> None:
+    last, first = (next(key for key in KEYS if bucket(key, TABLE.salt) == number) for number in (499, 500))
+    at_5 = replace(TABLE, weight=5)
+    assert (choose(at_5, last).lane, choose(at_5, first).lane) == (Lane.CANARY, Lane.ACTIVE)
+
+
 def test_who_comes_first_with_one_salt_is_no_likelier_to_with_another() -> None:
     first = replace(TABLE, weight=20)
     second = replace(first, salt="second salt")
