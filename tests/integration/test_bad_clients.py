@@ -314,7 +314,7 @@ async def test_a_worker_that_does_not_read_pauses_its_callers_and_nobody_else() 
 
 @pytest.mark.requirement("PROXY-5")
 async def test_notifications_cannot_pile_up_before_a_worker_that_does_not_read() -> None:
-    config = f"[limits]\nworker_backlog_bytes = {MIB}\n"
+    config = f"[worker.stop_grace]\nclose_stdin = 0.1\n[limits]\nworker_backlog_bytes = {MIB}\n"
     with RunningDaemon.start(bad_worker("deaf"), config=config) as daemon:
         async with connected(daemon.tools_socket) as client:
             await client.call("echo", {"deaf": True})
@@ -322,7 +322,7 @@ async def test_notifications_cannot_pile_up_before_a_worker_that_does_not_read()
             line = json.dumps({"jsonrpc": "2.0", "method": "notifications/any", "params": {"x": "y" * 60_000}})
             client.write(b"%b\n" % line.encode() * 2000)
             with pytest.raises(TimeoutError):  # the daemon does not take it all
-                async with asyncio.timeout(1.5):
+                async with asyncio.timeout(0.8):
                     await client.drain()
             assert daemon.status()["memory_bytes"] < memory + 40 * MIB
 

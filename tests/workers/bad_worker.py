@@ -129,11 +129,11 @@ def answers_twice() -> None:
 
 
 def answers_bare() -> None:
-    """Answer each call with the JSON that its argument `json` asks for as the rest of the message."""
+    """Answer each call with its argument `json` as the rest of the message, one byte a character."""
 
     def respond(message: Message) -> None:
         rest = message["params"]["arguments"]["json"]
-        write(f'{{"jsonrpc": "2.0", "id": {message["id"]}{rest}}}\n'.encode())
+        write(f'{{"jsonrpc": "2.0", "id": {message["id"]}{rest}}}\n'.encode("latin-1"))
 
     serve(respond)
 
