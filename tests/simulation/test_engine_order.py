@@ -196,8 +196,8 @@ async def test_a_later_record_that_can_be_written_holds_what_could_not_and_nothi
         stores.journal_disk.full = True
         await life.ask(KILL_ON)
         stores.journal_disk.full = False
-        await life.ask(BACK)
         life.driver._retry = 0.0
+        await life.ask(BACK)
         life.fuse.trace.clear()
         await life.idle()
         assert life.fuse.trace == []
