@@ -75,8 +75,9 @@ async def _newest(written: State | None, desired: DesiredState) -> State:
         return written
     log.warning("going on from the desired state", revision=stored.table.revision, journal=written.table.revision)
     newest = _held(stored, written.candidate)
-    salt = written.candidate_salt if newest.candidate is not None else ""
-    return replace(newest, candidate_salt=salt)
+    if newest.candidate is None:
+        return newest
+    return replace(written, table=newest.table, generations=newest.generations, next_number=newest.next_number)
 
 
 def _held(stored: State, candidate: int | None) -> State:
