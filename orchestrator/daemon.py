@@ -326,6 +326,7 @@ class Daemon:
     def _stepped(self, event: ev.Event, before: State, after: State) -> None:
         for number in before.generations.keys() - after.generations.keys():
             self.dispatcher.forget(number)
+            self._wiring.lists.forget(number)
         self._chronicle.stepped(event, after)
         self._say_ready()
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import anyio
+
 from orchestrator.domain import events as ev
+from orchestrator.domain.compatibility import compare
 from orchestrator.domain.errors import UNSUPPORTED_VERSION, RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
@@ -17,14 +20,21 @@ from orchestrator.engine.driver import Driver
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.lists import Lists
 from orchestrator.settings import Settings
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Care
 from orchestrator.supervision.process import Grace
-from orchestrator.supervision.readiness import learn_tools
+from orchestrator.supervision.readiness import learn
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("daemon")
+
+SHOWN = 10
+"""Differences a refusal names."""
+
+CALM = 1.0
+"""Seconds between two readings of a worker's lists: some workers say `list_changed` whenever a list is read."""
 
 Spawn = Callable[[Callable[..., Coroutine[Any, Any, None]], Any], None]
 """How to run a coroutine function with one argument in the background."""
@@ -36,6 +46,9 @@ class Wiring:
     def __init__(self, dispatcher: Dispatcher, answers: Answers, spawn: Spawn) -> None:
         """Build the joint; `driver` is set once it exists."""
         self.driver: Driver | None = None
+        self.lists = Lists(dispatcher)
+        self._reading: set[WorkerLink] = set()
+        self._again: set[WorkerLink] = set()
         self.fleet: Fleet | None = None
         self._dispatcher = dispatcher
         self._spawn = spawn
@@ -43,9 +56,15 @@ class Wiring:
         dispatcher.on_wanted = self.wanted
 
     def ready(self, generation: int, link: Link) -> None:
-        """Take a ready worker into service, then tell the engine."""
+        """Take a ready worker into service, then tell the engine; a candidate that breaks clients is turned away."""
         assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
+        refusal = self._refusal(generation, link)
+        if refusal:
+            log.warning("candidate would break clients", generation=generation, reason=refusal)
+            self._post(ev.GenerationFailed(generation, refusal))
+            return
         self._dispatcher.attach(link)
+        self.lists.learned(link, link.lists)
         log.info("worker ready", generation=generation, server=link.handshake.get("serverInfo"))
         self._post(ev.GenerationReady(generation))
 
@@ -77,15 +96,46 @@ class Wiring:
         if self.fleet is not None:
             self.fleet.want(generation, era, OtherEra(self, self._dispatcher, self.fleet, era))
 
-    def _list_changed(self, link: WorkerLink, kind: str) -> None:
-        if kind == "tools":
-            self._spawn(self._learn_again, link)
+    def _refusal(self, generation: int, link: WorkerLink) -> str:
+        """Say what clients of the active generation would miss behind this candidate, "" when nothing or allowed."""
+        state = self.driver.state if self.driver is not None else None
+        if state is None or state.candidate != generation or state.allow_breaking:
+            return ""
+        active = state.table.active
+        serving = next((one for place, one in self._dispatcher.links.items() if place[0] == active), None)
+        if serving is None or serving.era is not link.era:
+            return ""
+        changes = compare(serving.surface(), link.surface())
+        if not changes.breaking:
+            return ""
+        also = f"; additive: {', '.join(changes.additive[:SHOWN])}" if changes.additive else ""
+        return (
+            f"it would break clients of generation {active} (pass --allow-breaking if that is meant): "
+            f"{', '.join(changes.breaking[:SHOWN])}{also}"
+        )
+
+    def _list_changed(self, link: WorkerLink, _kind: str) -> None:
+        """Read a worker's lists again: one reader at a time, once more if it said so meanwhile."""
+        if link in self._reading:
+            self._again.add(link)
+            return
+        self._reading.add(link)
+        self._spawn(self._learn_again, link)
 
     async def _learn_again(self, link: WorkerLink) -> None:
         try:
-            await learn_tools(link)
+            more = True
+            while more:
+                self._again.discard(link)
+                await learn(link)
+                self.lists.learned(link, link.lists)
+                await anyio.sleep(CALM)
+                more = link in self._again
         except (StartError, RequestFailedError) as error:
-            log.info("tool list not read again", generation=link.generation, reason=str(error))
+            log.info("lists not read again", generation=link.generation, reason=str(error))
+        finally:
+            self._reading.discard(link)
+            self._again.discard(link)
 
 
 class OtherEra:

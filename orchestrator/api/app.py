@@ -91,6 +91,7 @@ def _verbs(app: FastAPI, control: Control) -> None:
             env=body.env,
             source=body.source,
             replace=body.replace,
+            allow_breaking=body.allow_breaking,
             actor=_actor(request),
             reason=body.reason,
         )

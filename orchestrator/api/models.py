@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Body(BaseModel):
@@ -17,14 +19,39 @@ class Asking(Body):
     reason: str = Field("", description="why, for the audit", max_length=1000)
 
 
+def _for_the_kernel(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_for_the_kernel)]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("it is not an absolute path")
+    return path
+
+
+Absolute = Annotated[Text, AfterValidator(_absolute)]
+
+
 class CanaryBody(Asking):
     """Start a canary."""
 
-    command: list[str] = Field(min_length=1, description="program and arguments")
-    cwd: str | None = Field(None, description="absolute working directory; the daemon's own by default")
-    env: dict[str, str] = Field(default_factory=dict, description="variables on top of the daemon's own")
-    source: str | None = Field(None, description="directory to copy into the generation's private copy")
+    command: list[Text] = Field(min_length=1, description="program and arguments")
+    cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")
+    env: dict[Text, Text] = Field(default_factory=dict, description="variables on top of the daemon's own")
+    source: Absolute | None = Field(None, description="directory to copy into the generation's private copy")
     replace: bool = Field(default=False, description="retire the present canary for it")
+    allow_breaking: bool = Field(
+        default=False, description="take it also when clients of the active generation would miss something"
+    )
 
 
 class WeightBody(Asking):

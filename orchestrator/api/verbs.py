@@ -46,6 +46,7 @@ class Verbs:
         env: Mapping[str, str] | None = None,
         source: str | None = None,
         replace: bool = False,
+        allow_breaking: bool = False,
         actor: str,
         reason: str = "",
     ) -> Told:
@@ -55,7 +56,14 @@ class Verbs:
             RefusedError: it was refused, or did not become ready; the active generation was not touched.
         """
         spec = await self.spec(command, cwd, env or {}, source)
-        event = ev.CanaryAsked(spec=spec, salt=secrets.token_hex(8), replace=replace, actor=actor, reason=reason)
+        event = ev.CanaryAsked(
+            spec=spec,
+            salt=secrets.token_hex(8),
+            replace=replace,
+            allow_breaking=allow_breaking,
+            actor=actor,
+            reason=reason,
+        )
         state = (await self._ask(event)).state
         number = state.candidate
         if number is None:

@@ -13,6 +13,7 @@ from orchestrator.cli.group import reason_option, state_dir_option
 
 @click.command("canary", context_settings={"ignore_unknown_options": False})
 @click.option("--replace", is_flag=True, help="Retire the present canary for this one.")
+@click.option("--allow-breaking", is_flag=True, help="Take it also when clients would miss something.")
 @click.option("--stop", is_flag=True, help="Drain and stop the canary, or give up its start.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Variable for the worker; may be repeated.")
 @click.option("--cwd", type=click.Path(path_type=Path, file_okay=False), help="Working directory; here by default.")
@@ -23,6 +24,7 @@ from orchestrator.cli.group import reason_option, state_dir_option
 def command(
     *,
     replace: bool,
+    allow_breaking: bool,
     stop: bool,
     env: tuple[str, ...],
     cwd: Path | None,
@@ -50,6 +52,7 @@ def command(
         env=dict(_variable(text) for text in env),
         source=None if source is None else str(source.absolute()),
         replace=replace,
+        allow_breaking=allow_breaking,
         reason=reason,
     )
 

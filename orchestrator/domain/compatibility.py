@@ -110,7 +110,7 @@ def _schema(old: Any, new: Any, where: str, *, taken: bool, depth: int = DEPTH) 
         return [f"{where} has no schema any more"], []
     breaking: list[str] = []
     additive: list[str] = []
-    if old.get("type") != new.get("type"):
+    if None not in (old.get("type"), new.get("type")) and old["type"] != new["type"]:
         breaking.append(f"{where} is of type {new.get('type')} instead of {old.get('type')}")
     _values(old, new, where, breaking, additive, taken=taken)
     before, after = _properties(old), _properties(new)

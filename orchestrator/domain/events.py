@@ -31,11 +31,15 @@ class Founded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryAsked(Asked):
-    """Start a second generation beside the active one; `replace` retires the present canary for it."""
+    """Start a second generation beside the active one.
+
+    `replace` retires the present canary for it; `allow_breaking` takes it also when clients would miss something.
+    """
 
     spec: Spec
     salt: str
     replace: bool = False
+    allow_breaking: bool = False
 
     def detail(self) -> dict[str, object]:
         """Return the command and what it is made of; never the environment, which may hold secrets."""

@@ -161,8 +161,8 @@ class Link(Protocol):
         """Tell the worker something in the daemon's own name."""
         ...
 
-    def learn_tools(self, tools: Sequence[Any]) -> None:
-        """Note the annotations of the worker's tools (the `tools` member of `tools/list` results)."""
+    def learn(self, lists: dict[str, list[Any]]) -> None:
+        """Note the lists the worker shows: `tools`, `resources` (templates included) and `prompts`."""
         ...
 
     async def drained(self) -> None:

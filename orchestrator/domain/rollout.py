@@ -35,6 +35,7 @@ class State:
         generations: every generation that holds a lane or is being started, by number.
         candidate: the generation being started as canary, if a change is under way.
         candidate_salt: the salt its canary lane will use.
+        allow_breaking: whether the candidate may lack what clients of the active generation rely on.
         next_number: the number the next generation gets.
         changed_at: wall time (Unix seconds) of the last routing change.
     """
@@ -43,6 +44,7 @@ class State:
     generations: Mapping[int, Generation] = field(default_factory=dict)
     candidate: int | None = None
     candidate_salt: str = ""
+    allow_breaking: bool = False
     next_number: int = 1
     changed_at: float = 0.0
 
@@ -161,7 +163,7 @@ def _canary_asked(state: State, event: ev.CanaryAsked, _now: float) -> Outcome:
             "or stop it with: switchover canary --stop"
         )
     state, generation = _create(state, event.spec)
-    state = replace(state, candidate=generation.number, candidate_salt=event.salt)
+    state = replace(state, candidate=generation.number, candidate_salt=event.salt, allow_breaking=event.allow_breaking)
     return Step(state, (Start(generation),))
 
 

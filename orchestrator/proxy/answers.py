@@ -50,8 +50,6 @@ class Answers:
         elif method in mcp.LISTS:
             if self.on_list_changed is not None:
                 self.on_list_changed(link, mcp.LISTS[method])
-            for session in list(sessions.values()):
-                session.put(line + b"\n")
         elif len(sessions) == 1:
             next(iter(sessions.values())).put(line + b"\n")
         else:
@@ -63,7 +61,7 @@ class Answers:
         log.warning("worker sent a line that cannot be passed on", generation=link.generation, call=number)
         call = self._ledger.open.get(number) if number is not None else None
         if call is not None and call.link is link:
-            reason = "the worker's answer is not UTF-8, or longer than a line may be (limits.line_bytes)"
+            reason = "the worker's answer is no readable JSON, or longer than a line may be (limits.line_bytes)"
             self._dispatcher.refuse(call, Code.REFUSED, reason, retryable=False)
 
     def _progress(self, link: WorkerLink, line: bytes) -> None:

@@ -65,6 +65,7 @@ class Dispatcher:
         self.ledger = Ledger(loop, self._expired)
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
+        self.on_moved: Callable[[RoutingTable, RoutingTable], None] | None = None
         self.on_wanted: Callable[[int, Era], None] | None = None
         self.now = now
         self._hopeless: dict[int, str] = {}
@@ -83,6 +84,8 @@ class Dispatcher:
             last = max((link.last_heard for link in self.links.values()), default=0.0)
             self.gap.switched(self.now(), last if self.ledger.open and last else None)
             self._route_waiting()
+            if self.on_moved is not None:
+                self.on_moved(replaced, table)
         return replaced
 
     def attach(self, link: WorkerLink) -> None:

@@ -6,12 +6,13 @@ Above: `dispatch` sends calls and hears what comes back.  Below: two pipes that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET
 
+from orchestrator.domain.compatibility import Surface
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
 from orchestrator.domain.protocol import Era
 from orchestrator.proxy import codec
@@ -73,6 +74,7 @@ class WorkerLink(LineReader):
         in_flight: calls sent and not answered.
         handshake: the worker's `initialize` (or `server/discover`) result once it is ready.
         tools: annotations of its tools by name.
+        lists: its tools, resources (templates included) and prompts as it lists them.
         era: the wire era this process is locked to.
         tally: where its answered calls are counted (its generation's).
         blocked: sessions paused because this worker does not read.
@@ -104,6 +106,7 @@ class WorkerLink(LineReader):
         self.in_flight = 0
         self.handshake: dict[str, Any] = {}
         self.tools: dict[str, ToolFacts] = {}
+        self.lists: dict[str, list[Any]] = {}
         self.blocked: set[Caller] = set()
         self.clogged = False
         self.dead = False
@@ -141,15 +144,26 @@ class WorkerLink(LineReader):
         """Tell the worker something in the daemon's own name."""
         self.outbox.put(codec.notification_line(method, None if params is None else dict(params)))
 
-    def learn_tools(self, tools: Sequence[Any]) -> None:
-        """Note the annotations of the worker's tools."""
+    def learn(self, lists: dict[str, list[Any]]) -> None:
+        """Note the lists the worker shows and, of its tools, what their annotations say."""
+        self.lists = lists
         self.tools = {}
-        for tool in tools:
+        for tool in lists.get("tools", []):
             if isinstance(tool, dict) and isinstance(tool.get("name"), str):
                 hints = tool.get("annotations")
                 hints = hints if isinstance(hints, dict) else {}
                 facts = ToolFacts(hints.get("readOnlyHint") is True, hints.get("idempotentHint") is True)
                 self.tools[tool["name"]] = facts
+
+    def surface(self) -> Surface:
+        """Return what it shows its clients."""
+        version, capabilities = self.handshake.get("protocolVersion"), self.handshake.get("capabilities")
+        return Surface(
+            version=version if isinstance(version, str) else "",
+            capabilities=capabilities if isinstance(capabilities, dict) else {},
+            tools=_by_name(self.lists.get("tools", [])),
+            prompts=_by_name(self.lists.get("prompts", [])),
+        )
 
     @property
     def place(self) -> Place:
@@ -218,7 +232,7 @@ class WorkerLink(LineReader):
         self._owner.undeliverable(self, head)
 
     def undecodable_received(self, line: bytes) -> None:
-        """Report a line that is not UTF-8; the call it may have answered is failed, not left to its deadline."""
+        """Report a line that cannot be read; the call it may have answered is failed, not left to its deadline."""
         self._rubbish(line)
         self._owner.undeliverable(self, line[:HEAD])
 
@@ -238,7 +252,10 @@ class WorkerLink(LineReader):
         except msgspec.ValidationError:
             self._odd_line(line)
             return
-        except (msgspec.DecodeError, RecursionError):
+        except RecursionError:
+            self.undecodable_received(line)
+            return
+        except msgspec.DecodeError:
             self._rubbish(line)
             return
         if reply.method is UNSET:
@@ -295,3 +312,7 @@ class WorkerLink(LineReader):
         self.outbox.put(
             codec.error_line(call_id, METHOD_NOT_FOUND, f"{method} is not offered to a worker that all sessions share")
         )
+
+
+def _by_name(items: list[Any]) -> dict[str, Any]:
+    return {item["name"]: item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)}

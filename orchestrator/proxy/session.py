@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = get_logger("proxy")
 
+SEEN = 64
+"""Bytes of an unreadable line in which its id is looked for."""
+
 NUMBER_OR_STRING = frozenset(b'"-0123456789')
 """First bytes of the ids JSON-RPC allows."""
 
@@ -177,7 +180,10 @@ class Session(ABC):
         elif isinstance(error, msgspec.ValidationError):
             self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}")
         else:
-            self.complain(PARSE_ERROR, f"the line is not JSON: {error}")
+            # where the id stands at the very beginning the client need not wait for its own time-out
+            number = codec.id_in(line[:SEEN]) if line.startswith(codec.PREFIX) else None
+            written = b"null" if number is None or b"%d" % number in self.calls else b"%d" % number
+            self.put(codec.error_line(written, PARSE_ERROR, f"the line is not JSON: {error}"))
 
     def _no_method(self, message: codec.Message) -> None:
         """Handle a message that is no request: an answer to nothing we asked, or no message at all."""

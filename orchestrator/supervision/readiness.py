@@ -1,4 +1,4 @@
-"""Readiness: a worker is ready when it has answered the MCP handshake and said which tools it has."""
+"""Readiness: a worker is ready when it has answered the MCP handshake and shown its lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
 
 PAGES = 1000
-"""Pages of `tools/list` read at most: a worker whose cursor never ends must not hold readiness up."""
+"""Pages of one list read at most: a worker whose cursor never ends must not hold readiness up."""
 
 CLIENT = {"name": "switchover", "version": "0.1.0"}
 
@@ -18,7 +18,7 @@ async def handshake(link: Link, era: Era) -> None:
     """Make a worker ready.
 
     Args:
-        link: its pipes; `era`, `handshake` and the tools' facts are filled in.
+        link: its pipes; `era`, `handshake` and the lists are filled in.
         era: how to open: `initialize`, or `server/discover` for a worker that refused that.
 
     Raises:
@@ -36,31 +36,50 @@ async def handshake(link: Link, era: Era) -> None:
     link.handshake = answer
     if era is Era.HANDSHAKE:
         link.notify("notifications/initialized")
-    await learn_tools(link)
+    await learn(link)
 
 
-async def learn_tools(link: Link) -> None:
-    """Read a worker's tool list for its annotations; a worker without tools is as ready as any."""
+LISTS = {
+    "tools": (("tools/list", "tools"),),
+    "resources": (("resources/list", "resources"), ("resources/templates/list", "resourceTemplates")),
+    "prompts": (("prompts/list", "prompts"),),
+}
+"""For each kind of list: the methods that give it and the member of their results."""
+
+
+async def learn(link: Link) -> None:
+    """Read the lists a worker announced; one it cannot give counts as empty: it is as ready as any.
+
+    Raises:
+        StartError: it was lost meanwhile.
+    """
     capabilities = link.handshake.get("capabilities")
-    if not isinstance(capabilities, dict) or "tools" not in capabilities:
-        return
-    tools: list[Any] = []
+    announced = capabilities if isinstance(capabilities, dict) else {}
+    lists: dict[str, list[Any]] = {}
+    for kind, sources in LISTS.items():
+        if kind in announced:
+            lists[kind] = [item for method, member in sources for item in await _pages(link, method, member)]
+    link.learn(lists)
+
+
+async def _pages(link: Link, method: str, member: str) -> list[Any]:
+    items: list[Any] = []
     cursor: Any = None
     for _ in range(PAGES):
         params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         if link.era is Era.STATELESS:
             params["_meta"] = stateless_meta()
         try:
-            page = await link.request("tools/list", params)
+            page = await link.request(method, params)
         except RequestFailedError:
-            return
-        if not isinstance(page, dict) or not isinstance(page.get("tools"), list):
-            return
-        tools += page["tools"]
+            break
+        if not isinstance(page, dict) or not isinstance(page.get(member), list):
+            break
+        items += page[member]
         cursor = page.get("nextCursor")
         if cursor is None:
             break
-    link.learn_tools(tools)
+    return items
 
 
 def stateless_meta() -> dict[str, Any]:

@@ -142,8 +142,10 @@ async def test_a_canary_that_no_kernel_would_start_is_refused_too() -> None:
 async def test_one_change_is_made_at_a_time_and_another_meanwhile_is_refused_with_the_reason(tmp_path: Path) -> None:
     begin = tmp_path / "begin"
     with RunningDaemon.start(async_worker("1")) as daemon:
-        command = bad_worker("slow-to-start", str(begin))
-        first = asyncio.ensure_future(asyncio.to_thread(daemon.control, "POST", "/v1/canary", {"command": command}))
+        command, anything = bad_worker("slow-to-start", str(begin)), {"allow_breaking": True}
+        first = asyncio.ensure_future(
+            asyncio.to_thread(daemon.control, "POST", "/v1/canary", {**anything, "command": command})
+        )
         await eventually(lambda: daemon.status()["phase"] == "starting")
         for verb, body in {
             "canary": {"command": async_worker("2")},
@@ -159,7 +161,7 @@ async def test_one_change_is_made_at_a_time_and_another_meanwhile_is_refused_wit
         assert daemon.status()["lanes"] == {"active": 1, "canary": 2}
         assert "generation 2 is the canary already" in await refusal(daemon, "canary", command=async_worker("3"))
         begin.unlink()
-        body = {"command": command, "replace": True}
+        body = {**anything, "command": command, "replace": True}
         second = asyncio.ensure_future(asyncio.to_thread(daemon.control, "POST", "/v1/canary", body))
         await eventually(lambda: daemon.status()["phase"] == "starting")
         daemon.verb("canary/stop")
