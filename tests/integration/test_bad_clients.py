@@ -41,12 +41,12 @@ def echo(call_id: str, arguments: str = "{}") -> bytes:
 BAD_LINES: list[tuple[str, bytes, Any, int, str]] = [
     # name, line, id of the answer, code, part of the message
     ("no JSON", b"hello\n", None, PARSE_ERROR, "not JSON"),
-    ("half JSON", b'{"jsonrpc":"2.0","id":1,"method"\n', None, PARSE_ERROR, "not JSON"),
-    ("two messages on a line", b'{"jsonrpc":"2.0","id":1,"method":"ping"}{}\n', None, PARSE_ERROR, "not JSON"),
+    ("half JSON", b'{"jsonrpc":"2.0","id":1,"method"\n', 1, PARSE_ERROR, "not JSON"),
+    ("two messages on a line", b'{"jsonrpc":"2.0","id":1,"method":"ping"}{}\n', 1, PARSE_ERROR, "not JSON"),
     ("a byte order mark", b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"ping"}\n', None, PARSE_ERROR, "not JSON"),
-    ("a bare newline in text", b'{"jsonrpc":"2.0","id":1,"method":"a\n', None, PARSE_ERROR, "not JSON"),
-    ("NaN", echo("1", '{"x":NaN}'), None, PARSE_ERROR, "not JSON"),
-    ("a control character", echo("1", '{"x":"\x01"}'), None, PARSE_ERROR, "not JSON"),
+    ("a bare newline in text", b'{"jsonrpc":"2.0","id":1,"method":"a\n', 1, PARSE_ERROR, "not JSON"),
+    ("NaN", echo("1", '{"x":NaN}'), 1, PARSE_ERROR, "not JSON"),
+    ("a control character", echo("1", '{"x":"\x01"}'), 1, PARSE_ERROR, "not JSON"),
     ("text that is not UTF-8", echo("1", '{"x":"\udcff"}'), None, PARSE_ERROR, "UTF-8"),
     ("an id that is not UTF-8", echo('"\udcff"'), None, PARSE_ERROR, "UTF-8"),
     ("an overlong encoding", echo("1", '{"x":"\udcc0\udcaf"}'), None, PARSE_ERROR, "UTF-8"),
