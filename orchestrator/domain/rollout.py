@@ -155,6 +155,11 @@ def _refounded(state: State, event: ev.Founded, now: float) -> Outcome:
     return Step(state, (Start(generation), Route(state.table), *retired))
 
 
+def _settled(state: State) -> State:
+    """Return the state with no change under way."""
+    return replace(state, candidate=None, candidate_salt="", allow_breaking=False)
+
+
 def _canary_asked(state: State, event: ev.CanaryAsked, _now: float) -> Outcome:
     """Start a candidate; once ready it becomes canary, with `replace` in the place of the present one."""
     if state.table.canary is not None and not event.replace:
@@ -182,7 +187,7 @@ def _candidate_dropped(state: State, _event: ev.CanaryDropAsked, _now: float) ->
 
 
 def _give_up_candidate(state: State) -> Step:
-    state, retired = _retire(replace(state, candidate=None, candidate_salt=""), state.candidate)
+    state, retired = _retire(_settled(state), state.candidate)
     return Step(state, retired)
 
 
@@ -259,7 +264,7 @@ def _candidate_ready(state: State, now: float) -> Step:
     replaced = state.table.canary
     salt = state.candidate_salt
     taken = _route(state, now, canary=state.candidate, weight=0, salt=salt)
-    taken, retired = _retire(replace(taken, candidate=None, candidate_salt=""), replaced)
+    taken, retired = _retire(_settled(taken), replaced)
     return Step(taken, (Route(taken.table), *retired))
 
 

@@ -114,9 +114,9 @@ class Rollouts(RuleBasedStateMachine):
         for event in story:
             self.happens(event)
 
-    @rule(name=NAMES, replacing=st.booleans())
-    def a_canary_is_asked(self, name: str, *, replacing: bool) -> None:
-        self.happens(canary(name, replace=replacing))
+    @rule(name=NAMES, replacing=st.booleans(), breaking=st.booleans())
+    def a_canary_is_asked(self, name: str, *, replacing: bool, breaking: bool) -> None:
+        self.happens(replace(canary(name, replace=replacing), allow_breaking=breaking))
 
     @rule(event=st.sampled_from([DROP, SWITCH, SWITCH, BACK]))
     def a_move_is_asked(self, event: ev.Event) -> None:
@@ -223,6 +223,11 @@ class Rollouts(RuleBasedStateMachine):
         assert len(held) == len(set(held))
         assert (table.active is None) == (state.phase is Phase.EMPTY) == (table.revision == 0)
         assert set(held) == state.generations.keys()
+
+    @invariant()
+    def nothing_is_left_of_a_change_that_is_over(self) -> None:
+        state = self.state
+        assert state.candidate is not None or (state.candidate_salt, state.allow_breaking) == ("", False)
 
     @invariant()
     def weight_is_a_percentage_and_0_without_a_canary(self) -> None:
