@@ -204,6 +204,7 @@ class Daemon:
         grace = settings.worker.stop_grace
         drain = max(0.0, settings.stop.timeout - grace.close_stdin - grace.terminate - LAST_SECONDS)
         self.dispatcher.stopping = True
+        self.dispatcher.end_listeners()
         log.info("stopping", in_flight=len(self.dispatcher.ledger.open), drain=drain)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.errors import Code
-from orchestrator.proxy import codec, mcp
+from orchestrator.domain.protocol import LIST_METHODS, Era
+from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("proxy")
+
+STATELESS = Era.STATELESS
 
 
 class Answers:
@@ -29,31 +33,75 @@ class Answers:
         self._ledger = dispatcher.ledger
         self._gap = dispatcher.gap
 
-    def answered(self, link: WorkerLink, line: bytes, number: int, *, failed: bool) -> None:
+    def answered(self, link: WorkerLink, line: bytes, number: int, result: codec.ResultHead | UnsetType) -> None:
         """Give a worker's answer to the client that waits for it, once."""
         call = self._ledger.open.get(number)
         if call is None or call.link is not link:
             self._unexpected(link, number)
             return
         now = link.last_heard = self._now()
+        if call.era is STATELESS:
+            if call.method == listening.LISTEN:
+                self._listener_ended(link, line, call)
+                return
+            line = self._stateless(line, call, result)
         call.session.answer(line, call.client_id)
         self._ledger.close(call)
-        link.tally.answered(now - call.accepted, failed=failed)
+        link.tally.answered(now - call.accepted, failed=result is UNSET or result.failed)
         if now < self._gap.until:
             self._gap.completed(now, busy=bool(self._ledger.open))
 
     def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
         """Pass a worker's notification to the session it belongs to; drop what belongs to none."""
+        if method in mcp.LISTS and self.on_list_changed is not None:
+            self.on_list_changed(link, mcp.LISTS[method])
+        if link.era is STATELESS and method != "notifications/progress":
+            self._to_listener(link, method, line)
+            return
         sessions = self._dispatcher.sessions
         if method == "notifications/progress":
             self._progress(link, line)
         elif method in mcp.LISTS:
-            if self.on_list_changed is not None:
-                self.on_list_changed(link, mcp.LISTS[method])
+            pass  # the sessions whose list it changed are told once it has been read again
         elif len(sessions) == 1:
             next(iter(sessions.values())).put(line + b"\n")
         else:
             log.debug("notification belongs to no session", generation=link.generation, method=method)
+
+    def _stateless(self, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
+        """Mark what the client brings along with the generation it belongs to; keep no list while lists differ."""
+        if result is not UNSET and result.state is not UNSET:
+            marked = mcp.mark_state(result.state, call.generation)
+            return codec.with_result_member(line, "requestState", msgspec.json.encode(marked))
+        if call.method in LIST_METHODS and self._dispatcher.lists_differ():
+            return codec.with_result_member(line, "ttlMs", b"0")
+        return line
+
+    def _to_listener(self, link: WorkerLink, method: str, line: bytes) -> None:
+        """Give a notification to the listener whose subscription it names."""
+        params = codec.decode_message(line).params
+        try:
+            meta = codec.decode_notified(params).meta if params is not UNSET else UNSET
+        except msgspec.MsgspecError:
+            return
+        number = meta.id if meta is not UNSET else UNSET
+        call = self._ledger.open.get(number) if isinstance(number, int) else None
+        if call is None or call.link is not link or call.method != listening.LISTEN:
+            log.debug("notification belongs to no listener", generation=link.generation, method=method)
+            return
+        if method == listening.ACKNOWLEDGED:
+            if call.acknowledged:
+                return
+            call.acknowledged = True
+        call.session.put(listening.tagged(line, call), call.client_id)
+
+    def _listener_ended(self, link: WorkerLink, line: bytes, call: Call) -> None:
+        """Pass the end of a listener on, unless only its worker ends: then it listens on at the next one."""
+        if link.place in self._dispatcher.links or self._dispatcher.stopping:
+            call.session.put(listening.ended(line, call), call.client_id)
+            self._ledger.close(call)
+        else:
+            self._dispatcher.listen_elsewhere(call)
 
     def undeliverable(self, link: WorkerLink, head: bytes) -> None:
         """Fail the call whose answer cannot be passed on: it is longer than a line may be, or not UTF-8."""

@@ -45,9 +45,10 @@ class Meta(msgspec.Struct, gc=False):
 
 
 class Params(msgspec.Struct, gc=False):
-    """What routing reads of a request's parameters: a tool's or prompt's name, and `_meta`."""
+    """What routing reads of a request's parameters: a tool's or prompt's name, `_meta`, what a worker gave along."""
 
     name: str | UnsetType = UNSET
+    state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
     meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
@@ -60,9 +61,10 @@ class Request(msgspec.Struct, gc=False):
 
 
 class ResultHead(msgspec.Struct, gc=False):
-    """What the daemon reads of a result."""
+    """What the daemon reads of a result: whether the tool failed, and what the client is to bring along next time."""
 
     failed: bool = msgspec.field(default=False, name="isError")
+    state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -74,11 +76,18 @@ class Reply(msgspec.Struct, gc=False):
     error: Raw | UnsetType = UNSET
 
 
+class Tag(msgspec.Struct, gc=False):
+    """The member of `_meta` by which notifications refer to a subscription."""
+
+    id: int | str | UnsetType = msgspec.field(default=UNSET, name="io.modelcontextprotocol/subscriptionId")
+
+
 class Notified(msgspec.Struct, gc=False):
-    """The two members by which notifications refer to calls."""
+    """The members by which notifications refer to calls."""
 
     request: Raw | UnsetType = msgspec.field(default=UNSET, name="requestId")
     token: int | str | UnsetType = msgspec.field(default=UNSET, name="progressToken")
+    meta: Tag | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
 decode_message = msgspec.json.Decoder(Message).decode
@@ -136,6 +145,7 @@ def lenient_params(params: Raw | UnsetType) -> Params:
     except (msgspec.MsgspecError, RecursionError):
         return known
     known.name = _text(members.get("name"))
+    known.state = _text(members.get("requestState"))
     if meta:
         known.meta = Meta(
             token=meta.get("progressToken", UNSET), key=_text(meta.get(KEY_META)), version=_text(meta.get(VERSION_META))
@@ -188,6 +198,23 @@ def with_member(params: Raw, name: str, value: bytes) -> Raw:
     members = _decode_object(params)
     members[name] = Raw(value)
     return Raw(_encode(members))
+
+
+def with_meta(params: Raw, name: str, value: bytes) -> Raw:
+    """Return an object with one member of its `_meta` replaced by JSON text."""
+    members = _decode_object(params)
+    meta = _decode_object(members["_meta"]) if "_meta" in members else {}
+    meta[name] = Raw(value)
+    members["_meta"] = Raw(_encode(meta))
+    return Raw(_encode(members))
+
+
+def with_result_member(line: bytes, name: str, value: bytes) -> bytes:
+    """Return a worker's answer with one member of its result replaced by JSON text."""
+    message = decode_message(line)
+    if message.result is UNSET or message.id is UNSET:
+        return line
+    return b"".join((PREFIX, message.id, b',"result":', with_member(message.result, name, value), b"}"))
 
 
 def notification_line(method: str, params: Raw | dict[str, Any] | None = None) -> bytes:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain.errors import Code
+from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.protocol import READ_ONLY_METHODS, Era
-from orchestrator.domain.routing import RoutingTable, choose
-from orchestrator.proxy import codec, mcp
+from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
+from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
 from orchestrator.proxy.link import Place, WorkerLink
 from orchestrator.proxy.outbox import Turn
@@ -65,6 +65,7 @@ class Dispatcher:
         self.ledger = Ledger(loop, self._expired)
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
+        self.lists_differ: Callable[[], bool] = lambda: False
         self.on_moved: Callable[[RoutingTable, RoutingTable], None] | None = None
         self.on_wanted: Callable[[int, Era], None] | None = None
         self.now = now
@@ -84,6 +85,7 @@ class Dispatcher:
             last = max((link.last_heard for link in self.links.values()), default=0.0)
             self.gap.switched(self.now(), last if self.ledger.open and last else None)
             self._route_waiting()
+            self._move_listeners()
             if self.on_moved is not None:
                 self.on_moved(replaced, table)
         return replaced
@@ -150,16 +152,19 @@ class Dispatcher:
         """Send a call where the table says, or let it wait for that worker."""
         table = self.table
         link = self._plain.get(call.era)
-        if link is not None:  # one active worker gets everything: nothing to choose
+        if call.pinned:
+            link = self._pinned(call)
+        elif link is not None:  # one active worker gets everything: nothing to choose
             call.generation = link.generation
         else:
-            choice = choose(table, call.key)
+            choice = self._choose(call.key, call.era)
             call.generation = choice.generation or 0
             call.lane = choice.lane
             link = self.links.get((call.generation, call.era))
         call.revision = table.revision
         if link is None:
-            self._wait(call)
+            if call.number in self.ledger.open:
+                self._wait(call)
         elif call.local:
             if call.method == mcp.INITIALIZE:
                 result = mcp.initialize(call.session.value, call.tail, link.handshake)
@@ -169,6 +174,53 @@ class Dispatcher:
             self.close(call)
         else:
             self._send(call, link)
+
+    def _choose(self, key: str, era: Era) -> Choice:
+        """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
+        table = self.table
+        if era is Era.STATELESS and table.weight and not table.kill_switch and self.lists_differ():
+            return Choice(table.active, Lane.ACTIVE)
+        return choose(table, key)
+
+    def _pinned(self, call: Call) -> WorkerLink | None:
+        """Find the worker that alone can go on with a call; without one the client must begin again."""
+        call.generation = call.pinned
+        lane = self.table.lane_of(call.pinned)
+        call.lane = lane or Lane.PREVIOUS
+        link = self.links.get((call.pinned, call.era))
+        if link is None and lane is None:
+            reason = f"the requestState belongs to generation {call.pinned}, which is gone; begin again without it"
+            if self.close(call):
+                call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
+        return link
+
+    # --- listeners ----------------------------------------------------------------------------
+
+    def listeners(self) -> list[Call]:
+        """Return the calls that listen for ever."""
+        return [call for call in self.ledger.open.values() if call.method == listening.LISTEN]
+
+    def listen_elsewhere(self, call: Call) -> None:
+        """Send a listener's request again, to the worker that serves it now."""
+        link = call.link
+        if link is not None:
+            link.settled()
+            call.link = None
+        call.attempts = 0
+        self.route(call)
+
+    def end_listeners(self) -> None:
+        """Tell every listener that it is over: the daemon is about to stop."""
+        for call in self.listeners():
+            if self.close(call):
+                call.session.put(listening.ending(call), call.client_id)
+
+    def _move_listeners(self) -> None:
+        for call in self.listeners():
+            link = call.link
+            if link is not None and self._choose(call.key, call.era).generation != link.generation:
+                self._tell_cancelled(link, call, "traffic moved to another generation")
+                self.listen_elsewhere(call)
 
     def _send(self, call: Call, link: WorkerLink) -> None:
         call.link = link
@@ -209,6 +261,8 @@ class Dispatcher:
                 self.route(call)
 
     def _replayable(self, call: Call, link: WorkerLink) -> bool:
+        if call.method == listening.LISTEN:
+            return not self.stopping
         if call.attempts >= MAX_ATTEMPTS or self.stopping:
             return False
         if call.method != "tools/call":

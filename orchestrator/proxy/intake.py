@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_REQUEST, Code
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
-from orchestrator.proxy import codec, mcp
+from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.session import Session
@@ -80,6 +80,8 @@ class Intake:
             self._read_meta(call, params.meta)
         elif method == mcp.INITIALIZE:
             call.local = True
+        if call.era is Era.STATELESS:
+            self._read_stateless(call, params)
         ledger.add(call)
         dispatcher.route(call)
 
@@ -122,6 +124,19 @@ class Intake:
             message = codec.decode_message(b"".join((b'{"id":0', call.tail)))
             if message.params is not UNSET:
                 call.tail = codec.request_tail(call.method, codec.with_token(message.params, call.number))
+
+    def _read_stateless(self, call: Call, params: codec.Params) -> None:
+        """Give a listener no deadline; send what a client brings along to the generation that gave it."""
+        if call.method == listening.LISTEN:
+            listening.begin(call)
+        unmarked = mcp.unmark_state(params.state) if params.state is not UNSET else None
+        if unmarked is None:
+            return
+        call.pinned, state = unmarked
+        message = codec.decode_message(b"".join((b'{"id":0', call.tail)))
+        if message.params is not UNSET:
+            restored = codec.with_member(message.params, "requestState", msgspec.json.encode(state))
+            call.tail = codec.request_tail(call.method, restored)
 
     def _cancelled_by(self, session: Session, message: codec.Message) -> None:
         params = message.params

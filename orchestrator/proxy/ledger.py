@@ -50,6 +50,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
         deadline: monotonic seconds.
         era: the wire era the request is written in.
         local: whether the daemon answers it from the worker's handshake.
+        pinned: the generation it must go to, 0 when routing decides.
+        acknowledged: for a listener: whether the client has heard that it listens.
         token: the client's progress token exactly as written, None when it wants no progress.
         generation: where the last routing decision sent it, 0 while there is none.
         lane: the lane of that decision.
@@ -69,6 +71,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
     deadline: float
     era: Era = Era.HANDSHAKE
     local: bool = False
+    pinned: int = 0
+    acknowledged: bool = False
     token: bytes | None = None
     generation: int = 0
     lane: Lane = Lane.ACTIVE

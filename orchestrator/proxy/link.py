@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.compatibility import Surface
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
@@ -22,6 +22,9 @@ from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import Tally
 
 log = get_logger("proxy")
+
+ODD_RESULT = codec.ResultHead()
+"""What is known of a result that is no object: nothing."""
 
 QUOTE = 200
 """Characters of a worker's rubbish that a log line shows."""
@@ -53,8 +56,8 @@ class Caller(Protocol):
 class LinkOwner(Protocol):
     """Who hears what a worker says (the dispatcher)."""
 
-    def answered(self, link: WorkerLink, line: bytes, number: int, *, failed: bool) -> None:
-        """A worker answered call `number`."""
+    def answered(self, link: WorkerLink, line: bytes, number: int, result: codec.ResultHead | UnsetType) -> None:
+        """A worker answered call `number`, with a result or (UNSET) an error."""
         ...
 
     def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
@@ -260,8 +263,7 @@ class WorkerLink(LineReader):
             return
         if reply.method is UNSET:
             if type(reply.id) is int:
-                result = reply.result
-                self._owner.answered(self, line, reply.id, failed=result is UNSET or result.failed)
+                self._owner.answered(self, line, reply.id, reply.result)
             else:
                 self._own_answer(line, reply.id)
         elif reply.id is UNSET:
@@ -280,7 +282,7 @@ class WorkerLink(LineReader):
         if number is None or message.method is not UNSET:
             self._rubbish(line)
         else:
-            self._owner.answered(self, line, number, failed=message.error is not UNSET)
+            self._owner.answered(self, line, number, UNSET if message.result is UNSET else ODD_RESULT)
 
     def _rubbish(self, line: bytes) -> None:
         text = line[:QUOTE].decode(errors="replace")

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from orchestrator.domain.routing import RoutingTable, choose
-from orchestrator.proxy import codec, mcp
+from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.session import Session
 
@@ -35,6 +36,7 @@ class Lists:
         self._dispatcher = dispatcher
         self._known: dict[int, Digests] = {}
         dispatcher.on_moved = self.moved
+        dispatcher.lists_differ = lambda: self.differ(dispatcher.table)
 
     def learned(self, link: WorkerLink, shown: dict[str, list[Any]]) -> None:
         """Note the lists a worker shows now; tell the sessions it serves of those that differ from before."""
@@ -55,6 +57,10 @@ class Lists:
             old, new = choose(before, session.key).generation, choose(after, session.key).generation
             if old != new and old is not None and new is not None:
                 self._tell(session, self._known.get(old, {}), self._known.get(new, {}))
+        for call in self._dispatcher.listeners():
+            old, new = choose(before, call.key).generation, choose(after, call.key).generation
+            if old != new and old is not None and new is not None:
+                self._tell_listener(call, self._known.get(old, {}), self._known.get(new, {}))
 
     def differ(self, *tables: RoutingTable) -> bool:
         """Say whether any two generations in these tables' lanes show different lists."""
@@ -65,6 +71,11 @@ class Lists:
     def forget(self, generation: int) -> None:
         """Drop what is remembered of a retired generation."""
         self._known.pop(generation, None)
+
+    def _tell_listener(self, call: Call, old: Digests, new: Digests) -> None:
+        for kind, method in NOTIFICATIONS.items():
+            if old.get(kind) != new.get(kind) and call.acknowledged and listening.wants(call, kind):
+                call.session.put(listening.changed(method, call), call.client_id)
 
     def _tell(self, session: Session, old: Digests, new: Digests) -> None:
         if not session.value.version:  # nothing was listed before the handshake

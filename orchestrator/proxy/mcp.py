@@ -58,6 +58,17 @@ def initialize(session: SessionValue, tail: bytes | memoryview, handshake: Json)
     return {**handshake, "protocolVersion": session.version, "capabilities": advertised(handshake.get("capabilities"))}
 
 
+def mark_state(state: str, generation: int) -> str:
+    """Return a worker's `requestState` as clients get it: with the generation that alone understands it."""
+    return f"{generation}~{state}"
+
+
+def unmark_state(state: str) -> tuple[int, str] | None:
+    """Take a `requestState` apart again; None when the daemon never gave it."""
+    generation, mark, rest = state.partition("~")
+    return (int(generation), rest) if mark and generation.isdecimal() else None
+
+
 def discover(handshake: Json) -> Json:
     """Answer a client's `server/discover` from the worker's own result."""
     return {**handshake, "capabilities": advertised(handshake.get("capabilities"))}
