@@ -27,7 +27,7 @@ from orchestrator.api.report import Report
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.chronicle import Chronicle
 from orchestrator.domain import events as ev
-from orchestrator.domain.errors import SettingsError, StartError
+from orchestrator.domain.errors import SettingsError, StartError, SwitchoverError
 from orchestrator.domain.protocol import Era
 from orchestrator.domain.rollout import State
 from orchestrator.doors import Doors, signals
@@ -373,9 +373,15 @@ async def serve(options: Options) -> int:
         warden = Warden(mark)
         stack.callback(warden.goodbye)
         state = await recover(storage.journal, storage.store.desired)
+        failure: SwitchoverError | None = None
+        status = 1
         async with anyio.create_task_group() as tasks:
             try:
                 status = await Daemon(options, tasks, storage, state, mark).run()
+            except SwitchoverError as error:  # said as one sentence, not as a group of errors
+                failure = error
             finally:
                 tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
     return status
