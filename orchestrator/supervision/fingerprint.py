@@ -15,7 +15,14 @@ _cache: dict[tuple[int, int, int, int, int], bytes] = {}
 """Digest of a file by (device, inode, size, mtime, ctime), so that a large interpreter is read once."""
 
 
-def fingerprint(command: Sequence[str], cwd: str, path: str | None = None, source: str | None = None) -> str:
+def fingerprint(
+    command: Sequence[str],
+    cwd: str,
+    path: str | None = None,
+    source: str | None = None,
+    *,
+    run_as: Sequence[str] | None = None,
+) -> str:
     """Digest a command and what it names.
 
     Args:
@@ -23,6 +30,7 @@ def fingerprint(command: Sequence[str], cwd: str, path: str | None = None, sourc
         cwd: working directory that relative names are resolved in.
         path: PATH to find the program on; the process's own when None.
         source: directory whose whole tree counts too.
+        run_as: the command as it is run from a private copy, whose files count instead of those `command` names.
 
     Returns:
         sha256, hex.  Files that cannot be read count as absent, so a digest always exists.
@@ -30,7 +38,7 @@ def fingerprint(command: Sequence[str], cwd: str, path: str | None = None, sourc
     digest = hashlib.sha256()
     for word in command:
         _mix(digest, word.encode())
-    for name in _named(command, cwd, path):
+    for name in _named(run_as or command, cwd, path):
         _mix(digest, name.name.encode(), _file_digest(name))
     if source is not None:
         for file in _tree(Path(source)):

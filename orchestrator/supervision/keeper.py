@@ -5,6 +5,7 @@ The single owner of that process: whoever wants it gone asks here (`retire`, `co
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -235,7 +236,8 @@ class Keeper:
         made_of = self.generation.spec
         path = self._environment.get("PATH")
         root = None if spec.source is None else str(self._copies / str(self.generation.number) / FOLDER)
-        found = await anyio.to_thread.run_sync(fingerprint, made_of.command, spec.cwd, path, root)
+        look = functools.partial(fingerprint, made_of.command, spec.cwd, path, root, run_as=spec.command)
+        found = await anyio.to_thread.run_sync(look)
         self.changed = bool(made_of.fingerprint) and found != made_of.fingerprint
         if not self.changed:
             return
