@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from docs import generate_rollout
 from orchestrator.settings.keys import Key, keys, sections
 
 HERE: Final = Path(__file__).parent
@@ -105,7 +106,10 @@ def _default(key: Key) -> str:
     return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
 
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"configuration.md": configuration}
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "configuration.md": configuration,
+    "rollout.md": generate_rollout.page,
+}
 """Each generated page and who writes it."""
 
 

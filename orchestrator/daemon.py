@@ -28,21 +28,24 @@ from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.chronicle import Chronicle
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, StartError, SwitchoverError
-from orchestrator.domain.protocol import Era
+from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
 from orchestrator.doors import Doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
+from orchestrator.others import Others
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.session import SessionValue
+from orchestrator.proxy.session import Session
+from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
 from orchestrator.settings import Paths, Settings, changed
 from orchestrator.storage import Storage, open_storage
 from orchestrator.supervision.fleet import Fleet
+from orchestrator.supervision.private_copy import sweep
 from orchestrator.supervision.warden import MARK, Warden
 from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
@@ -120,7 +123,8 @@ class Daemon:
             clock=clock,
         )
         self.dispatcher.on_suspect = self.fleet.suspect
-        self._wiring.fleet = self.fleet
+        self.dispatcher.isolated = settings.worker.isolation == "session"
+        self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, settings.worker.session_warm)
         executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self.verbs = Verbs(self.driver, settings.worker.source)
@@ -237,7 +241,7 @@ class Daemon:
         limits = self._settings.limits
         return SocketSession(value, self._intake, self.dispatcher.turn, limits.line_bytes, limits.client_backlog_bytes)
 
-    def _link(self, generation: int, on_eof: Callable[[], None]) -> WorkerLink:
+    def _link(self, generation: int, on_eof: Callable[[], None], session: Session | None = None) -> WorkerLink:
         limits = self._settings.limits
         return WorkerLink(
             generation,
@@ -246,6 +250,7 @@ class Daemon:
             line_bytes=limits.line_bytes,
             backlog_bytes=limits.worker_backlog_bytes,
             on_eof=on_eof,
+            session=session,
         )
 
     # --- signals ------------------------------------------------------------------------------
@@ -294,7 +299,7 @@ class Daemon:
         if self.dispatcher.stopping:
             return "the daemon is stopping"
         active = self.dispatcher.table.active
-        if active is None or all((active, era) not in self.dispatcher.links for era in Era):
+        if active is None or all(Place(active, era) not in self.dispatcher.links for era in Era):
             return f"the worker of generation {active} is not ready"
         return None
 
@@ -328,6 +333,7 @@ class Daemon:
         for number in before.generations.keys() - after.generations.keys():
             self.dispatcher.forget(number)
             self._wiring.lists.forget(number)
+        self._report.stepped(before, after)
         self._chronicle.stepped(event, after)
         self._say_ready()
 
@@ -373,6 +379,7 @@ async def serve(options: Options) -> int:
         warden = Warden(mark)
         stack.callback(warden.goodbye)
         state = await recover(storage.journal, storage.store.desired)
+        sweep(options.paths.generations, state.generations)
         failure: SwitchoverError | None = None
         status = 1
         async with anyio.create_task_group() as tasks:

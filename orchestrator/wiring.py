@@ -12,17 +12,15 @@ import anyio
 
 from orchestrator.domain import events as ev
 from orchestrator.domain.compatibility import compare
-from orchestrator.domain.errors import UNSUPPORTED_VERSION, RequestFailedError, StartError
+from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
-from orchestrator.domain.protocol import Era
 from orchestrator.engine.driver import Driver
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.settings import Settings
-from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Care
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn
@@ -49,11 +47,9 @@ class Wiring:
         self.lists = Lists(dispatcher)
         self._reading: set[WorkerLink] = set()
         self._again: set[WorkerLink] = set()
-        self.fleet: Fleet | None = None
         self._dispatcher = dispatcher
         self._spawn = spawn
         answers.on_list_changed = self._list_changed
-        dispatcher.on_wanted = self.wanted
 
     def ready(self, generation: int, link: Link) -> None:
         """Take a ready worker into service, then tell the engine; a candidate that breaks clients is turned away."""
@@ -91,18 +87,16 @@ class Wiring:
         if self.driver is not None:
             self.driver.post(event)
 
-    def wanted(self, generation: int, era: Era) -> None:
-        """Have a process of the other era started; bound by the daemon, which knows the fleet."""
-        if self.fleet is not None:
-            self.fleet.want(generation, era, OtherEra(self, self._dispatcher, self.fleet, era))
-
     def _refusal(self, generation: int, link: WorkerLink) -> str:
         """Say what clients of the active generation would miss behind this candidate, "" when nothing or allowed."""
         state = self.driver.state if self.driver is not None else None
         if state is None or state.candidate != generation or state.allow_breaking:
             return ""
         active = state.table.active
-        serving = next((one for place, one in self._dispatcher.links.items() if place[0] == active), None)
+        serving = next(
+            (one for place, one in self._dispatcher.links.items() if place.generation == active and not place.session),
+            None,
+        )
         if serving is None or serving.era is not link.era:
             return ""
         changes = compare(serving.surface(), link.surface())
@@ -138,41 +132,6 @@ class Wiring:
             self._again.discard(link)
 
 
-class OtherEra:
-    """Hears from the keeper of a generation's second process; the engine is not concerned."""
-
-    def __init__(self, wiring: Wiring, dispatcher: Dispatcher, fleet: Fleet, era: Era) -> None:
-        """Build the joint for one era."""
-        self._wiring = wiring
-        self._dispatcher = dispatcher
-        self._fleet = fleet
-        self._era = era
-
-    def ready(self, generation: int, link: Link) -> None:
-        """Take it into service."""
-        assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
-        self._dispatcher.attach(link)
-        log.info("worker ready", generation=generation, era=self._era.value)
-
-    def suspended(self, link: Link) -> None:
-        """Send it nothing more."""
-        self._wiring.suspended(link)
-
-    def lost(self, link: Link, reason: str) -> None:
-        """Account for its calls."""
-        self._wiring.lost(link, reason)
-
-    def down(self, generation: int, reason: str) -> None:
-        """Its calls wait while it is started again."""
-
-    def failed(self, generation: int, reason: str) -> None:
-        """Answer the calls of this era: the worker does not speak it, in its own words where it gave any."""
-        keeper = self._fleet.seconds.get((generation, self._era))
-        refusal = keeper.refusal if keeper is not None else None
-        error = refusal.error if refusal is not None else {"code": UNSUPPORTED_VERSION, "message": reason}
-        self._dispatcher.refuse_era(generation, self._era, error)
-
-
 def limits_of(settings: Settings) -> Limits:
     """Return the tool plane's bounds."""
     return Limits(
@@ -191,6 +150,7 @@ def care_of(settings: Settings) -> Care:
         drain_timeout=settings.drain_timeout,
         ping_timeout=settings.health.ping_timeout,
         after_deadlines=settings.health.after_deadlines,
+        starts=worker.session_starts,
         strict_fingerprint=worker.strict_fingerprint,
         stderr_line_bytes=settings.limits.stderr_line_bytes,
         grace=Grace(worker.stop_grace.close_stdin, worker.stop_grace.terminate),

@@ -116,7 +116,7 @@ class GenerationStatus(BaseModel):
 
 
 class SwitchStatus(BaseModel):
-    """The last movement of traffic."""
+    """The last movement of all traffic since the daemon started."""
 
     at: float = Field(description="Unix seconds")
     revision: int

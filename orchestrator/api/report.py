@@ -39,6 +39,7 @@ class Report:
         self._clock = clock
         self._version = version
         self._places = places
+        self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
         self._process = psutil.Process()
 
@@ -60,7 +61,7 @@ class Report:
             sessions=len(dispatcher.sessions),
             in_flight=len(dispatcher.ledger.open),
             waiting=max(0, len(dispatcher.ledger.open) - with_workers),
-            last_switch=self._last_switch(state),
+            last_switch=self._last_switch(),
             trouble=trouble or self._driver.trouble,
             log_file=self._places["log_file"],
             tools_socket=self._places["tools_socket"],
@@ -84,12 +85,18 @@ class Report:
     def _numbers(self, state: State) -> set[int]:
         return {*state.generations, *self._fleet.keepers}
 
-    def _last_switch(self, state: State) -> SwitchStatus | None:
-        if not state.changed_at:
+    def stepped(self, before: State, after: State) -> None:
+        """Note a movement of all traffic; other changes of the table are none."""
+        if before.table.active is not None and before.table.active != after.table.active:
+            self._switched = after.changed_at, after.table.revision
+
+    def _last_switch(self) -> SwitchStatus | None:
+        if self._switched is None:
             return None
+        at, revision = self._switched
         longest = self._dispatcher.gap.longest
         gap = None if longest is None else round(longest * 1000, 3)
-        return SwitchStatus(at=state.changed_at, revision=state.table.revision, longest_gap_ms=gap)
+        return SwitchStatus(at=at, revision=revision, longest_gap_ms=gap)
 
     def _generation(self, number: int, state: State) -> GenerationStatus:
         keeper = self._fleet.keepers.get(number)

@@ -121,7 +121,8 @@ class Verbs:
         return answer
 
     def _told(self, message: str) -> Told:
-        return Told(self._driver.state.table.revision, message)
+        trouble = self._driver.trouble
+        return Told(self._driver.state.table.revision, f"{message}; but {trouble}" if trouble else message)
 
 
 def _where(state: State) -> str:

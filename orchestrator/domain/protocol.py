@@ -6,6 +6,7 @@ Source: the MCP specification, revisions 2024-11-05 to 2026-07-28 (https://model
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Era(StrEnum):
@@ -13,6 +14,20 @@ class Era(StrEnum):
 
     HANDSHAKE = "handshake"
     STATELESS = "stateless"
+
+
+class Place(NamedTuple):
+    """What one process serves.
+
+    Attributes:
+        generation: number of the generation.
+        era: wire era.
+        session: id of the one session it serves, "" when it serves all.
+    """
+
+    generation: int
+    era: Era
+    session: str = ""
 
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")

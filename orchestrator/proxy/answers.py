@@ -16,6 +16,7 @@ from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("proxy")
@@ -61,6 +62,8 @@ class Answers:
         sessions = self._dispatcher.sessions
         if method == "notifications/progress":
             self._progress(link, line)
+        elif link.session is not None:
+            self._to_own_session(link, method, line)
         elif method in mcp.LISTS:
             pass  # the sessions whose list it changed are told once it has been read again
         elif len(sessions) == 1:
@@ -102,6 +105,58 @@ class Answers:
             self._ledger.close(call)
         else:
             self._dispatcher.listen_elsewhere(call)
+
+    def asked(self, link: WorkerLink, line: bytes) -> None:
+        """Pass a question of a session's own worker on to its client."""
+        session = self._session_of(link)
+        message = codec.decode_message(line)
+        if session is None or message.id is UNSET or message.method is UNSET:
+            return
+        client_id = session.questions.add(link, bytes(message.id))
+        latest = None
+        for call in session.calls.values():
+            if call.link is link:
+                call.asked = True
+                latest = call.client_id
+        session.put(codec.PREFIX + client_id + codec.request_tail(message.method, message.params) + b"\n", latest)
+
+    def unmet(self, link: WorkerLink, method: str) -> None:
+        """Say which setting would give a worker what it asked for."""
+        if method not in self._dispatcher.unmet:
+            self._dispatcher.unmet.append(method)
+            log.warning(
+                "a worker that all sessions share asked its client something; it can with worker.isolation = session",
+                generation=link.generation,
+                method=method,
+            )
+
+    def _session_of(self, link: WorkerLink) -> Session | None:
+        return self._dispatcher.sessions.get(link.place.session)
+
+    def _to_own_session(self, link: WorkerLink, method: str, line: bytes) -> None:
+        """Give a notification of a session's own worker to its client, beside the call it most likely belongs to."""
+        session = self._session_of(link)
+        if session is None:
+            return
+        latest = next((call.client_id for call in reversed(session.calls.values()) if call.link is link), None)
+        if method == mcp.CANCELLED:
+            told = self._cancelled_question(link, session, line)
+            if told is not None:
+                session.put(told)
+            return
+        session.put(line + b"\n", None if method in mcp.LISTS else latest)
+
+    def _cancelled_question(self, link: WorkerLink, session: Session, line: bytes) -> bytes | None:
+        params = codec.decode_message(line).params
+        try:
+            request = codec.decode_notified(params).request if params is not UNSET else UNSET
+        except msgspec.MsgspecError:
+            return None
+        mine = session.questions.find(link, bytes(request)) if request is not UNSET else None
+        if mine is None or params is UNSET:
+            return None
+        session.questions.take(mine)
+        return codec.notification_line(mcp.CANCELLED, codec.with_member(params, "requestId", mine))
 
     def undeliverable(self, link: WorkerLink, head: bytes) -> None:
         """Fail the call whose answer cannot be passed on: it is longer than a line may be, or not UTF-8."""

@@ -233,6 +233,12 @@ def call_line(call_id: str, method: str, params: Any) -> bytes:
     return _encode(message) + b"\n"
 
 
+def reply_line(written_id: bytes, member: str, payload: Raw | UnsetType) -> bytes:
+    """Build the line of an answer from JSON text: `member` is `result` or `error`."""
+    told = b"null" if payload is UNSET else payload
+    return b"".join((PREFIX, written_id, b',"', member.encode(), b'":', told, b"}\n"))
+
+
 def result_line(client_id: bytes, result: Any) -> bytes:
     """Build an answer in the daemon's own name."""
     return b"".join((PREFIX, client_id, b',"result":', _encode(result), b"}\n"))

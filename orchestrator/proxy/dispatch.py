@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from orchestrator.domain.errors import INVALID_PARAMS, Code
-from orchestrator.domain.protocol import READ_ONLY_METHODS, Era
+from orchestrator.domain.protocol import READ_ONLY_METHODS, Era, Place
 from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
 from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
-from orchestrator.proxy.link import Place, WorkerLink
+from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.outbox import Turn
 from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
@@ -51,6 +53,8 @@ class Dispatcher:
         sessions: the connected clients by id.
         tallies: what was counted, by generation.
         gap: the longest gap around the last switch.
+        isolated: whether each session has workers of its own.
+        unmet: what shared workers asked for and only a client could give.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, now: Callable[[], float]) -> None:
@@ -67,7 +71,10 @@ class Dispatcher:
         self.on_suspect: Callable[[WorkerLink], None] | None = None
         self.lists_differ: Callable[[], bool] = lambda: False
         self.on_moved: Callable[[RoutingTable, RoutingTable], None] | None = None
-        self.on_wanted: Callable[[int, Era], None] | None = None
+        self.on_wanted: Callable[[Place, Session | None], None] | None = None
+        self.on_closed: Callable[[Session], None] | None = None
+        self.isolated = False
+        self.unmet: list[str] = []
         self.now = now
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
@@ -86,6 +93,7 @@ class Dispatcher:
             self.gap.switched(self.now(), last if self.ledger.open and last else None)
             self._route_waiting()
             self._move_listeners()
+            self._prepare_sessions()
             if self.on_moved is not None:
                 self.on_moved(replaced, table)
         return replaced
@@ -109,6 +117,7 @@ class Dispatcher:
         """Account for the calls of a worker that is gone: once more if that is safe, else `worker_lost`."""
         self.suspend(link)
         link.close(reason)
+        self._drop_questions(link)
         for call in self.ledger.with_link(link):
             if self._replayable(call, link):
                 self._tally(call.generation).replayed += 1
@@ -123,20 +132,20 @@ class Dispatcher:
         self._hopeless[generation] = reason
         self._route_waiting()
 
-    def refuse_era(self, generation: int, era: Era, error: dict[str, Any]) -> None:
-        """Answer calls of an era that a generation's worker does not speak with the worker's own error."""
-        self._refused[generation, era] = error
+    def refuse_place(self, place: Place, error: dict[str, Any]) -> None:
+        """Answer calls that only a worker could serve which did not start, in its own words where it gave any."""
+        self._refused[place] = error
         self._route_waiting()
 
     def link_of(self, key: str, era: Era) -> WorkerLink | None:
         """Return the worker that serves an assignment key now, None while it is being started."""
         generation = choose(self.table, key).generation
-        return self.links.get((generation, era)) if generation is not None else None
+        return self.links.get(Place(generation, era)) if generation is not None else None
 
     def forget(self, generation: int) -> None:
         """Drop what is remembered of a retired generation."""
         self._hopeless.pop(generation, None)
-        for place in [place for place in self._refused if place[0] == generation]:
+        for place in [place for place in self._refused if place.generation == generation]:
             del self._refused[place]
         self.tallies.pop(generation, None)
 
@@ -160,14 +169,14 @@ class Dispatcher:
             choice = self._choose(call.key, call.era)
             call.generation = choice.generation or 0
             call.lane = choice.lane
-            link = self.links.get((call.generation, call.era))
+            link = self._own(call) if self.isolated else self.links.get(Place(call.generation, call.era))
         call.revision = table.revision
         if link is None:
             if call.number in self.ledger.open:
                 self._wait(call)
         elif call.local:
             if call.method == mcp.INITIALIZE:
-                result = mcp.initialize(call.session.value, call.tail, link.handshake)
+                result = mcp.initialize(call.session.value, link.handshake)
             else:
                 result = mcp.discover(link.handshake)
             call.session.put(codec.result_line(call.client_id, result), call.client_id)
@@ -187,12 +196,59 @@ class Dispatcher:
         call.generation = call.pinned
         lane = self.table.lane_of(call.pinned)
         call.lane = lane or Lane.PREVIOUS
-        link = self.links.get((call.pinned, call.era))
+        link = self.links.get(Place(call.pinned, call.era, call.session.value.id if self.isolated else ""))
         if link is None and lane is None:
             reason = f"the requestState belongs to generation {call.pinned}, which is gone; begin again without it"
             if self.close(call):
                 call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
         return link
+
+    # --- sessions with workers of their own ---------------------------------------------------
+
+    def _own(self, call: Call) -> WorkerLink | None:
+        """Find the session's own worker; until the one of its new generation is ready, the old one serves on."""
+        session = call.session
+        place = self._place(call)
+        link = self.links.get(place)
+        if link is not None or not call.generation:
+            return link
+        if place not in self._refused:
+            self._want(call.generation, call.era, session)
+        for other in self.own_links(session):
+            if other.era is call.era:
+                call.generation = other.generation
+                return other
+        return None
+
+    def _place(self, call: Call) -> Place:
+        return Place(call.generation, call.era, call.session.value.id if self.isolated else "")
+
+    def own_links(self, session: Session) -> list[WorkerLink]:
+        """Return the workers that serve one session alone."""
+        return [link for link in self.links.values() if link.session is session]
+
+    def _prepare_sessions(self) -> None:
+        """Have workers of their new generation started for the sessions that moved, those without calls first."""
+        if not self.isolated:
+            return
+        for session in sorted(self.sessions.values(), key=lambda one: len(one.calls)):
+            for link in self.own_links(session):
+                generation = self._choose(session.key, link.era).generation
+                if generation is not None and Place(generation, link.era, session.value.id) not in self.links:
+                    self._want(generation, link.era, session)
+
+    def _want(self, generation: int, era: Era, session: Session) -> None:
+        if self.on_wanted is not None and generation:
+            own = session if self.isolated else None
+            self.on_wanted(Place(generation, era, session.value.id if own is not None else ""), own)
+
+    def _drop_questions(self, link: WorkerLink) -> None:
+        """Tell a client that what its lost worker had asked need not be answered any more."""
+        session = self.sessions.get(link.place.session)
+        if session is not None:
+            for mine in session.questions.drop(link):
+                params = msgspec.Raw(b'{"requestId":%b,"reason":"the worker is gone"}' % mine)
+                session.put(codec.notification_line(mcp.CANCELLED, params))
 
     # --- listeners ----------------------------------------------------------------------------
 
@@ -233,7 +289,7 @@ class Dispatcher:
     def _wait(self, call: Call) -> None:
         """Keep a call until its worker is ready, unless it is known that there will be none."""
         reason = self._hopeless.get(call.generation)
-        error = self._refused.get((call.generation, call.era))
+        error = self._refused.get(self._place(call))
         if reason is not None:
             self.refuse(call, Code.NO_WORKER, reason, retryable=True)
         elif error is not None:
@@ -241,16 +297,15 @@ class Dispatcher:
                 call.session.put(codec.foreign_error_line(call.client_id, error), call.client_id)
         else:
             self._waiting[call.number] = call
-            if self.on_wanted is not None and call.generation:
-                self.on_wanted(call.generation, call.era)
+            self._want(call.generation, call.era, call.session)
 
     def _replan(self) -> None:
         """Find out whether one worker of an era gets all its calls."""
         table = self.table
         self._plain = {}
-        if table.active is not None and not table.weight and not table.kill_switch:
+        if table.active is not None and not table.weight and not table.kill_switch and not self.isolated:
             for era in Era:
-                link = self.links.get((table.active, era))
+                link = self.links.get(Place(table.active, era))
                 if link is not None:
                     self._plain[era] = link
 
@@ -263,7 +318,7 @@ class Dispatcher:
     def _replayable(self, call: Call, link: WorkerLink) -> bool:
         if call.method == listening.LISTEN:
             return not self.stopping
-        if call.attempts >= MAX_ATTEMPTS or self.stopping:
+        if call.attempts >= MAX_ATTEMPTS or self.stopping or call.asked:
             return False
         if call.method != "tools/call":
             return call.method in READ_ONLY_METHODS

@@ -13,6 +13,7 @@ from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, 
 from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
+from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 
@@ -48,6 +49,8 @@ class Intake:
             self._dispatcher.cancel(call, "the client disconnected")
         for link in self._dispatcher.links.values():
             link.blocked.discard(session)
+        if self._dispatcher.on_closed is not None:
+            self._dispatcher.on_closed(session)
         log.info("session closed", session=session.value.id)
 
     def requested(
@@ -80,6 +83,8 @@ class Intake:
             self._read_meta(call, params.meta)
         elif method == mcp.INITIALIZE:
             call.local = True
+        if method in mcp.REMEMBERED:
+            mcp.remember(session.value, method, tail)
         if call.era is Era.STATELESS:
             self._read_stateless(call, params)
         ledger.add(call)
@@ -87,15 +92,33 @@ class Intake:
 
     def notified_by(self, session: Session, message: codec.Message) -> None:
         """Pass a client's notification on; a cancellation follows its call."""
-        if message.method in mcp.SWALLOWED or message.method is UNSET:
+        if message.method == mcp.INITIALIZED or message.method is UNSET:
+            return
+        if message.method in mcp.SWALLOWED and not self._dispatcher.isolated:
             return
         if message.method == mcp.CANCELLED:
             self._cancelled_by(session, message)
             return
-        link = self._dispatcher.link_of(session.key, Era.HANDSHAKE)
-        if link is not None:
+        if self._dispatcher.isolated:
+            links = self._dispatcher.own_links(session)
+        else:
+            link = self._dispatcher.link_of(session.key, Era.HANDSHAKE)
+            links = [link] if link is not None else []
+        for link in links:
             params = message.params if message.params is not UNSET else None
             link.outbox.put(codec.notification_line(message.method, params))
+            link.hold_back(session)
+
+    def replied(self, session: Session, message: codec.Message) -> None:
+        """Give a client's answer to the worker that asked, under the id it gave."""
+        question = session.questions.take(bytes(message.id)) if message.id is not UNSET else None
+        if question is None:
+            log.debug("client answered what nobody asks", session=session.value.id)
+            return
+        link, written_id = question
+        if isinstance(link, WorkerLink):
+            member, payload = ("result", message.result) if message.error is UNSET else ("error", message.error)
+            link.outbox.put(codec.reply_line(written_id, member, payload))
             link.hold_back(session)
 
     def _refuse(self, session: Session, written_id: bytes) -> None:

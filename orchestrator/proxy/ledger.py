@@ -51,6 +51,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
         era: the wire era the request is written in.
         local: whether the daemon answers it from the worker's handshake.
         pinned: the generation it must go to, 0 when routing decides.
+        asked: whether its worker has asked the client something meanwhile.
         acknowledged: for a listener: whether the client has heard that it listens.
         token: the client's progress token exactly as written, None when it wants no progress.
         generation: where the last routing decision sent it, 0 while there is none.
@@ -72,6 +73,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     era: Era = Era.HANDSHAKE
     local: bool = False
     pinned: int = 0
+    asked: bool = False
     acknowledged: bool = False
     token: bytes | None = None
     generation: int = 0

@@ -14,10 +14,11 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.compatibility import Surface
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
-from orchestrator.domain.protocol import Era
+from orchestrator.domain.protocol import Era, Place
 from orchestrator.proxy import codec
 from orchestrator.proxy.lines import HEAD, LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
+from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import Tally
 
@@ -28,10 +29,6 @@ ODD_RESULT = codec.ResultHead()
 
 QUOTE = 200
 """Characters of a worker's rubbish that a log line shows."""
-
-
-Place = tuple[int, Era]
-"""A generation and an era: what one shared process serves."""
 
 
 class ToolFacts(NamedTuple):
@@ -53,6 +50,12 @@ class Caller(Protocol):
         ...
 
 
+class Isolated(Caller, Protocol):
+    """A session with workers of its own."""
+
+    value: SessionValue
+
+
 class LinkOwner(Protocol):
     """Who hears what a worker says (the dispatcher)."""
 
@@ -62,6 +65,14 @@ class LinkOwner(Protocol):
 
     def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
         """A worker sent a notification."""
+        ...
+
+    def asked(self, link: WorkerLink, line: bytes) -> None:
+        """The worker of one session asked its client something."""
+        ...
+
+    def unmet(self, link: WorkerLink, method: str) -> None:
+        """A shared worker asked for what only a client can give."""
         ...
 
     def undeliverable(self, link: WorkerLink, head: bytes) -> None:
@@ -79,6 +90,7 @@ class WorkerLink(LineReader):
         tools: annotations of its tools by name.
         lists: its tools, resources (templates included) and prompts as it lists them.
         era: the wire era this process is locked to.
+        session: the one session it serves, None when all share it.
         tally: where its answered calls are counted (its generation's).
         blocked: sessions paused because this worker does not read.
     """
@@ -92,6 +104,7 @@ class WorkerLink(LineReader):
         line_bytes: int,
         backlog_bytes: int,
         on_eof: Callable[[], None],
+        session: Isolated | None = None,
     ) -> None:
         """Build a link.
 
@@ -102,10 +115,12 @@ class WorkerLink(LineReader):
             line_bytes: longest line accepted.
             backlog_bytes: bytes waiting for the worker's stdin above which its callers are paused.
             on_eof: called when the worker closes its stdout.
+            session: the one session it serves, None when all share it.
         """
         super().__init__(line_bytes)
         self.generation = generation
         self.era = Era.HANDSHAKE
+        self.session = session
         self.in_flight = 0
         self.handshake: dict[str, Any] = {}
         self.tools: dict[str, ToolFacts] = {}
@@ -170,8 +185,8 @@ class WorkerLink(LineReader):
 
     @property
     def place(self) -> Place:
-        """Where it stands: its generation and era."""
-        return self.generation, self.era
+        """What it serves."""
+        return Place(self.generation, self.era, self.session.value.id if self.session is not None else "")
 
     def settled(self) -> None:
         """Note that one call with this worker is over."""
@@ -303,6 +318,9 @@ class WorkerLink(LineReader):
 
     def _asked_by_worker(self, line: bytes, method: str) -> None:
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
+        if self.session is not None and method != "ping":
+            self._owner.asked(self, line)
+            return
         message = codec.decode_message(line)
         call_id = b"null" if message.id is UNSET else bytes(message.id)
         if self.clogged:
@@ -310,7 +328,7 @@ class WorkerLink(LineReader):
         if method == "ping":
             self.outbox.put(codec.result_line(call_id, {}))
             return
-        log.info("worker asked what a shared worker cannot be given", generation=self.generation, method=method)
+        self._owner.unmet(self, method)
         self.outbox.put(
             codec.error_line(call_id, METHOD_NOT_FOUND, f"{method} is not offered to a worker that all sessions share")
         )

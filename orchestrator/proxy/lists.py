@@ -29,6 +29,10 @@ def digest(items: list[Any]) -> bytes:
     return blake2b(msgspec.json.encode(items, order="sorted"), digest_size=16).digest()
 
 
+def _digests(shown: dict[str, list[Any]]) -> Digests:
+    return {kind: digest(items) for kind, items in shown.items()}
+
+
 class Lists:
     """Remembers what lists each generation shows, and who has to be told."""
 
@@ -40,7 +44,7 @@ class Lists:
 
     def learned(self, link: WorkerLink, shown: dict[str, list[Any]]) -> None:
         """Note the lists a worker shows now; tell the sessions it serves of those that differ from before."""
-        fresh = {kind: digest(items) for kind, items in shown.items()}
+        fresh = _digests(shown)
         before = self._known.get(link.generation)
         self._known[link.generation] = fresh
         if before is None or before == fresh:
@@ -51,8 +55,8 @@ class Lists:
 
     def moved(self, before: RoutingTable, after: RoutingTable) -> None:
         """Tell each session that is served by another generation now of the lists that differ between the two."""
-        if not self.differ(before, after):
-            return
+        if self._dispatcher.isolated or not self.differ(before, after):
+            return  # a session with workers of its own is told when it has the new one
         for session in list(self._dispatcher.sessions.values()):
             old, new = choose(before, session.key).generation, choose(after, session.key).generation
             if old != new and old is not None and new is not None:
@@ -61,6 +65,10 @@ class Lists:
             old, new = choose(before, call.key).generation, choose(after, call.key).generation
             if old != new and old is not None and new is not None:
                 self._tell_listener(call, self._known.get(old, {}), self._known.get(new, {}))
+
+    def swapped(self, session: Session, old: WorkerLink, new: WorkerLink) -> None:
+        """Tell a session whose own worker was replaced of the lists that differ between the two."""
+        self._tell(session, _digests(old.lists), _digests(new.lists))
 
     def differ(self, *tables: RoutingTable) -> bool:
         """Say whether any two generations in these tables' lanes show different lists."""

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, negotiate
-from orchestrator.proxy.session import SessionValue
+from orchestrator.proxy.session_value import SessionValue
 
 INITIALIZE = "initialize"
 DISCOVER = "server/discover"
 PING = "ping"
 CANCELLED = "notifications/cancelled"
-SWALLOWED = frozenset({"notifications/initialized", "notifications/roots/list_changed", "notifications/progress"})
+INITIALIZED = "notifications/initialized"
+SWALLOWED = frozenset({INITIALIZED, "notifications/roots/list_changed", "notifications/progress"})
 """Notifications of a client that end at the daemon: it did its own handshake and asks clients for nothing."""
 
 LISTS = {
@@ -35,26 +36,61 @@ class _Request(msgspec.Struct):
     params: _Initialize = msgspec.field(default_factory=_Initialize)
 
 
-def initialize(session: SessionValue, tail: bytes | memoryview, handshake: Json) -> Json:
-    """Answer a client's `initialize` from a worker's handshake and note in the session what the client said.
+REMEMBERED = frozenset({INITIALIZE, "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+"""Requests whose effect belongs to the session: a worker that takes another's place is told again."""
+
+
+class _Setting(msgspec.Struct):
+    level: Any = ""
+    uri: Any = ""
+
+
+class _SettingRequest(msgspec.Struct):
+    params: _Setting = msgspec.field(default_factory=_Setting)
+
+
+def remember(session: SessionValue, method: str, tail: bytes | memoryview) -> None:
+    """Note in the session what a request of its client sets (`tail`: the request from its id on)."""
+    if method == INITIALIZE:
+        introduce(session, tail)
+        return
+    try:
+        told = msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_SettingRequest).params
+    except msgspec.MsgspecError:
+        return
+    if method == "logging/setLevel" and isinstance(told.level, str):
+        session.log_level = told.level
+    elif isinstance(told.uri, str):
+        session.subscriptions = [uri for uri in session.subscriptions if uri != told.uri]
+        if method == "resources/subscribe":
+            session.subscriptions.append(told.uri)
+
+
+def introduce(session: SessionValue, tail: bytes | memoryview) -> None:
+    """Note in the session what its client said of itself in `initialize` (`tail`: the request from its id on)."""
+    try:
+        asked = msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_Request).params
+    except msgspec.MsgspecError:
+        asked = _Initialize()
+    session.asked_version = asked.version if isinstance(asked.version, str) else HANDSHAKE_VERSIONS[-1]
+    session.client = asked.client if isinstance(asked.client, dict) else {}
+    session.capabilities = asked.capabilities if isinstance(asked.capabilities, dict) else {}
+
+
+def initialize(session: SessionValue, handshake: Json) -> Json:
+    """Answer a client's `initialize` from a worker's handshake.
 
     Args:
-        session: changed: version, client and capabilities.
-        tail: the client's request from after its id on.
+        session: changed: the version it is answered with.
         handshake: the worker's own `initialize` result.
 
     Returns:
         The result: the worker's server info, instructions and capabilities, `listChanged` always advertised because
         a switch can change every list.
     """
-    try:
-        asked = msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_Request).params
-    except msgspec.MsgspecError:
-        asked = _Initialize()
     offered = handshake.get("protocolVersion")
-    session.version = negotiate(asked.version, offered if isinstance(offered, str) else HANDSHAKE_VERSIONS[-1])
-    session.client = asked.client if isinstance(asked.client, dict) else {}
-    session.capabilities = asked.capabilities if isinstance(asked.capabilities, dict) else {}
+    version = offered if isinstance(offered, str) else HANDSHAKE_VERSIONS[-1]
+    session.version = negotiate(session.asked_version, version)
     return {**handshake, "protocolVersion": session.version, "capabilities": advertised(handshake.get("capabilities"))}
 
 

@@ -7,13 +7,15 @@ Above: a door hands in messages.  Below: `intake`, the owner, takes them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR
 from orchestrator.proxy import codec
+from orchestrator.proxy.questions import Questions
+from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
@@ -26,32 +28,6 @@ SEEN = 64
 
 NUMBER_OR_STRING = frozenset(b'"-0123456789')
 """First bytes of the ids JSON-RPC allows."""
-
-
-class SessionValue(msgspec.Struct):
-    """What a session is, apart from its socket.
-
-    Attributes:
-        id: unique name; also the default assignment key.
-        opened: wall time, Unix seconds.
-        pid: peer's process id, 0 where the peer cannot be known.
-        uid: peer's user id, -1 likewise.
-        gid: peer's group id, -1 likewise.
-        key: default assignment key, the id unless a door knows a better one.
-        version: protocol version this session was answered with, "" before `initialize`.
-        client: the client's name and version as it gave them.
-        capabilities: what the client offered.
-    """
-
-    id: str
-    opened: float
-    pid: int = 0
-    uid: int = -1
-    gid: int = -1
-    key: str = ""
-    version: str = ""
-    client: dict[str, Any] = {}
-    capabilities: dict[str, Any] = {}
 
 
 class SessionOwner(Protocol):
@@ -79,6 +55,10 @@ class SessionOwner(Protocol):
         """A client sent a notification."""
         ...
 
+    def replied(self, session: Session, message: codec.Message) -> None:
+        """A client answered what a worker had asked it."""
+        ...
+
     def closed(self, session: Session) -> None:
         """A client is gone."""
         ...
@@ -90,6 +70,7 @@ class Session(ABC):
     Attributes:
         value: the serialisable part.
         key: what its calls stick by unless they name a key themselves.
+        questions: what workers of its own asked it and it has not answered.
         calls: its calls that are not answered yet, by their ids as the client wrote them.
     """
 
@@ -98,6 +79,7 @@ class Session(ABC):
         self.value = value
         self.key = value.key or value.id
         self.calls: dict[bytes, Call] = {}
+        self.questions = Questions()
         self._owner = owner
 
     # --- what a door provides -----------------------------------------------------------------
@@ -186,9 +168,9 @@ class Session(ABC):
             self.put(codec.error_line(written, PARSE_ERROR, f"the line is not JSON: {error}"))
 
     def _no_method(self, message: codec.Message) -> None:
-        """Handle a message that is no request: an answer to nothing we asked, or no message at all."""
-        if message.result is not UNSET or message.error is not UNSET:
-            log.debug("client answered a request it was never sent", session=self.value.id)
+        """Handle a message that is no request: an answer to what a worker asked, or no message at all."""
+        if message.id is not UNSET and (message.result is not UNSET or message.error is not UNSET):
+            self._owner.replied(self, message)
             return
         named = b"null" if message.id is UNSET else bytes(message.id)
         answerable = named[0] in NUMBER_OR_STRING and named not in self.calls

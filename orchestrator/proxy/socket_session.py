@@ -15,7 +15,8 @@ from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
 from orchestrator.proxy import codec
 from orchestrator.proxy.lines import LineReader
 from orchestrator.proxy.outbox import Outbox, Turn
-from orchestrator.proxy.session import Session, SessionOwner, SessionValue
+from orchestrator.proxy.session import Session, SessionOwner
+from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("proxy")

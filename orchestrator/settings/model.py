@@ -127,7 +127,20 @@ class Worker(Section):
     source: Directory | None = setting(
         None, "Directory of the worker's code; each generation gets and runs a private copy of it."
     )
-    isolation: Literal["shared"] = setting("shared", "`shared`: all sessions share one process of a generation.")
+    isolation: Literal["shared", "session"] = setting(
+        "shared",
+        "`shared`: all sessions share one process of a generation. `session`: each session has a process of its own, "
+        "which may ask its client for what it offers (sampling, elicitation, roots).",
+    )
+    session_starts: int = setting(
+        4, "Processes of single sessions that may be starting at once (`isolation = session`).", ge=1, le=1000
+    )
+    session_warm: int = setting(
+        16,
+        "Processes of single sessions kept for the way back after a switch, in all; the oldest end first.",
+        ge=0,
+        le=10_000,
+    )
     strict_fingerprint: bool = setting(
         default=False,
         meaning="Refuse to start a stored generation whose files have changed, instead of flagging it.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,7 +15,7 @@ from anyio.abc import TaskGroup
 from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.generation import Generation, Role
 from orchestrator.domain.ports import Clock, Link
-from orchestrator.domain.protocol import Era
+from orchestrator.domain.protocol import Era, Place
 from orchestrator.supervision import private_copy
 from orchestrator.supervision.keeper import Care, Keeper, KeeperOwner, LinkFactory, environment_of
 from orchestrator.supervision.readiness import stateless_meta
@@ -22,13 +23,16 @@ from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("supervision")
 
+Hello = dict[str, Any]
+"""Parameters of `initialize`."""
+
 
 class Fleet:
     """Starts, retires and watches over the serving process of each generation.
 
     Attributes:
         keepers: one for each generation that runs or is to run, by number.
-        seconds: keepers of the processes that serve a generation's other era, by number and era.
+        others: keepers of the processes that serve a generation's other era, or one session alone.
     """
 
     def __init__(
@@ -56,7 +60,8 @@ class Fleet:
             clock: monotonic time.
         """
         self.keepers: dict[int, Keeper] = {}
-        self.seconds: dict[tuple[int, Era], Keeper] = {}
+        self.others: dict[Place, Keeper] = {}
+        self._starts = anyio.Semaphore(care.starts)
         self._tasks = tasks
         self._care = care
         self._contract = contract
@@ -76,19 +81,43 @@ class Fleet:
         keeper = self.keepers[number] = self._keeper(generation, self._owner)
         self._tasks.start_soon(self._keep, keeper, name=f"generation {number}")
 
-    def want(self, number: int, era: Era, owner: KeeperOwner) -> None:
-        """Have a process of a generation's other era run: SDK servers are locked to one era by their first message.
+    def want(
+        self, place: Place, owner: KeeperOwner, link_factory: LinkFactory | None = None, hello: Hello | None = None
+    ) -> None:
+        """Have another process of a generation run: for its other era, or for one session alone.
 
-        Does nothing while the generation's own process is not ready (its era is not known yet), when that one speaks
-        the era, or when there is a process for it already.
+        Does nothing while the generation's own process is not ready (its era is not known yet), when that one serves
+        the place, or when there is a process for it already.
+
+        Args:
+            place: what the process is to serve.
+            owner: is told how it fares.
+            link_factory: makes the proxy's end of its pipes; the fleet's own when None.
+            hello: the client's `initialize` parameters, for a session's own process.
         """
-        first = self.keepers.get(number)
-        if first is None or first.link is None or first.era is era or (number, era) in self.seconds:
+        first = self.keepers.get(place.generation)
+        if first is None or first.link is None or place in self.others:
             return
-        keeper = self.seconds[number, era] = self._keeper(first.generation, owner, era)
-        self._tasks.start_soon(self._keep_second, number, era, keeper, name=f"generation {number} {era.value}")
+        if not place.session and first.era is place.era:
+            return
+        keeper = self._keeper(first.generation, owner, place.era, link_factory, hello)
+        self.others[place] = keeper
+        self._tasks.start_soon(self._keep_other, place, keeper, name=f"worker of {place}")
 
-    def _keeper(self, generation: Generation, owner: KeeperOwner, era: Era | None = None) -> Keeper:
+    def release(self, place: Place) -> None:
+        """Drain and stop the process of a place that is not needed any more."""
+        keeper = self.others.get(place)
+        if keeper is not None:
+            keeper.retire()
+
+    def _keeper(
+        self,
+        generation: Generation,
+        owner: KeeperOwner,
+        era: Era | None = None,
+        link_factory: LinkFactory | None = None,
+        hello: Hello | None = None,
+    ) -> Keeper:
         number = generation.number
         environment = environment_of(
             generation.spec, self._environment, number=number, role=Role.SERVING, contract=self._contract
@@ -98,10 +127,12 @@ class Fleet:
             self._care,
             environment=environment,
             copies=self._copies,
-            link_factory=self._link_factory,
+            link_factory=link_factory or self._link_factory,
             owner=owner,
             clock=self._clock,
             era=era,
+            hello=hello,
+            starts=self._starts if hello is not None else None,
         )
 
     def retire(self, number: int) -> None:
@@ -112,7 +143,7 @@ class Fleet:
         self._tasks.start_soon(self._clean_up, number, keepers, name=f"retire {number}")
 
     def _all(self) -> list[Keeper]:
-        return [*self.keepers.values(), *self.seconds.values()]
+        return [*self.keepers.values(), *self.others.values()]
 
     def suspect(self, link: Link) -> None:
         """Look at a worker that let calls' deadlines pass: one that does not answer a ping either is replaced."""
@@ -148,12 +179,12 @@ class Fleet:
             if self.keepers.get(number) is keeper:
                 del self.keepers[number]
 
-    async def _keep_second(self, number: int, era: Era, keeper: Keeper) -> None:
+    async def _keep_other(self, place: Place, keeper: Keeper) -> None:
         try:
             await keeper.run()
         finally:
-            if self.seconds.get((number, era)) is keeper:
-                del self.seconds[number, era]
+            if self.others.get(place) is keeper:
+                del self.others[place]
 
     async def _clean_up(self, number: int, keepers: list[Keeper]) -> None:
         for keeper in keepers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +41,7 @@ class Care:
         after_deadlines: expired calls with no answer between them before a ping decides.
         strict_fingerprint: refuse to start files that changed since the generation was made.
         stderr_line_bytes: longest piece of stderr in one log line.
+        starts: processes of single sessions that may be starting at once.
         grace: the steps of stopping.
         backoff: when to start again.
     """
@@ -50,6 +52,7 @@ class Care:
     after_deadlines: int = 1
     strict_fingerprint: bool = False
     stderr_line_bytes: int = 1 << 16
+    starts: int = 4
     grace: Grace = field(default_factory=Grace)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -106,6 +109,8 @@ class Keeper:
         owner: KeeperOwner,
         clock: Clock,
         era: Era | None = None,
+        hello: dict[str, Any] | None = None,
+        starts: anyio.Semaphore | None = None,
     ) -> None:
         """Build a keeper; `run` does the work.
 
@@ -118,6 +123,8 @@ class Keeper:
             owner: is told what happens.
             clock: monotonic time for the back-off.
             era: the era its process must speak; None to find out.
+            hello: the `initialize` parameters of the one client it serves; None for the daemon's own.
+            starts: bounds how many processes are being started at once; None for no bound.
         """
         self.generation = generation
         self.process: WorkerProcess | None = None
@@ -136,6 +143,8 @@ class Keeper:
         self._clock = clock
         self._proven = generation.proven and era is None
         self._finds_out = era is None
+        self._hello = hello
+        self._starts = starts
         self._health = Health()
         self._wake = anyio.Event()
         self._retiring = False
@@ -205,21 +214,37 @@ class Keeper:
     async def _one_life(self) -> str:
         """Run one process from spawn to end; return why it ended or could not start."""
         self._condemned, self._eof = None, False
+        async with AsyncExitStack() as starting:
+            if self._starts is not None:
+                await starting.enter_async_context(self._starts)
+            try:
+                process, link = await self._start()
+            except StartError as error:
+                return str(error)
+            trouble = await self._see_ready(process, link)
+        if trouble is not None:
+            return trouble
         try:
-            process, link = await self._start()
-        except StartError as error:
-            return str(error)
-        try:
-            trouble = await self._make_ready(process, link)
-            if trouble is not None:
-                return trouble
             await self._serve(process, link)
             return await self._end(process, link)
         finally:
-            self.link, self.ready_at = None, None
-            with anyio.CancelScope(shield=True):
-                await process.stop(self._care.grace)
-            self.process, self._opening = None, None
+            await self._put_down(process)
+
+    async def _see_ready(self, process: WorkerProcess, link: Any) -> str | None:
+        """Make a process ready, or end it; return what went wrong."""
+        trouble: str | None = "given up"
+        try:
+            trouble = await self._make_ready(process, link)
+        finally:
+            if trouble is not None:
+                await self._put_down(process)
+        return trouble
+
+    async def _put_down(self, process: WorkerProcess) -> None:
+        self.link, self.ready_at = None, None
+        with anyio.CancelScope(shield=True):
+            await process.stop(self._care.grace)
+        self.process, self._opening = None, None
 
     async def _start(self) -> tuple[WorkerProcess, Any]:
         spec = await anyio.to_thread.run_sync(prepare, self.generation, self._copies)
@@ -252,7 +277,7 @@ class Keeper:
         """See a process through its handshake; return what went wrong."""
         try:
             with anyio.fail_after(self._care.start_timeout):
-                await handshake(link, self.era)
+                await handshake(link, self.era, self._hello)
         except TimeoutError:
             link.close("not ready in time")
             return self._explained(f"it did not answer its handshake within {self._care.start_timeout:g} s", process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 from orchestrator.domain.errors import StartError
@@ -34,6 +35,13 @@ def prepare(generation: Generation, root: Path) -> Spec:
 def remove(number: int, root: Path) -> None:
     """Remove a retired generation's copy."""
     shutil.rmtree(root / str(number), ignore_errors=True)
+
+
+def sweep(root: Path, kept: Container[int]) -> None:
+    """Remove the copies of generations that are no more: a kill in the middle of a retirement leaves one behind."""
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name.isdecimal() and int(folder.name) not in kept:
+            remove(int(folder.name), root)
 
 
 def _copy(source: Path, target: Path) -> None:

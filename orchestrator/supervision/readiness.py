@@ -14,12 +14,13 @@ PAGES = 1000
 CLIENT = {"name": "switchover", "version": "0.1.0"}
 
 
-async def handshake(link: Link, era: Era) -> None:
+async def handshake(link: Link, era: Era, hello: dict[str, Any] | None = None) -> None:
     """Make a worker ready.
 
     Args:
         link: its pipes; `era`, `handshake` and the lists are filled in.
         era: how to open: `initialize`, or `server/discover` for a worker that refused that.
+        hello: parameters of `initialize` when a client's own are to be used; the daemon's otherwise.
 
     Raises:
         RequestFailedError: it answered the opening with an error.
@@ -28,7 +29,7 @@ async def handshake(link: Link, era: Era) -> None:
     link.era = era
     if era is Era.HANDSHAKE:
         offer = {"protocolVersion": HANDSHAKE_VERSIONS[-1], "capabilities": {}, "clientInfo": CLIENT}
-        answer = await link.request("initialize", offer)
+        answer = await link.request("initialize", hello or offer)
     else:
         answer = await link.request("server/discover", {"_meta": stateless_meta()})
     if not isinstance(answer, dict):

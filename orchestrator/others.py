@@ -1,0 +1,126 @@
+"""Workers beside a generation's own: one for its other era, or one for a single session.
+
+Above: `wiring` wants them.  Below: the fleet runs them, the dispatcher sends to them; the engine is not concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.domain.errors import UNSUPPORTED_VERSION
+from orchestrator.domain.ports import Link
+from orchestrator.domain.protocol import Era, Place
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.lists import Lists
+from orchestrator.proxy.session import Session
+from orchestrator.supervision.fleet import Fleet
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("daemon")
+
+LinkMaker = Callable[[int, Callable[[], None], Session | None], WorkerLink]
+"""(generation, called at the end of stdout, the one session it serves) -> a link."""
+
+
+class Others:
+    """Has other workers started when they are wanted, and stopped when they are not."""
+
+    def __init__(self, dispatcher: Dispatcher, fleet: Fleet, lists: Lists, link: LinkMaker, warm: int) -> None:
+        """Build it.
+
+        Args:
+            dispatcher: wants workers, and sends to them.
+            fleet: runs them.
+            lists: tells sessions of lists that differ.
+            link: makes the proxy's end of a worker's pipes.
+            warm: workers of single sessions that are kept for the way back, all sessions together.
+        """
+        self.dispatcher = dispatcher
+        self.fleet = fleet
+        self.lists = lists
+        self._link = link
+        self._limit = warm
+        self._warm: list[Place] = []
+        dispatcher.on_wanted = self.wanted
+        dispatcher.on_closed = self.closed
+
+    def wanted(self, place: Place, session: Session | None) -> None:
+        """Have a worker started for a place."""
+        owner = OtherWorker(self, place, session)
+        if session is None:
+            self.fleet.want(place, owner)
+            return
+        hello = session.value.hello() if session.value.asked_version and place.era is Era.HANDSHAKE else None
+        self.fleet.want(place, owner, lambda number, eof: self._link(number, eof, session), hello)
+
+    def closed(self, session: Session) -> None:
+        """Stop the workers of a session that is gone."""
+        for place in [place for place in self.fleet.others if place.session == session.value.id]:
+            self.fleet.release(place)
+        self._warm = [place for place in self._warm if place.session != session.value.id]
+
+    def settled_in(self, link: WorkerLink) -> None:
+        """A session has its new worker: bring it up to date, tell of lists that differ, and bound what stays warm."""
+        session = self.dispatcher.sessions.get(link.place.session)
+        if session is None:
+            self.fleet.release(link.place)
+            return
+        restore(link, session)
+        former = [one for one in self.dispatcher.own_links(session) if one is not link and one.era is link.era]
+        for other in former:
+            self.lists.swapped(session, other, link)
+            self._warm.append(other.place)
+        self._warm = [place for place in self._warm if place != link.place and place in self.fleet.others]
+        while len(self._warm) > self._limit:
+            self.fleet.release(self._warm.pop(0))
+
+
+def restore(link: WorkerLink, session: Session) -> None:
+    """Tell a new worker what its client had set and subscribed to; its answers are nobody's."""
+    value = session.value
+    requests: list[tuple[str, dict[str, Any]]] = []
+    if value.log_level:
+        requests.append(("logging/setLevel", {"level": value.log_level}))
+    requests += [("resources/subscribe", {"uri": uri}) for uri in value.subscriptions]
+    for method, params in requests:
+        link.request(method, params).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+class OtherWorker:
+    """Hears from the keeper of one such worker; fits `supervision.keeper.KeeperOwner`."""
+
+    def __init__(self, others: Others, place: Place, session: Session | None) -> None:
+        """Build the joint for one place."""
+        self._others = others
+        self._place = place
+        self._session = session
+
+    def ready(self, generation: int, link: Link) -> None:
+        """Take it into service."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
+        self._others.dispatcher.attach(link)
+        log.info("worker ready", generation=generation, era=self._place.era.value, session=self._place.session or None)
+        if self._session is not None:
+            self._others.settled_in(link)
+
+    def suspended(self, link: Link) -> None:
+        """Send it nothing more."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - likewise
+        self._others.dispatcher.suspend(link)
+
+    def lost(self, link: Link, reason: str) -> None:
+        """Account for its calls."""
+        assert isinstance(link, WorkerLink)  # noqa: S101 - likewise
+        self._others.dispatcher.detach(link, reason)
+
+    def down(self, generation: int, reason: str) -> None:
+        """Its calls wait while it is started again."""
+
+    def failed(self, generation: int, reason: str) -> None:  # noqa: ARG002 - the place names it
+        """Answer the calls it was for, in the worker's own words where it gave any."""
+        keeper = self._others.fleet.others.get(self._place)
+        refusal = keeper.refusal if keeper is not None else None
+        error = refusal.error if refusal is not None else {"code": UNSUPPORTED_VERSION, "message": reason}
+        self._others.dispatcher.refuse_place(self._place, error)
