@@ -15,7 +15,9 @@ from orchestrator.domain.compatibility import compare
 from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
+from orchestrator.domain.protocol import Era
 from orchestrator.engine.driver import Driver
+from orchestrator.others import restore
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
@@ -61,6 +63,9 @@ class Wiring:
             return
         self._dispatcher.attach(link)
         self.lists.learned(link, link.lists)
+        if not self._dispatcher.isolated and link.era is Era.HANDSHAKE:
+            for session in list(self._dispatcher.sessions.values()):
+                restore(link, session)
         log.info("worker ready", generation=generation, server=link.handshake.get("serverInfo"))
         self._post(ev.GenerationReady(generation))
 

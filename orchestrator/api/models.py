@@ -140,6 +140,9 @@ class Status(BaseModel):
     waiting: int = Field(description="calls that wait for a worker")
     last_switch: SwitchStatus | None
     trouble: str | None = Field(description="what keeps the daemon from working fully, null in health")
+    unmet: list[str] = Field(
+        description='what shared workers asked their client for; they can have it with worker.isolation = "session"'
+    )
     log_file: str
     tools_socket: str
     memory_bytes: int = Field(description="resident memory of the daemon itself")

@@ -63,6 +63,7 @@ class Report:
             waiting=max(0, len(dispatcher.ledger.open) - with_workers),
             last_switch=self._last_switch(),
             trouble=trouble or self._driver.trouble,
+            unmet=list(dispatcher.unmet),
             log_file=self._places["log_file"],
             tools_socket=self._places["tools_socket"],
             memory_bytes=self._process.memory_info().rss,

@@ -66,10 +66,23 @@ class Answers:
             self._to_own_session(link, method, line)
         elif method in mcp.LISTS:
             pass  # the sessions whose list it changed are told once it has been read again
+        elif method == "notifications/resources/updated":
+            self._to_subscribers(line)
         elif len(sessions) == 1:
             next(iter(sessions.values())).put(line + b"\n")
         else:
             log.debug("notification belongs to no session", generation=link.generation, method=method)
+
+    def _to_subscribers(self, line: bytes) -> None:
+        """Give the news of a resource to the sessions that subscribed to it."""
+        params = codec.decode_message(line).params
+        try:
+            uri = codec.decode_notified(params).uri if params is not UNSET else UNSET
+        except msgspec.MsgspecError:
+            return
+        for session in list(self._dispatcher.sessions.values()):
+            if uri in session.value.subscriptions:
+                session.put(line + b"\n")
 
     def _stateless(self, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
         """Mark what the client brings along with the generation it belongs to; keep no list while lists differ."""
@@ -125,7 +138,8 @@ class Answers:
         if method not in self._dispatcher.unmet:
             self._dispatcher.unmet.append(method)
             log.warning(
-                "a worker that all sessions share asked its client something; it can with worker.isolation = session",
+                "shared worker asked its client something",
+                mend='set worker.isolation = "session"',
                 generation=link.generation,
                 method=method,
             )

@@ -87,6 +87,7 @@ class Notified(msgspec.Struct, gc=False):
 
     request: Raw | UnsetType = msgspec.field(default=UNSET, name="requestId")
     token: int | str | UnsetType = msgspec.field(default=UNSET, name="progressToken")
+    uri: str | UnsetType = UNSET
     meta: Tag | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 

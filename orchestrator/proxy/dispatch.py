@@ -175,10 +175,7 @@ class Dispatcher:
             if call.number in self.ledger.open:
                 self._wait(call)
         elif call.local:
-            if call.method == mcp.INITIALIZE:
-                result = mcp.initialize(call.session.value, link.handshake)
-            else:
-                result = mcp.discover(link.handshake)
+            result = mcp.answer(call.method, call.session.value, link.handshake)
             call.session.put(codec.result_line(call.client_id, result), call.client_id)
             self.close(call)
         else:

@@ -85,6 +85,7 @@ class Intake:
             call.local = True
         if method in mcp.REMEMBERED:
             mcp.remember(session.value, method, tail)
+            call.local = call.local or self._others_subscribe(session, call)
         if call.era is Era.STATELESS:
             self._read_stateless(call, params)
         ledger.add(call)
@@ -132,6 +133,14 @@ class Intake:
             limit = self._dispatcher.limits.calls_per_session
             code, reason = Code.OVERLOADED, f"{limit} calls of this session are unanswered (limits.calls_per_session)"
         session.put(codec.refusal_line(written_id, code, reason, retryable=True, generation=None), written_id)
+
+    def _others_subscribe(self, session: Session, call: Call) -> bool:
+        """Say whether an end of a subscription must not reach a shared worker: another session still wants the news."""
+        if call.method != mcp.UNSUBSCRIBE or self._dispatcher.isolated:
+            return False
+        uri = mcp.uri_of(call.tail)
+        others = (one.value for one in self._dispatcher.sessions.values() if one is not session)
+        return any(uri in value.subscriptions for value in others)
 
     def _read_meta(self, call: Call, meta: codec.Meta) -> None:
         """Take era, assignment key and progress token out of a request's `_meta`."""

@@ -36,7 +36,8 @@ class _Request(msgspec.Struct):
     params: _Initialize = msgspec.field(default_factory=_Initialize)
 
 
-REMEMBERED = frozenset({INITIALIZE, "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+UNSUBSCRIBE = "resources/unsubscribe"
+REMEMBERED = frozenset({INITIALIZE, "logging/setLevel", "resources/subscribe", UNSUBSCRIBE})
 """Requests whose effect belongs to the session: a worker that takes another's place is told again."""
 
 
@@ -54,16 +55,25 @@ def remember(session: SessionValue, method: str, tail: bytes | memoryview) -> No
     if method == INITIALIZE:
         introduce(session, tail)
         return
-    try:
-        told = msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_SettingRequest).params
-    except msgspec.MsgspecError:
-        return
+    told = _setting(tail)
     if method == "logging/setLevel" and isinstance(told.level, str):
         session.log_level = told.level
     elif isinstance(told.uri, str):
         session.subscriptions = [uri for uri in session.subscriptions if uri != told.uri]
         if method == "resources/subscribe":
             session.subscriptions.append(told.uri)
+
+
+def uri_of(tail: bytes | memoryview) -> Any:
+    """Return the resource that a request names."""
+    return _setting(tail).uri
+
+
+def _setting(tail: bytes | memoryview) -> _Setting:
+    try:
+        return msgspec.json.decode(b"".join((b'{"id":0', tail)), type=_SettingRequest).params
+    except msgspec.MsgspecError:
+        return _Setting()
 
 
 def introduce(session: SessionValue, tail: bytes | memoryview) -> None:
@@ -75,6 +85,13 @@ def introduce(session: SessionValue, tail: bytes | memoryview) -> None:
     session.asked_version = asked.version if isinstance(asked.version, str) else HANDSHAKE_VERSIONS[-1]
     session.client = asked.client if isinstance(asked.client, dict) else {}
     session.capabilities = asked.capabilities if isinstance(asked.capabilities, dict) else {}
+
+
+def answer(method: str, session: SessionValue, handshake: Json) -> Json:
+    """Answer a call that the daemon answers itself."""
+    if method == INITIALIZE:
+        return initialize(session, handshake)
+    return discover(handshake) if method == DISCOVER else {}
 
 
 def initialize(session: SessionValue, handshake: Json) -> Json:

@@ -73,6 +73,10 @@ class JsonRpcClient:
         """Send a notification."""
         self.write(json.dumps({"jsonrpc": "2.0", "method": method, "params": params or {}}).encode() + b"\n")
 
+    def reply(self, call_id: Any, result: Message) -> None:
+        """Answer what a worker asked."""
+        self.write(json.dumps({"jsonrpc": "2.0", "id": call_id, "result": result}).encode() + b"\n")
+
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
         self._writer.write(data)
