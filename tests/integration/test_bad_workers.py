@@ -73,7 +73,6 @@ async def test_an_answer_over_the_limit_is_refused_to_its_caller_and_the_worker_
 
 
 FOUNDING = [
-    (["/no/such/program"], "", "'/no/such/program' is not an executable file and not on PATH"),
     (bad_worker("good"), 'cwd = "/no/such/place"\n', "working directory /no/such/place does not exist"),
     (bad_worker("dies-at-once"), "", "no such table: missions"),
     (bad_worker("never-ready"), "", "did not answer its handshake within 0.8 s"),
@@ -97,6 +96,7 @@ def test_a_first_generation_that_cannot_start_ends_the_daemon_with_the_reason(
 def test_a_mistyped_first_command_does_not_stick() -> None:
     with RunningDaemon.start(["/no/such/program"], config=HASTY, ready=False) as daemon:
         assert daemon.wait_exit() == 1
+        assert "switchover: the worker did not start: '/no/such/program' is not an executable file" in daemon.stderr()
         daemon.restart(bad_worker("good"))
         status = daemon.status()
         assert status["lanes"] == {"active": 2}
