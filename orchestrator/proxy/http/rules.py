@@ -1,0 +1,70 @@
+"""The settings as the door needs them: bounds, and who may call.
+
+Above: `doors`, when the door opens and on each reload.  Below: `settings`, and the file of tokens.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from orchestrator.domain.errors import SettingsError
+from orchestrator.proxy.http.access import Access, is_loopback
+from orchestrator.proxy.http.connection import Bounds
+from orchestrator.settings import Settings
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("http")
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """Return what clients may cost."""
+    http = settings.http
+    return Bounds(
+        connections=http.connections,
+        body_bytes=http.body_bytes,
+        header_timeout=http.header_timeout,
+        body_timeout=http.body_timeout,
+        keepalive_timeout=http.keepalive_timeout,
+        session_timeout=http.session_timeout,
+        event_bytes=http.event_bytes,
+        backlog_bytes=settings.limits.client_backlog_bytes,
+    )
+
+
+def access_of(settings: Settings, address: str) -> Access:
+    """Return who may call a door.
+
+    Args:
+        settings: names, pages and tokens.
+        address: what the door is really bound to.
+
+    Raises:
+        SettingsError: the tokens cannot be read, or there are none and more than this machine could call.
+    """
+    http = settings.http
+    tokens = [*http.tokens, *(tokens_in(http.token_file) if http.token_file is not None else ())]
+    if not tokens and not is_loopback(address):
+        raise SettingsError(f"anybody could call {address}: set http.token_file or http.tokens, or listen on 127.0.0.1")
+    own = [http.place[0]] if http.listen else []
+    return Access.to(
+        address, hosts=[*http.allowed_hosts, *own, socket.gethostname()], origins=http.allowed_origins, tokens=tokens
+    )
+
+
+def tokens_in(path: Path) -> list[str]:
+    """Read a file of tokens, one a line; empty lines and those that begin with `#` do not count.
+
+    Raises:
+        SettingsError: it cannot be read, or holds no token.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="ascii").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the tokens in {path} (http.token_file) cannot be read: {error}") from error
+    tokens = [line for line in lines if line and not line.startswith("#")]
+    if not tokens:
+        raise SettingsError(f"there is no token in {path} (http.token_file); write one a line")
+    if path.stat().st_mode & 0o044:
+        log.warning("the file of tokens can be read by others than its owner", path=str(path))
+    return tokens
