@@ -95,7 +95,7 @@ def _row(key: Key) -> str:
 
 def _default(key: Key) -> str:
     default: Any = key.default
-    if default in (None, {}):
+    if default in (None, {}, ()):
         return "none"
     if key.name == "sockets.mode":
         return f"`{default:#o}`"

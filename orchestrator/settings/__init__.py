@@ -7,6 +7,7 @@ from orchestrator.settings.load import load
 from orchestrator.settings.model import (
     CONTRACT,
     Health,
+    Http,
     Limits,
     Log,
     Replay,
@@ -25,6 +26,7 @@ __all__ = [
     "RELOADABLE",
     "SUN_PATH",
     "Health",
+    "Http",
     "Limits",
     "Log",
     "Paths",

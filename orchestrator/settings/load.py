@@ -5,7 +5,7 @@ Above: `daemon` and the CLI call `load`, on start and on reload.  Below: `layers
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,24 @@ def _contradictions(settings: Settings, layers: Sequence[Layer]) -> Iterator[Pro
     if limits.client_backlog_bytes < limits.line_bytes:
         wrong = f"is {limits.client_backlog_bytes}; allowed: at least limits.line_bytes, which is {limits.line_bytes}"
         yield problem("limits.client_backlog_bytes", "limits.line_bytes", wrong)
+    yield from _http(settings, problem)
     if restart.cap < restart.initial:
         wrong = f"is {restart.cap:g}; allowed: at least restart.initial, which is {restart.initial:g}"
         yield problem("restart.cap", "restart.initial", wrong)
     elif (waits := _waits(settings)) >= restart.period:
         wrong = f"is {restart.period:g}; allowed: more than the {waits:g} s of waits before a crash loop could be seen"
         yield problem("restart.period", "restart.intensity", wrong)
+
+
+def _http(settings: Settings, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
+    """Find what would let strangers in, or promise what workers are never sent."""
+    http, limits = settings.http, settings.limits
+    if http.listen and not http.local and not http.tokens and http.token_file is None:
+        wrong = f"is {http.listen}; allowed without http.token_file or http.tokens: 127.0.0.1, [::1] or localhost"
+        yield problem("http.listen", "http.token_file", wrong)
+    if http.body_bytes > limits.line_bytes:
+        wrong = f"is {http.body_bytes}; allowed: at most limits.line_bytes, which is {limits.line_bytes}"
+        yield problem("http.body_bytes", "limits.line_bytes", wrong)
 
 
 def _waits(settings: Settings) -> float:

@@ -7,6 +7,7 @@ remember a second place.
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -30,6 +31,9 @@ CONTRACT: Final = (
 )
 """Variables the daemon itself sets for a worker; nobody else may."""
 
+
+SHORTEST_TOKEN: Final = 16
+"""Characters: 64 bits even in hexadecimal digits, which nobody guesses over a network."""
 
 PathOrText = TypeVar("PathOrText", str, Path)
 
@@ -65,6 +69,21 @@ def _variable(name: str) -> str:
     return name
 
 
+def _host_and_port(place: str) -> str:
+    host, colon, port = place.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004  # the highest port
+        raise ValueError("no HOST:PORT")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address stands in brackets")
+    return place
+
+
+def _token(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or " " in text or len(text.rpartition(":")[2]) < SHORTEST_TOKEN:
+        raise ValueError(f"a token has {SHORTEST_TOKEN} or more letters, digits or signs and no spaces")
+    return text
+
+
 def _reachable(mode: int) -> int:
     if mode & 0o600 != 0o600:  # noqa: PLR2004  # rw for the owner
         raise ValueError("the owner would have no access")
@@ -75,6 +94,9 @@ Text = Annotated[str, AfterValidator(_without_nul)]
 Directory = Annotated[Path, Field(strict=False), AfterValidator(_without_nul)]
 Command = Annotated[tuple[Text, ...], Field(strict=False), BeforeValidator(_words), AfterValidator(_program)]
 Variables = dict[Annotated[Text, AfterValidator(_variable)], Text]
+Texts = Annotated[tuple[Text, ...], Field(strict=False), BeforeValidator(_words)]
+Listen = Annotated[Text, AfterValidator(_host_and_port)]
+Tokens = Annotated[tuple[Annotated[Text, AfterValidator(_token)], ...], Field(strict=False), BeforeValidator(_words)]
 Mode = Annotated[int, BeforeValidator(_octal), AfterValidator(_reachable)]
 
 
@@ -236,6 +258,69 @@ class Sockets(Section):
     backlog: int = setting(128, "Connections that may wait to be accepted.", ge=1, le=65_535)
 
 
+class Http(Section):
+    """The door for MCP over HTTP, at `/mcp`; it is closed unless `listen` is set."""
+
+    listen: Listen | None = setting(
+        None,
+        "Address to listen on. Beyond this machine (not 127.0.0.1, ::1 or localhost) tokens are required.",
+        allowed='HOST:PORT, such as "127.0.0.1:8080" or "[::1]:8080"; port 0 takes any free one',
+    )
+    token_file: Directory | None = setting(
+        None,
+        "File of bearer tokens that clients have to show, one a line: `TOKEN`, or `SUBJECT:TOKEN` to say whose it is.",
+        reloadable=True,
+    )
+    tokens: Tokens = setting(
+        (),
+        "Bearer tokens likewise; for the environment, as more people read a configuration than a file of secrets.",
+        reloadable=True,
+        allowed=f"list of texts of at least {SHORTEST_TOKEN} characters without spaces",
+    )
+    allowed_hosts: Texts = setting(
+        (),
+        "Further names clients call this machine by; a request for any other one is refused (DNS rebinding).",
+        reloadable=True,
+        allowed="list of texts",
+    )
+    allowed_origins: Texts = setting(
+        (),
+        "Web pages of other hosts that may call, such as `https://app.example`.",
+        reloadable=True,
+        allowed="list of texts",
+    )
+    connections: int = setting(
+        1024, "Connections open at the same time; further ones are refused.", reloadable=True, ge=1, le=1_000_000
+    )
+    body_bytes: int = setting(4 * MIB, "Longest body of a request, in bytes.", reloadable=True, ge=KIB, le=GIB)
+    header_timeout: float = seconds(10.0, "Seconds a client has to send a request's head.")
+    body_timeout: float = seconds(60.0, "Seconds a client has to send a request's body.")
+    keepalive_timeout: float = seconds(120.0, "Seconds a connection may stay open without a request.")
+    session_timeout: float = seconds(3600.0, "Seconds a session may last without a request or an open stream.")
+    event_bytes: int = setting(
+        MIB,
+        "Bytes of sent events kept for each session, for clients that resume a stream; 0 keeps none.",
+        reloadable=True,
+        ge=0,
+        le=GIB,
+    )
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host, without brackets, and port of `listen`; "" and 0 without it."""
+        host, _, port = (self.listen or "").rpartition(":")
+        return host.strip("[]"), int(port or 0)
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach `listen`; of names only `localhost` is known to be its own."""
+        host = self.place[0]
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+
 class Log(Section):
     """What the daemon writes about itself, to stderr and to a file."""
 
@@ -263,6 +348,7 @@ class Settings(Section):
     health: Health = Field(default_factory=Health)
     replay: Replay = Field(default_factory=Replay)
     sockets: Sockets = Field(default_factory=Sockets)
+    http: Http = Field(default_factory=Http)
     log: Log = Field(default_factory=Log)
     stop: Stop = Field(default_factory=Stop)
 

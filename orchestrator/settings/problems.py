@@ -18,8 +18,8 @@ from orchestrator.settings.lines import Place
 
 SHOWN: Final = 60
 """Characters shown of a value that cannot be used."""
-CONCEALED: Final = "worker.env."
-"""Values below this key may be secrets and are never shown."""
+CONCEALED: Final = ("worker.env.", "http.tokens")
+"""Values below these keys may be secrets and are never shown."""
 
 BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 KINDS: Final[Mapping[type, str]] = {

@@ -84,7 +84,7 @@ def test_a_command_may_be_written_as_one_text_of_shell_words(read: Load) -> None
         ("[worker.stop_grace]\nterminat = 5", "2: worker.stop_grace.terminat", f"did you mean {GRACES[1]}?"),
         ("[replay]\nqqq = 5", "2: replay.qqq", "known here: replay.idempotent"),
         ('[replay]\n"a\\u001bb" = 5', r'2: replay."a\u001bb"', "known here: replay.idempotent"),
-        ("qqq = 5", "1: qqq", "known here: worker, limits, restart, health, replay, sockets, log, stop"),
+        ("qqq = 5", "1: qqq", "known here: worker, limits, restart, health, replay, sockets, http, log, stop"),
     ],
 )
 def test_a_key_that_does_not_exist_is_refused_by_name_and_line(read: Load, text: str, place: str, hint: str) -> None:
