@@ -30,7 +30,7 @@ from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, StartError, SwitchoverError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
-from orchestrator.doors import Doors, signals
+from orchestrator.doors import Doors, OpenHttp, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
@@ -39,6 +39,8 @@ from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.lists import Lists
+from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
@@ -101,9 +103,12 @@ class Daemon:
         self._hurry = anyio.Event()
         self._exit_reason: str | None = None
         self._said_ready = False
+        self._http: OpenHttp | None = None
         self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
-        self._intake, self._answers = Intake(self.dispatcher), Answers(self.dispatcher)
-        self._wiring = Wiring(self.dispatcher, self._answers, self._in_background)
+        self._movement = Movement(self.dispatcher)
+        self._intake, self._answers = Intake(self.dispatcher), Answers(self.dispatcher, self._movement)
+        lists = Lists(self.dispatcher, self._movement)
+        self._wiring = Wiring(self.dispatcher, self._answers, lists, self._in_background)
         self._care = care_of(settings)
         worker_state = settings.worker.state or paths.worker_state
         contract = {
@@ -139,7 +144,9 @@ class Daemon:
         self._tasks.start_soon(self.driver.run)
         doors = Doors(self._options.paths, self._settings.sockets, self._options.activated)
         with signals(self._handlers()):
-            async with doors.tool_plane(self._session):
+            tool_plane = doors.tool_plane(self._session)
+            http_plane = doors.http_plane(self._settings, self._intake, self.dispatcher)
+            async with tool_plane, http_plane as self._http:
                 await self._begin()
                 async with doors.control_plane(self):
                     self._tasks.start_soon(self._see_to_founding)
@@ -208,7 +215,7 @@ class Daemon:
         grace = settings.worker.stop_grace
         drain = max(0.0, settings.stop.timeout - grace.close_stdin - grace.terminate - LAST_SECONDS)
         self.dispatcher.stopping = True
-        self.dispatcher.end_listeners()
+        self._movement.end_listeners()
         log.info("stopping", in_flight=len(self.dispatcher.ledger.open), drain=drain)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)
@@ -316,6 +323,8 @@ class Daemon:
         """
         try:
             fresh = self._options.load()
+            if self._http is not None:
+                self._http.reload(fresh)
         except SettingsError as error:
             log.error("configuration not reloaded, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
             raise

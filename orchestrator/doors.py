@@ -1,6 +1,6 @@
-"""The sockets people and clients come in by: `tools.sock` for MCP, `control.sock` for the control plane.
+"""Where people and clients come in: `tools.sock` and HTTP for MCP, `control.sock` for the control plane.
 
-Above: `daemon`.  Below: `proxy.listener` binds, `api` serves.
+Above: `daemon`.  Below: `proxy.listener` binds, `proxy.http` and `api` serve.
 """
 
 from __future__ import annotations
@@ -16,13 +16,51 @@ from typing import TYPE_CHECKING
 import anyio
 
 from orchestrator import VERSION
+from orchestrator.domain.errors import StartError
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.http.catalogue import Catalogue
+from orchestrator.proxy.http.door import HttpDoor
+from orchestrator.proxy.http.rules import access_of, bounds_of
 from orchestrator.proxy.listener import bind
+from orchestrator.proxy.session import SessionOwner
 from orchestrator.proxy.socket_session import SocketSession
-from orchestrator.settings import Paths, Sockets
+from orchestrator.settings import Paths, Settings, Sockets
+from orchestrator.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
     from orchestrator.api.app import Control
     from orchestrator.api.server import ControlServer
+
+
+log = get_logger("daemon")
+
+
+BACKLOG = 512
+"""TCP connections that may wait to be accepted: a crowd of clients coming back at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHttp:
+    """MCP over HTTP while it is served.
+
+    Attributes:
+        door: who serves.
+        address: what it is bound to.
+        url: where clients find it.
+    """
+
+    door: HttpDoor
+    address: str
+    url: str
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what may change while running.
+
+        Raises:
+            SettingsError: the tokens cannot be read, or there are none left; then nothing has changed.
+        """
+        self.door.access = access_of(settings, self.address)
+        self.door.bounds = bounds_of(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +96,33 @@ class Doors:
                 path.unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
+    async def http_plane(
+        self, settings: Settings, owner: SessionOwner, dispatcher: Dispatcher
+    ) -> AsyncIterator[OpenHttp | None]:
+        """Accept clients over HTTP while inside, if that is configured or systemd handed a socket over for it.
+
+        Raises:
+            StartError: the address is taken or cannot be used.
+            SettingsError: strangers could reach it, or the tokens cannot be read.
+        """
+        listener = self.activated.get("http")
+        if listener is None and settings.http.listen is None:
+            yield None
+            return
+        if listener is None:
+            listener = _listener(settings)
+        address, port = listener.getsockname()[:2]
+        door = HttpDoor(owner, bounds_of(settings), access_of(settings, address), Catalogue(dispatcher).mirrors)
+        server = await asyncio.get_running_loop().create_server(door.connect, sock=listener, backlog=BACKLOG)
+        url = f"http://{f'[{address}]' if ':' in address else address}:{port}/mcp"
+        log.info("http door open", url=url, tokens=len(door.access.tokens))
+        try:
+            yield OpenHttp(door, address, url)
+        finally:
+            server.close()
+            door.close()
+
+    @contextlib.asynccontextmanager
     async def control_plane(self, control: Control) -> AsyncIterator[None]:
         """Serve `control.sock` while inside.  Its libraries are loaded while the worker starts.
 
@@ -77,6 +142,24 @@ class Doors:
                 await asyncio.wait([serving])
             if "control" not in self.activated:
                 path.unlink(missing_ok=True)
+
+
+def _listener(settings: Settings) -> socket.socket:
+    host, port = settings.http.place
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise StartError(f"cannot listen on {settings.http.listen}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {settings.http.listen}: {error.strerror or error}") from error
+    listener.settimeout(0)
+    return listener
 
 
 def _build_server(control: Control) -> ControlServer:

@@ -23,24 +23,25 @@ from state.errors import StorageError
 
 @click.command("serve")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file (TOML).")
+@click.option("--http", "listen", metavar="HOST:PORT", help="Serve MCP over HTTP, too, at http://HOST:PORT/mcp.")
 @state_dir_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
-def command(*, config: Path | None, state_dir: Path | None, words: tuple[str, ...]) -> None:
+def command(*, config: Path | None, listen: str | None, state_dir: Path | None, words: tuple[str, ...]) -> None:
     """Run the daemon around COMMAND, the worker of the first generation.
 
     Once generations are stored, the one that was active is started again and COMMAND only founds the first.
     """
     try:
-        sys.exit(_serve(config, state_dir, words))
+        sys.exit(_serve(config, listen, state_dir, words))
     except SettingsError as error:
         raise MisconfiguredError(str(error)) from error
     except (SwitchoverError, StorageError) as error:
         raise FailedError(str(error)) from error
 
 
-def _serve(config: Path | None, state_dir: Path | None, words: tuple[str, ...]) -> int:
+def _serve(config: Path | None, listen: str | None, state_dir: Path | None, words: tuple[str, ...]) -> int:
     environ = dict(os.environ)
-    flags = {"worker.command": list(words)} if words else {}
+    flags = {"worker.command": list(words) or None, "http.listen": listen}
 
     def read() -> Settings:
         return load(config, environ, flags)
