@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +24,50 @@ def active(daemon: RunningDaemon) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.requirement("PROXY-3")
-async def test_a_read_only_call_is_sent_once_more_when_its_worker_dies(tmp_path: Path) -> None:
-    file = tmp_path / "effects"
-    with RunningDaemon.start(async_worker(), config=QUICK) as daemon:
-        async with connected(daemon.tools_socket) as client:
-            answer = await client.call("die_read_only", {"file": str(file), "value": "once", "times": 1})
-            assert told(answer)["value"] == "once"
-        assert file.read_text() == "once\n" * 2
-        assert not client.stray
-        assert (active(daemon)["replayed"], active(daemon)["lost"]) == (1, 0)
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[RunningDaemon]:
+    """One daemon for all tests whose workers die under a call and are there again for the next."""
+    with RunningDaemon.start(async_worker(), config=f"{QUICK}intensity = 1000\ncap = 0.05\n") as daemon:
+        yield daemon
 
 
 @pytest.mark.requirement("PROXY-3")
-async def test_a_read_only_call_that_killed_two_workers_is_blocked(tmp_path: Path) -> None:
+async def test_a_read_only_call_is_sent_once_more_when_its_worker_dies(mortal: RunningDaemon, tmp_path: Path) -> None:
+    file, before = tmp_path / "effects", active(mortal)
+    async with connected(mortal.tools_socket) as client:
+        answer = await client.call("die_read_only", {"file": str(file), "value": "once", "times": 1})
+        assert told(answer)["value"] == "once"
+    assert file.read_text() == "once\n" * 2
+    assert not client.stray
+    after = active(mortal)
+    assert (after["replayed"] - before["replayed"], after["lost"] - before["lost"]) == (1, 0)
+
+
+@pytest.mark.requirement("PROXY-3")
+async def test_a_read_only_call_that_killed_two_workers_is_blocked(mortal: RunningDaemon, tmp_path: Path) -> None:
     file = tmp_path / "effects"
-    with RunningDaemon.start(async_worker(), config=QUICK) as daemon:
-        async with connected(daemon.tools_socket) as client:
-            answer = await client.call("die_read_only", {"file": str(file), "value": "deadly"}, call_id="bomb")
-            assert (answer["id"], answer["error"]["code"]) == ("bomb", WORKER_LOST)
-            assert answer["error"]["data"]["retryable"] is False
-            assert "two workers died" in answer["error"]["data"]["reason"]
-            assert "SIGKILL" in answer["error"]["data"]["reason"]
+    async with connected(mortal.tools_socket) as client:
+        answer = await client.call("die_read_only", {"file": str(file), "value": "deadly"}, call_id="bomb")
+        assert (answer["id"], answer["error"]["code"]) == ("bomb", WORKER_LOST)
+        assert answer["error"]["data"]["retryable"] is False
+        assert "two workers died" in answer["error"]["data"]["reason"]
+        assert "SIGKILL" in answer["error"]["data"]["reason"]
+        assert "result" in await client.call("echo")
+    assert file.read_text() == "deadly\n" * 2
+    assert not client.stray
+
+
+@pytest.mark.requirement("PROXY-3")
+async def test_a_call_with_effects_is_not_sent_again(mortal: RunningDaemon, tmp_path: Path) -> None:
+    file = tmp_path / "effects"
+    async with connected(mortal.tools_socket) as client:
+        for tool in ("die", "die_idempotent"):
+            answer = await client.call(tool, {"file": str(file), "value": tool, "times": 2})
+            assert answer["error"]["code"] == WORKER_LOST
+            assert answer["error"]["data"]["generation"] == 1
             assert "result" in await client.call("echo")
-        assert file.read_text() == "deadly\n" * 2
-        assert not client.stray
-
-
-@pytest.mark.requirement("PROXY-3")
-async def test_a_call_with_effects_is_not_sent_again(tmp_path: Path) -> None:
-    file = tmp_path / "effects"
-    with RunningDaemon.start(async_worker(), config=QUICK) as daemon:
-        async with connected(daemon.tools_socket) as client:
-            for tool in ("die", "die_idempotent"):
-                answer = await client.call(tool, {"file": str(file), "value": tool, "times": 2})
-                assert answer["error"]["code"] == WORKER_LOST
-                assert answer["error"]["data"]["generation"] == 1
-                assert "result" in await client.call("echo")
-        assert file.read_text() == "die\ndie_idempotent\n"
-        assert not client.stray
+    assert file.read_text() == "die\ndie_idempotent\n"
+    assert not client.stray
 
 
 @pytest.mark.requirement("PROXY-3")
