@@ -43,10 +43,10 @@ Spawn = Callable[[Callable[..., Coroutine[Any, Any, None]], Any], None]
 class Wiring:
     """Hears from keepers and links; fits `supervision.keeper.KeeperOwner`."""
 
-    def __init__(self, dispatcher: Dispatcher, answers: Answers, spawn: Spawn) -> None:
+    def __init__(self, dispatcher: Dispatcher, answers: Answers, lists: Lists, spawn: Spawn) -> None:
         """Build the joint; `driver` is set once it exists."""
         self.driver: Driver | None = None
-        self.lists = Lists(dispatcher)
+        self.lists = lists
         self._reading: set[WorkerLink] = set()
         self._again: set[WorkerLink] = set()
         self._dispatcher = dispatcher

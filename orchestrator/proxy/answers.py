@@ -16,6 +16,7 @@ from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 
@@ -27,7 +28,8 @@ STATELESS = Era.STATELESS
 class Answers:
     """Takes what workers say."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, movement: Movement) -> None:
+        self._movement = movement
         self.on_list_changed: Callable[[WorkerLink, str], None] | None = None
         self._dispatcher = dispatcher
         self._now = dispatcher.now
@@ -117,7 +119,7 @@ class Answers:
             call.session.put(listening.ended(line, call), call.client_id)
             self._ledger.close(call)
         else:
-            self._dispatcher.listen_elsewhere(call)
+            self._movement.listen_elsewhere(call)
 
     def asked(self, link: WorkerLink, line: bytes) -> None:
         """Pass a question of a session's own worker on to its client."""

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.protocol import READ_ONLY_METHODS, Era, Place
 from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
@@ -70,7 +68,8 @@ class Dispatcher:
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
         self.lists_differ: Callable[[], bool] = lambda: False
-        self.on_moved: Callable[[RoutingTable, RoutingTable], None] | None = None
+        self.on_moved: list[Callable[[RoutingTable, RoutingTable], None]] = []
+        self.on_lost: list[Callable[[WorkerLink], None]] = []
         self.on_wanted: Callable[[Place, Session | None], None] | None = None
         self.on_closed: Callable[[Session], None] | None = None
         self.isolated = False
@@ -92,10 +91,8 @@ class Dispatcher:
             last = max((link.last_heard for link in self.links.values()), default=0.0)
             self.gap.switched(self.now(), last if self.ledger.open and last else None)
             self._route_waiting()
-            self._move_listeners()
-            self._prepare_sessions()
-            if self.on_moved is not None:
-                self.on_moved(replaced, table)
+            for moved in self.on_moved:
+                moved(replaced, table)
         return replaced
 
     def attach(self, link: WorkerLink) -> None:
@@ -117,7 +114,8 @@ class Dispatcher:
         """Account for the calls of a worker that is gone: once more if that is safe, else `worker_lost`."""
         self.suspend(link)
         link.close(reason)
-        self._drop_questions(link)
+        for lost in self.on_lost:
+            lost(link)
         for call in self.ledger.with_link(link):
             if self._replayable(call, link):
                 self._tally(call.generation).replayed += 1
@@ -166,7 +164,7 @@ class Dispatcher:
         elif link is not None:  # one active worker gets everything: nothing to choose
             call.generation = link.generation
         else:
-            choice = self._choose(call.key, call.era)
+            choice = self.choose(call.key, call.era)
             call.generation = choice.generation or 0
             call.lane = choice.lane
             link = self._own(call) if self.isolated else self.links.get(Place(call.generation, call.era))
@@ -181,7 +179,7 @@ class Dispatcher:
         else:
             self._send(call, link)
 
-    def _choose(self, key: str, era: Era) -> Choice:
+    def choose(self, key: str, era: Era) -> Choice:
         """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
         table = self.table
         if era is Era.STATELESS and table.weight and not table.kill_switch and self.lists_differ():
@@ -210,7 +208,7 @@ class Dispatcher:
         if link is not None or not call.generation:
             return link
         if place not in self._refused:
-            self._want(call.generation, call.era, session)
+            self.want(call.generation, call.era, session)
         for other in self.own_links(session):
             if other.era is call.era:
                 call.generation = other.generation
@@ -224,56 +222,11 @@ class Dispatcher:
         """Return the workers that serve one session alone."""
         return [link for link in self.links.values() if link.session is session]
 
-    def _prepare_sessions(self) -> None:
-        """Have workers of their new generation started for the sessions that moved, those without calls first."""
-        if not self.isolated:
-            return
-        for session in sorted(self.sessions.values(), key=lambda one: len(one.calls)):
-            for link in self.own_links(session):
-                generation = self._choose(session.key, link.era).generation
-                if generation is not None and Place(generation, link.era, session.value.id) not in self.links:
-                    self._want(generation, link.era, session)
-
-    def _want(self, generation: int, era: Era, session: Session) -> None:
+    def want(self, generation: int, era: Era, session: Session) -> None:
+        """Have a worker started that serves this session at a generation."""
         if self.on_wanted is not None and generation:
             own = session if self.isolated else None
             self.on_wanted(Place(generation, era, session.value.id if own is not None else ""), own)
-
-    def _drop_questions(self, link: WorkerLink) -> None:
-        """Tell a client that what its lost worker had asked need not be answered any more."""
-        session = self.sessions.get(link.place.session)
-        if session is not None:
-            for mine in session.questions.drop(link):
-                params = msgspec.Raw(b'{"requestId":%b,"reason":"the worker is gone"}' % mine)
-                session.put(codec.notification_line(mcp.CANCELLED, params))
-
-    # --- listeners ----------------------------------------------------------------------------
-
-    def listeners(self) -> list[Call]:
-        """Return the calls that listen for ever."""
-        return [call for call in self.ledger.open.values() if call.method == listening.LISTEN]
-
-    def listen_elsewhere(self, call: Call) -> None:
-        """Send a listener's request again, to the worker that serves it now."""
-        link = call.link
-        if link is not None:
-            link.settled()
-            call.link = None
-        call.attempts = 0
-        self.route(call)
-
-    def end_listeners(self) -> None:
-        """Tell every listener that it is over: the daemon is about to stop."""
-        for call in self.listeners():
-            if self.close(call):
-                call.session.put(listening.ending(call), call.client_id)
-
-    def _move_listeners(self) -> None:
-        for call in self.listeners():
-            link = call.link
-            if link is not None and self._choose(call.key, call.era).generation != link.generation:
-                self._tell_cancelled(link, call, "traffic moved to another generation")
-                self.listen_elsewhere(call)
 
     def _send(self, call: Call, link: WorkerLink) -> None:
         call.link = link
@@ -294,7 +247,7 @@ class Dispatcher:
                 call.session.put(codec.foreign_error_line(call.client_id, error), call.client_id)
         else:
             self._waiting[call.number] = call
-            self._want(call.generation, call.era, call.session)
+            self.want(call.generation, call.era, call.session)
 
     def _replan(self) -> None:
         """Find out whether one worker of an era gets all its calls."""
@@ -342,7 +295,7 @@ class Dispatcher:
             reason = f"generation {call.generation} did not answer within {self.limits.call_timeout:g} s"
         self._tally(call.generation).expired += 1
         if self.refuse(call, Code.DEADLINE_EXCEEDED, reason, retryable=link is None) and link is not None:
-            self._tell_cancelled(link, call, "deadline exceeded")
+            self.tell_cancelled(link, call, "deadline exceeded")
             if self.on_suspect is not None:
                 self.on_suspect(link)
 
@@ -350,9 +303,10 @@ class Dispatcher:
         """Drop a call nobody waits for any more."""
         link = call.link
         if self.close(call) and link is not None:
-            self._tell_cancelled(link, call, reason)
+            self.tell_cancelled(link, call, reason)
 
-    def _tell_cancelled(self, link: WorkerLink, call: Call, reason: str) -> None:
+    def tell_cancelled(self, link: WorkerLink, call: Call, reason: str) -> None:
+        """Tell a worker that nobody waits for its answer to a call any more."""
         params = {"requestId": call.number, "reason": reason}
         link.outbox.put(codec.notification_line(mcp.CANCELLED, params))
 

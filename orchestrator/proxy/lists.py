@@ -16,6 +16,7 @@ from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 
 Digests = dict[str, bytes]
@@ -36,10 +37,11 @@ def _digests(shown: dict[str, list[Any]]) -> Digests:
 class Lists:
     """Remembers what lists each generation shows, and who has to be told."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, movement: Movement) -> None:
+        self._movement = movement
         self._dispatcher = dispatcher
         self._known: dict[int, Digests] = {}
-        dispatcher.on_moved = self.moved
+        dispatcher.on_moved.append(self.moved)
         dispatcher.lists_differ = lambda: self.differ(dispatcher.table)
 
     def learned(self, link: WorkerLink, shown: dict[str, list[Any]]) -> None:
@@ -61,7 +63,7 @@ class Lists:
             old, new = choose(before, session.key).generation, choose(after, session.key).generation
             if old != new and old is not None and new is not None:
                 self._tell(session, self._known.get(old, {}), self._known.get(new, {}))
-        for call in self._dispatcher.listeners():
+        for call in self._movement.listeners():
             old, new = choose(before, call.key).generation, choose(after, call.key).generation
             if old != new and old is not None and new is not None:
                 self._tell_listener(call, self._known.get(old, {}), self._known.get(new, {}))

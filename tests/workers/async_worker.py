@@ -48,15 +48,15 @@ class Worker:
             await self._heard(json.loads(line))
 
     async def _heard(self, message: dict[str, Any]) -> None:
-        if message.get("method") == "notifications/cancelled":
-            await self._cancel(message["params"])
+        if message.get("method") == "notifications/cancelled" and "id" not in message:
+            await self._cancel(message.get("params") or {})
         elif "id" in message:
             task = asyncio.ensure_future(self._answer(message))
             self._calls[message["id"]] = task
             task.add_done_callback(lambda _: self._calls.pop(message["id"], None))
 
     async def _cancel(self, params: Arguments) -> None:
-        task = self._calls.get(params["requestId"])
+        task = self._calls.get(params.get("requestId"))
         if task is not None:
             task.cancel()
         async with self._changed:
