@@ -49,9 +49,9 @@ async def test_hup_takes_over_a_changed_configuration_and_keeps_the_old_one_when
             assert (status, "switchover.toml:3" in answer["reason"]) == (409, True)
             assert (await client.call("hang"))["error"]["code"] == DEADLINE_EXCEEDED
 
-            daemon.write_config("[limits]\ncall_timeout = 0.2\nline_bytes = 2048\n")
+            daemon.write_config("[limits]\ncall_timeout = 0.2\n[sockets]\nbacklog = 7\n")
             told_of = daemon.verb("reload")["message"]
-            assert "only after a restart: limits.line_bytes" in told_of
+            assert "only after a restart: sockets.backlog" in told_of
 
 
 @pytest.mark.requirement("SIG-1")
