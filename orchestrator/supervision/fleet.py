@@ -19,6 +19,7 @@ from orchestrator.domain.protocol import Era, Place
 from orchestrator.supervision import private_copy
 from orchestrator.supervision.keeper import Care, Keeper, KeeperOwner, LinkFactory, environment_of
 from orchestrator.supervision.readiness import stateless_meta
+from orchestrator.supervision.suspicion import after_deadline
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("supervision")
@@ -70,8 +71,6 @@ class Fleet:
         self._link_factory = link_factory
         self._owner = owner
         self._clock = clock
-        self._probing: set[int] = set()
-        self._expired: dict[int, tuple[float, int]] = {}
 
     def start(self, generation: Generation) -> None:
         """Have a serving process run; does nothing when one runs or is being started."""
@@ -147,15 +146,13 @@ class Fleet:
 
     def suspect(self, link: Link) -> None:
         """Look at a worker that let calls' deadlines pass: one that does not answer a ping either is replaced."""
-        number = link.generation
-        heard, expired = self._expired.get(number, (link.last_heard, 0))
-        expired = expired + 1 if heard == link.last_heard else 1
-        self._expired[number] = (link.last_heard, expired)
         keeper = next((keeper for keeper in self._all() if keeper.link is link), None)
-        if expired < self._care.after_deadlines or keeper is None:
+        if keeper is None:
             return
-        if number not in self._probing:
-            self._tasks.start_soon(self._probe, keeper, link, name=f"probe {number}")
+        keeper.suspicion = after_deadline(keeper.suspicion, link)
+        if keeper.suspicion.expired >= self._care.after_deadlines and not keeper.probed:
+            keeper.probed = True
+            self._tasks.start_soon(self._probe, keeper, link, name=f"probe {link.generation}")
 
     async def stop(self, drain: float) -> None:
         """Retire every process, all at once, and return when they are gone."""
@@ -194,8 +191,6 @@ class Fleet:
 
     async def _probe(self, keeper: Keeper, link: Link) -> None:
         """Ask for a sign of life; any answer at all is one, an error included."""
-        number = link.generation
-        self._probing.add(number)
         method, params = (
             ("ping", None) if link.era is Era.HANDSHAKE else ("server/discover", {"_meta": stateless_meta()})
         )
@@ -203,10 +198,12 @@ class Fleet:
             with anyio.fail_after(self._care.ping_timeout):
                 await link.request(method, params)
         except TimeoutError:
-            log.warning("worker is hung, replacing it", generation=number, ping_timeout=self._care.ping_timeout)
+            log.warning(
+                "worker is hung, replacing it", generation=link.generation, ping_timeout=self._care.ping_timeout
+            )
             if keeper.link is link:
                 keeper.condemn(f"it hung: neither a call nor a ping within {self._care.ping_timeout:g} s was answered")
         except (RequestFailedError, StartError):
             pass
         finally:
-            self._probing.discard(number)
+            keeper.probed = False

@@ -25,6 +25,7 @@ from orchestrator.supervision.private_copy import FOLDER, prepare
 from orchestrator.supervision.process import LAST_WORD, Grace, WorkerProcess, spawn
 from orchestrator.supervision.readiness import handshake
 from orchestrator.supervision.stderr import StderrLines
+from orchestrator.supervision.suspicion import Suspicion
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("supervision")
@@ -96,6 +97,8 @@ class Keeper:
         changed: whether its files differ from when the generation was made.
         era: the wire era its worker speaks.
         refusal: the worker's own error to the last handshake it refused.
+        suspicion: what speaks against the present process, None while nothing does.
+        probed: whether it is being asked for a sign of life.
     """
 
     def __init__(
@@ -134,6 +137,8 @@ class Keeper:
         self.ready_at: float | None = None
         self.era = era or Era.HANDSHAKE
         self.refusal: RequestFailedError | None = None
+        self.suspicion: Suspicion | None = None
+        self.probed = False
         self.ended = anyio.Event()
         self._environment = environment
         self._copies = copies
