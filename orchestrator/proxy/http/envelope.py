@@ -29,6 +29,9 @@ GONE: Final = frozenset({"initialize", "ping", "logging/setLevel", "resources/su
 NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods whose object is mirrored as `Mcp-Name`, and the parameter that names it."""
 
+TASKS: Final = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+"""Methods of the tasks extension; their `taskId` may be mirrored likewise, and not all clients do."""
+
 
 class Meta(msgspec.Struct, gc=False):
     """What every request says of its sender."""
@@ -44,6 +47,7 @@ class Params(msgspec.Struct, gc=False):
     meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
     name: Any = UNSET
     uri: Any = UNSET
+    task: Any = msgspec.field(default=UNSET, name="taskId")
     arguments: Raw | UnsetType = UNSET
 
 
@@ -111,13 +115,20 @@ def _disagreement(request: Request, method: str, params: Params, meta: Meta) -> 
         return f"the header MCP-Protocol-Version and _meta's {VERSION_META} differ"
     if headers.get(METHOD) != method.encode():
         return "the header Mcp-Method and the message's method differ"
+    return _misnamed(method, params, headers.get(NAME))
+
+
+def _misnamed(method: str, params: Params, value: bytes | None) -> str | None:
+    """Say that `Mcp-Name` does not mirror what the message is about, None when it does."""
+    if method in TASKS:
+        wrong = value is not None and decoded(value) != params.task
+        return "the header Mcp-Name and params.taskId differ" if wrong else None
     member = NAMED.get(method)
-    if member is not None:
-        named = params.name if member == "name" else params.uri
-        value = headers.get(NAME)
-        if named is not UNSET and (value is None or decoded(value) != named):
-            return f"the header Mcp-Name and params.{member} differ"
-    return None
+    if member is None:
+        return None
+    named = params.name if member == "name" else params.uri
+    wrong = named is not UNSET and (value is None or decoded(value) != named)
+    return f"the header Mcp-Name and params.{member} differ" if wrong else None
 
 
 def status_of(rest: bytes | memoryview) -> int:
