@@ -24,6 +24,8 @@ from orchestrator.telemetry.tally import GapMeter, Tally
 
 log = get_logger("proxy")
 
+HANDSHAKE = Era.HANDSHAKE
+
 
 @dataclass(slots=True)
 class Limits:
@@ -77,7 +79,8 @@ class Dispatcher:
         self.now = now
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
-        self._plain: dict[Era, WorkerLink] = {}
+        self._plain: WorkerLink | None = None
+        self._plain_stateless: WorkerLink | None = None
         self._waiting: dict[int, Call] = {}
 
     # --- the router's side --------------------------------------------------------------------
@@ -158,7 +161,7 @@ class Dispatcher:
     def route(self, call: Call) -> None:
         """Send a call where the table says, or let it wait for that worker."""
         table = self.table
-        link = self._plain.get(call.era)
+        link = self._plain if call.era is HANDSHAKE else self._plain_stateless
         if call.pinned:
             link = self._pinned(call)
         elif link is not None:  # one active worker gets everything: nothing to choose
@@ -250,14 +253,12 @@ class Dispatcher:
             self.want(call.generation, call.era, call.session)
 
     def _replan(self) -> None:
-        """Find out whether one worker of an era gets all its calls."""
+        """Find out whether one worker of an era gets all its calls (two fields: an enum's hash is slow)."""
         table = self.table
-        self._plain = {}
-        if table.active is not None and not table.weight and not table.kill_switch and not self.isolated:
-            for era in Era:
-                link = self.links.get(Place(table.active, era))
-                if link is not None:
-                    self._plain[era] = link
+        plain = table.active is not None and not table.weight and not table.kill_switch and not self.isolated
+        number = table.active or 0
+        self._plain = self.links.get(Place(number, HANDSHAKE)) if plain else None
+        self._plain_stateless = self.links.get(Place(number, Era.STATELESS)) if plain else None
 
     def _route_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -88,6 +88,7 @@ class Ledger:
 
     Attributes:
         open: the calls by number.
+        number: gives a number for the next call, unguessable: who forges an id cannot hit another's call.
         unanswered: numbers of the last calls that were closed without their worker's answer.
     """
 
@@ -95,7 +96,7 @@ class Ledger:
         """Build a ledger; `on_deadline` is called once for each call that outlives its deadline."""
         self.open: dict[int, Call] = {}
         self.unanswered: deque[int] = deque(maxlen=REMEMBERED)
-        self._numbers = _numbers()
+        self.number = _numbers().__next__
         self._loop = loop
         self._on_deadline = on_deadline
         self._timer: asyncio.TimerHandle | None = None
@@ -108,10 +109,6 @@ class Ledger:
         call.session.calls[call.client_id] = call
         if self._timer is None or call.deadline < self._wakes:
             self._arm(call.deadline)
-
-    def number(self) -> int:
-        """Return a number for the next call, unguessable: a client that forges an id cannot hit another's call."""
-        return next(self._numbers)
 
     def close(self, call: Call) -> bool:
         """Take a call out.  Returns False when it has been closed before: then it must not be answered."""
