@@ -235,7 +235,11 @@ class Dispatcher:
         call.link = link
         call.attempts += 1
         link.in_flight += 1
-        link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, call.tail)
+        tail = call.tail
+        if isinstance(tail, bytes):
+            link.outbox.put(b'{"jsonrpc":"2.0","id":%d%b\n' % (call.number, tail))
+        else:
+            link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, tail)
         if link.clogged:
             link.hold_back(call.session)
 

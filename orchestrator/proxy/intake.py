@@ -79,17 +79,23 @@ class Intake:
             now,
             now + limits.call_timeout,
         )
+        if params.meta is not UNSET or method is not codec.CALL:
+            self._read(call, params)
+        ledger.add(call)
+        dispatcher.route(call)
+
+    def _read(self, call: Call, params: codec.Params) -> None:
+        """Read what a plain tool call does not have: `_meta`, and methods that concern the session or the daemon."""
+        method = call.method
         if params.meta is not UNSET:
             self._read_meta(call, params.meta)
         elif method == mcp.INITIALIZE:
             call.local = True
         if method in mcp.REMEMBERED:
-            mcp.remember(session.value, method, tail)
-            call.local = call.local or self._others_subscribe(session, call)
+            mcp.remember(call.session.value, method, call.tail)
+            call.local = call.local or self._others_subscribe(call.session, call)
         if call.era is Era.STATELESS:
             self._read_stateless(call, params)
-        ledger.add(call)
-        dispatcher.route(call)
 
     def notified_by(self, session: Session, message: codec.Message) -> None:
         """Pass a client's notification on; a cancellation follows its call."""

@@ -14,7 +14,7 @@ from typing import cast
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
 from orchestrator.proxy import codec
 from orchestrator.proxy.lines import LineReader
-from orchestrator.proxy.outbox import Outbox, Turn
+from orchestrator.proxy.outbox import LONG, Outbox, Turn
 from orchestrator.proxy.session import Session, SessionOwner
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
@@ -126,7 +126,11 @@ class SocketSession(LineReader, Session):
 
     def answer(self, line: bytes, client_id: bytes) -> None:
         """Send a worker's answer under the client's own id."""
-        self.outbox.put_spliced(*codec.answer_parts(line, client_id))
+        comma = line.find(b",", codec.ID_AT, codec.ID_AT + codec.LONGEST_ID)
+        if comma > 0 and len(line) < LONG and line.startswith(codec.PREFIX):
+            self.outbox.put(b"%b%b%b\n" % (codec.PREFIX, client_id, line[comma:]))
+        else:
+            self.outbox.put_spliced(*codec.answer_parts(line, client_id))
         if self._clogged:
             self._check_backlog()
 
