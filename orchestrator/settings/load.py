@@ -92,14 +92,11 @@ def _contradictions(settings: Settings, layers: Sequence[Layer]) -> Iterator[Pro
 
 
 def _http(settings: Settings, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
-    """Find what would let strangers in, or promise what workers are never sent."""
-    http, limits = settings.http, settings.limits
+    """Find what would let strangers in."""
+    http = settings.http
     if http.listen and not http.local and not http.tokens and http.token_file is None:
         wrong = f"is {http.listen}; allowed without http.token_file or http.tokens: 127.0.0.1, [::1] or localhost"
         yield problem("http.listen", "http.token_file", wrong)
-    if http.body_bytes > limits.line_bytes:
-        wrong = f"is {http.body_bytes}; allowed: at most limits.line_bytes, which is {limits.line_bytes}"
-        yield problem("http.body_bytes", "limits.line_bytes", wrong)
 
 
 def _waits(settings: Settings) -> float:

@@ -292,7 +292,13 @@ class Http(Section):
     connections: int = setting(
         1024, "Connections open at the same time; further ones are refused.", reloadable=True, ge=1, le=1_000_000
     )
-    body_bytes: int = setting(4 * MIB, "Longest body of a request, in bytes.", reloadable=True, ge=KIB, le=GIB)
+    body_bytes: int = setting(
+        4 * MIB,
+        "Longest body of a request, in bytes; never more than `limits.line_bytes`.",
+        reloadable=True,
+        ge=KIB,
+        le=GIB,
+    )
     header_timeout: float = seconds(10.0, "Seconds a client has to send a request's head.")
     body_timeout: float = seconds(60.0, "Seconds a client has to send a request's body.")
     keepalive_timeout: float = seconds(120.0, "Seconds a connection may stay open without a request.")

@@ -22,7 +22,7 @@ def bounds_of(settings: Settings) -> Bounds:
     http = settings.http
     return Bounds(
         connections=http.connections,
-        body_bytes=http.body_bytes,
+        body_bytes=min(http.body_bytes, settings.limits.line_bytes),
         header_timeout=http.header_timeout,
         body_timeout=http.body_timeout,
         keepalive_timeout=http.keepalive_timeout,
