@@ -105,7 +105,7 @@ def test_a_key_that_does_not_exist_is_refused_by_name_and_line(read: Load, text:
         ("limits.call_timeout = 2026-01-01", "1: limits.call_timeout", "a date", SECONDS),
         ("log.file = 1", "1: log.file", "the number 1", "true or false"),
         ('log.level = "INFO"', "1: log.level", 'the text "INFO"', '"debug", "info", "warning" or "error"'),
-        ('worker.isolation = "process"', "1: worker.isolation", 'the text "process"', '"shared"'),
+        ('worker.isolation = "process"', "1: worker.isolation", 'the text "process"', '"shared" or "session"'),
         ("worker.cwd = 5", "1: worker.cwd", "the number 5", "path"),
         ('worker.cwd = "a\\u0000"', "1: worker.cwd", r'the text "a\u0000" (it holds a NUL character)', "path"),
         ("worker.command = [\n'a',\n5\n]", "3: worker.command[1]", "the number 5", COMMAND),
