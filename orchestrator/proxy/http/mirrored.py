@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 MARK: Final = "x-mcp-header"
 PREFIX: Final = b"mcp-param-"
-TYPES: Final = frozenset({"string", "integer", "boolean"})
+TYPES: Final = ("string", "integer", "boolean")
 """Types that have one spelling everywhere; numbers with fractions have not."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

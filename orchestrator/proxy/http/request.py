@@ -40,12 +40,13 @@ class Request:
         """Take in a header line."""
         name = name.lower()
         value = value.strip(SPACES)
-        known = self.headers.setdefault(name, value)
-        if known is not value:
-            if name == b"accept":
-                self.headers[name] = known + b"," + value
-            else:
-                self.repeated.add(name)
+        headers = self.headers
+        if name not in headers:
+            headers[name] = value
+        elif name == b"accept":
+            headers[name] += b"," + value
+        else:
+            self.repeated.add(name)
 
     @property
     def path(self) -> bytes:
