@@ -141,7 +141,8 @@ class Status(BaseModel):
     last_switch: SwitchStatus | None
     trouble: str | None = Field(description="what keeps the daemon from working fully, null in health")
     unmet: list[str] = Field(
-        description='what shared workers asked their client for; they can have it with worker.isolation = "session"'
+        default_factory=list,
+        description='what shared workers asked their client for; they can have it with worker.isolation = "session"',
     )
     log_file: str
     tools_socket: str

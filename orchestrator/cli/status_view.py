@@ -69,6 +69,11 @@ def troubles(status: Status) -> Iterator[str]:
                 f"the files of generation {generation.number} have changed since it was made: "
                 "what runs may not be what was tried"
             )
+    if status.unmet:
+        yield (
+            f"a worker that all sessions share asked its client for {', '.join(status.unmet)}, which is refused: "
+            'it can have that with worker.isolation = "session"'
+        )
 
 
 def duration(seconds: float | None) -> str:
