@@ -78,8 +78,13 @@ def _host_and_port(place: str) -> str:
     return place
 
 
+def is_token(text: str) -> bool:
+    """Tell whether a text can be a bearer token, with or without whose it is before it."""
+    return text.isascii() and text.isprintable() and " " not in text and len(text.rpartition(":")[2]) >= SHORTEST_TOKEN
+
+
 def _token(text: str) -> str:
-    if not text.isascii() or not text.isprintable() or " " in text or len(text.rpartition(":")[2]) < SHORTEST_TOKEN:
+    if not is_token(text):
         raise ValueError(f"a token has {SHORTEST_TOKEN} or more letters, digits or signs and no spaces")
     return text
 

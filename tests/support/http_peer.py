@@ -20,9 +20,9 @@ from orchestrator.proxy.http.mirrored import Mirror
 from orchestrator.proxy.session import Session
 
 JSON = {
-    "Host": "localhost",
-    "Content-Type": "application/json",
-    "Accept": "application/json, text/event-stream",
+    "host": "localhost",
+    "content-type": "application/json",
+    "accept": "application/json, text/event-stream",
 }
 STATELESS_META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -45,10 +45,15 @@ class Response:
         return json.loads(self.body)
 
     @property
+    def events_expected(self) -> bool:
+        """Whether it is a stream."""
+        return self.headers.get("content-type") == "text/event-stream"
+
+    @property
     def events(self) -> list[dict[str, str]]:
         """The body's server-sent events; comments are left out."""
-        blocks = [block for block in self.body.decode().split("\n\n") if block and not block.startswith(":")]
-        return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+        blocks = self.body.decode().split("\n\n")[:-1]
+        return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks if block[0] != ":"]
 
     @property
     def messages(self) -> list[Any]:
@@ -76,6 +81,11 @@ class _Responses:
 
     def on_message_complete(self) -> None:
         self.all[-1].whole = True
+
+
+def parsed(data: bytes) -> list[Response]:
+    """Return the responses in what a door has written; the last one need not be whole."""
+    return _Responses(data).all
 
 
 class FakeTransport(asyncio.Transport):
@@ -164,7 +174,7 @@ class Peer:
     @property
     def responses(self) -> list[Response]:
         """All that has been answered, the last one perhaps not to its end."""
-        return _Responses(bytes(self.transport.written)).all
+        return parsed(bytes(self.transport.written))
 
     @property
     def last(self) -> Response:

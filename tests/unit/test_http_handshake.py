@@ -66,6 +66,17 @@ async def test_an_unused_session_ends_and_one_with_a_stream_or_a_call_does_not()
 
 
 @pytest.mark.requirement("HTTP-1")
+async def test_a_session_whose_client_never_comes_back_ends_within_minutes() -> None:
+    world = World(session_timeout=3600.0)
+    left, used = world.session(), world.session()
+    world.peer().post(NOTICE, mcp_session_id=used)
+    for now in (0.0, 100.0):
+        for session in world.owner.sessions:
+            session.tick(now, 3600.0)  # type: ignore[attr-defined]  # they are all of this kind
+    assert [world.peer().post(NOTICE, mcp_session_id=name).status for name in (left, used)] == [404, 202]
+
+
+@pytest.mark.requirement("HTTP-1")
 async def test_a_session_that_its_owner_will_not_have_is_refused_and_has_no_name() -> None:
     world = World()
     world.owner.refusal = "1024 clients are connected already (limits.sessions)"

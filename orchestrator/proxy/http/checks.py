@@ -111,7 +111,7 @@ def _refused_form(request: Request, body_bytes: int) -> Refusal | None:
 
 
 def _refused_post(request: Request) -> Refusal | None:
-    if not is_json(request.headers.get(b"content-type", b"")):
+    if not is_json(request.headers.get(b"content-type", b"")) or b"content-type" in request.repeated:
         return Refusal(415, "a message is JSON: send `Content-Type: application/json`")
     if not all(accepts(request.headers.get(b"accept", b""))):
         return Refusal(406, "an answer may be either: send `Accept: application/json, text/event-stream`")

@@ -25,6 +25,9 @@ from orchestrator.proxy.session_value import SessionValue
 PRIMED: Final = "2025-11-25"
 """First version whose clients know an event without a message, by which a stream can be resumed from its beginning."""
 
+UNUSED: Final = 60.0
+"""Seconds after which a session ends whose client has never come back after `initialize`: it probably never heard."""
+
 NO_SESSION: Final = Refusal(BAD_REQUEST, "the header Mcp-Session-Id is missing; the answer to `initialize` has it")
 ENDED: Final = Refusal(NOT_FOUND, "there is no such session (any more); begin one with `initialize`")
 
@@ -67,6 +70,7 @@ class HandshakeSession(PostedSession):
         self._notices = NoticeStream(self)
         self._streams = 0
         self._open = False
+        self._used = False
         self._over = False
         self._since: float | None = None
 
@@ -75,6 +79,7 @@ class HandshakeSession(PostedSession):
     def post(self, connection: HttpConnection, request: Request) -> None:
         """Take a posted message."""
         self._since = None
+        self._used = self._open
         super().post(connection, request)
 
     def listen(self, connection: HttpConnection, last_event: bytes | None) -> None:
@@ -104,7 +109,7 @@ class HandshakeSession(PostedSession):
             self._since = None
         elif self._since is None:
             self._since = now
-        elif now - self._since > timeout:
+        elif now - self._since > (timeout if self._used else min(timeout, UNUSED)):
             self.close()
 
     # --- what is taken ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from orchestrator.domain.errors import SettingsError
 from orchestrator.proxy.http.access import Access, is_loopback
 from orchestrator.proxy.http.connection import Bounds
 from orchestrator.settings import Settings
+from orchestrator.settings.model import SHORTEST_TOKEN, is_token
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("http")
@@ -56,13 +57,16 @@ def tokens_in(path: Path) -> list[str]:
     """Read a file of tokens, one a line; empty lines and those that begin with `#` do not count.
 
     Raises:
-        SettingsError: it cannot be read, or holds no token.
+        SettingsError: it cannot be read, holds no token, or one that is none.
     """
     try:
         lines = [line.strip() for line in path.read_text(encoding="ascii").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the tokens in {path} (http.token_file) cannot be read: {error}") from error
     tokens = [line for line in lines if line and not line.startswith("#")]
+    bad = next((number for number, line in enumerate(lines, 1) if line in tokens and not is_token(line)), None)
+    if bad is not None:
+        raise SettingsError(f"{path}:{bad}: a token has {SHORTEST_TOKEN} or more characters and no spaces")
     if not tokens:
         raise SettingsError(f"there is no token in {path} (http.token_file); write one a line")
     if path.stat().st_mode & 0o044:
