@@ -24,6 +24,8 @@ CALL_MS = 50
 SWITCHES = 100
 KILLS = 20
 LIVES = 6
+SEEDS = [20, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 120))]
+"""One seed in every run, the others in `make soak`."""
 
 
 @dataclass
@@ -138,8 +140,11 @@ async def _executed(daemon: RunningDaemon, client: JsonRpcClient, generation: in
 
 
 @pytest.mark.requirement("PROXY-3", "SUP-5")
-async def test_twenty_kills_of_the_active_worker_leave_every_call_answered_exactly_once(tmp_path: Path) -> None:
-    chance = random.Random(20)
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_twenty_kills_of_the_active_worker_leave_every_call_answered_exactly_once(
+    seed: int, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
     files = {tool: tmp_path / tool for tool in ("append", "append_read_only")}
 
     def make(value: str) -> tuple[str, Message]:
@@ -207,23 +212,28 @@ class Routing:
         return dict(self.lanes).get(name)
 
 
-def routing(status: dict[str, Any]) -> Routing:
-    """Return what status says of routing."""
-    return Routing(frozenset(status["lanes"].items()), status["weight"], status["kill_switch"])
+NEW = 0
+"""Stands for a generation with a number nobody has seen before."""
 
 
-def possible(now: Routing, numbers: int, chance: random.Random) -> tuple[str, dict[str, Any], Routing]:
+def routing(status: dict[str, Any], highest: int | None = None) -> Routing:
+    """Return what status says of routing; generations above `highest` count as `NEW`."""
+    lanes = {lane: NEW if highest is not None and number > highest else number
+             for lane, number in status["lanes"].items()}  # fmt: skip
+    return Routing(frozenset(lanes.items()), status["weight"], status["kill_switch"])
+
+
+def possible(now: Routing, chance: random.Random) -> tuple[str, dict[str, Any], Routing]:
     """Choose a verb that will be accepted; return its name, its body and the routing after it."""
     active, canary, previous = now.lane("active"), now.lane("canary"), now.lane("previous")
-    new = numbers + 1
     weight = chance.randrange(1, 100)
     kept = [("previous", previous)] if previous else []
     choices: list[tuple[str, dict[str, Any], Routing]] = [
         ("kill-switch", {"on": not now.kill_switch}, Routing(now.lanes, now.weight, not now.kill_switch)),
         (
             "canary",
-            {"command": async_worker(str(new)), "replace": True},
-            Routing(frozenset([("active", active), ("canary", new), *kept]), 0, now.kill_switch),
+            {"command": async_worker("new"), "replace": True},
+            Routing(frozenset([("active", active), ("canary", NEW), *kept]), 0, now.kill_switch),
         ),
     ]
     if canary and not now.kill_switch:
@@ -236,18 +246,20 @@ def possible(now: Routing, numbers: int, chance: random.Random) -> tuple[str, di
 
 
 @pytest.mark.requirement("GEN-1", "SUP-1")
-async def test_a_daemon_killed_at_any_moment_comes_back_with_its_routing_and_leaves_no_orphan() -> None:
-    chance = random.Random(7)
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_daemon_killed_at_any_moment_comes_back_with_its_routing_and_leaves_no_orphan(seed: int) -> None:
+    chance = random.Random(seed)
     with RunningDaemon.start(async_worker("1")) as daemon:
         daemon.verb("canary", command=async_worker("2"))
-        before = daemon.status()
+        before, highest = daemon.status(), 2
         for _ in range(LIVES):
             for _ in range(chance.randrange(3)):
-                verb, body, after = possible(routing(before), _newest(before), chance)
+                verb, body, after = possible(routing(before), chance)
                 daemon.verb(verb, **body)
                 before = await _steady(daemon)
-                assert routing(before) == after
-            verb, body, after = possible(routing(before), _newest(before), chance)
+                assert routing(before, highest) == after
+                highest = max(highest, *before["lanes"].values())
+            verb, body, after = possible(routing(before), chance)
             asking = asyncio.ensure_future(_acknowledged(lambda verb=verb, body=body: daemon.verb(verb, **body)))
             await asyncio.sleep(chance.random() * (0.3 if verb == "canary" else 0.03))
             daemon.kill9()
@@ -255,7 +267,7 @@ async def test_a_daemon_killed_at_any_moment_comes_back_with_its_routing_and_lea
             daemon.wait_gone()
             daemon.restart()
             status = await _steady(daemon)
-            assert routing(status) in ({after} if acknowledged else {after, routing(before)}), verb
+            assert routing(status, highest) in ({after} if acknowledged else {after, routing(before)}), verb
             assert status["revision"] >= before["revision"]
             assert status["trouble"] is None
             async with connected(daemon.tools_socket) as client:
@@ -264,13 +276,7 @@ async def test_a_daemon_killed_at_any_moment_comes_back_with_its_routing_and_lea
                     serving,
                     status["lanes"].get("canary") if status["weight"] else serving,
                 }
-            before = status
-
-
-def _newest(status: dict[str, Any]) -> int:
-    """Return the highest generation number ever given; numbers of failed starts are not reused."""
-    newest: int = max(each["number"] for each in status["generations"])
-    return newest
+            before, highest = status, max(highest, *status["lanes"].values())
 
 
 def _killed_to_previous(status: dict[str, Any]) -> bool:
