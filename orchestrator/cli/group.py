@@ -13,7 +13,8 @@ import click
 from orchestrator import VERSION
 
 VERBS = (
-    "serve", "status", "tools", "call", "canary", "switch", "weight", "kill-switch", "logs", "reload", "stop",
+    "serve", "connect", "status", "tools", "call",
+    "canary", "switch", "weight", "kill-switch", "logs", "reload", "stop",
 )  # fmt: skip
 
 
