@@ -62,6 +62,11 @@ class Books:
         if request in self.undecided:
             self.undecided.remove(request)
 
+    def client_asked(self) -> None:
+        """Note that the client is asked for something: whatever the daemon has now may be why, and is not repeated."""
+        for request in self.pending.values():
+            request.asked = request.asked or request.sent
+
     def lost(self, now: float) -> list[Request]:
         """Return what the daemon had when it was lost; everything that waits now waits for the next one."""
         for request in self.pending.values():

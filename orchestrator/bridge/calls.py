@@ -50,6 +50,7 @@ class Request(msgspec.Struct, eq=False):
         fallback: what it is answered with then; None for the bridge's own words.
         acknowledged: for `subscriptions/listen`: the client has seen the acknowledgement.
         cancelled: for `subscriptions/listen`: the client has ended it.
+        asked: whether the daemon has asked the client something while it had this.
     """
 
     id: bytes
@@ -61,6 +62,7 @@ class Request(msgspec.Struct, eq=False):
     fallback: bytes | None = None
     acknowledged: bool = False
     cancelled: bool = False
+    asked: bool = False
 
 
 def fate(request: Request) -> Fate:
@@ -69,7 +71,7 @@ def fate(request: Request) -> Fate:
         return Fate.DROP
     if request.method in SESSION_METHODS or request.method == LISTEN:
         return Fate.SEND
-    if request.sends >= SENDS:
+    if request.sends >= SENDS or request.asked:
         return Fate.LOSE
     if request.method in READ_ONLY_METHODS:
         return Fate.SEND

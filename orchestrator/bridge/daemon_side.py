@@ -42,6 +42,8 @@ class DaemonSide:
         elif message.id is UNSET:
             self._notified(line, message)
         else:
+            if message.method != "ping":
+                self._conversation.books.client_asked()
             self._conversation.to_client.append(self._conversation.asked.asked(line, message))
 
     def _answer(self, line: bytes, message: codec.Message, now: float) -> None:

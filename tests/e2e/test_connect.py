@@ -20,6 +20,7 @@ from waiting import async_worker, eventually
 
 TIME = [str(Path(sys.executable).with_name("mcp-server-time"))]
 WORKER_LOST, NO_WORKER = -31010, -31011
+ASKING = Path(__file__).parents[1] / "workers" / "asking_worker.py"
 NOON = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
 MIB = 1 << 20
 
@@ -177,6 +178,32 @@ async def test_an_orderly_restart_under_load_costs_a_client_nothing(tmp_path: Pa
         values = [told(answer)["value"] for answer in answers]
         assert sorted(values) == sorted(file.read_text().split())
         assert len(set(values)) == len(values)
+
+
+@pytest.mark.requirement("CONN-1", "CONN-2")
+async def test_a_worker_asks_the_client_and_a_question_of_a_lost_daemon_is_taken_back() -> None:
+    with RunningDaemon.start([sys.executable, "-S", str(ASKING)], config='[worker]\nisolation = "session"\n') as daemon:
+        async with bridge(env=daemon.environment()) as running:
+            client = running.client
+            await running.open()
+            for level in ("debug", "error"):
+                await client.answer(client.ask("logging/setLevel", {"level": level}))
+            await client.answer(client.ask("resources/subscribe", {"uri": "mem://one"}))
+            lost = client.begin("ask")
+            (old,) = await client.strays(1)
+            await restarted(daemon, signal.SIGKILL)
+            assert (await client.answer(lost))["error"]["code"] == WORKER_LOST
+            again = client.begin("ask")
+            _, new = await client.strays(2)
+            client.reply(old["id"], {"text": "late"})
+            client.reply(new["id"], {"text": "yes"})
+            assert told(await client.answer(again))["said"] == {"text": "yes"}
+            state = told(await client.call("hello"))["said"]
+            assert (state["level"], state["subscribed"]) == ("error", ["mem://one"])
+            assert state["client"]["clientInfo"] == OFFER["clientInfo"]
+            assert [each["params"] for each in client.notifications if "cancelled" in each["method"]] == [
+                {"requestId": old["id"], "reason": "the daemon that asked is gone"}
+            ]
 
 
 # --- a daemon that is not there -----------------------------------------------------------------------

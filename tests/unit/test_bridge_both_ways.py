@@ -60,6 +60,18 @@ def test_a_question_of_a_daemon_that_is_gone_is_withdrawn_and_its_late_answer_re
     assert story.sent() == [{"id": 1, "result": {"action": "new"}}]
 
 
+def test_a_call_for_which_the_client_was_asked_something_is_not_sent_again() -> None:
+    story = Story().opened()
+    story.calls(1, "look")
+    story.daemon(id=1, method="elicitation/create")
+    story.asks(2, "resources/read", uri="a:1")
+    story.daemon(id=2, method="ping")
+    story.lose()
+    answered = [each for each in story.told() if each.get("id") == 1 and "error" in each]
+    assert [each["error"]["code"] for each in answered] == [WORKER_LOST]
+    assert [each["id"] for each in story.reopened() if each["method"] == "resources/read"] == [2]
+
+
 def test_a_renamed_question_is_withdrawn_by_the_name_the_client_knows() -> None:
     story = Story().opened()
     story.daemon(id=1, method="roots/list")
