@@ -53,7 +53,7 @@ class Dispatcher:
         sessions: the connected clients by id.
         tallies: what was counted, by generation.
         gap: the longest gap around the last switch.
-        isolated: whether each session has workers of its own.
+        isolated: whether each session of the handshake era has workers of its own.
         unmet: what shared workers asked for and only a client could give.
     """
 
@@ -170,7 +170,7 @@ class Dispatcher:
             choice = self.choose(call.key, call.era)
             call.generation = choice.generation or 0
             call.lane = choice.lane
-            link = self._own(call) if self.isolated else self.links.get(Place(call.generation, call.era))
+            link = self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
         call.revision = table.revision
         if link is None:
             if call.number in self.ledger.open:
@@ -194,7 +194,7 @@ class Dispatcher:
         call.generation = call.pinned
         lane = self.table.lane_of(call.pinned)
         call.lane = lane or Lane.PREVIOUS
-        link = self.links.get(Place(call.pinned, call.era, call.session.value.id if self.isolated else ""))
+        link = self.links.get(Place(call.pinned, call.era))
         if link is None and lane is None:
             reason = f"the requestState belongs to generation {call.pinned}, which is gone; begin again without it"
             if self.close(call):
@@ -219,7 +219,11 @@ class Dispatcher:
         return None
 
     def _place(self, call: Call) -> Place:
-        return Place(call.generation, call.era, call.session.value.id if self.isolated else "")
+        return Place(call.generation, call.era, call.session.value.id if self._has_own(call.era) else "")
+
+    def _has_own(self, era: Era) -> bool:
+        """Say whether sessions have workers of their own; stateless requests need none, each says all there is."""
+        return self.isolated and era is HANDSHAKE
 
     def own_links(self, session: Session) -> list[WorkerLink]:
         """Return the workers that serve one session alone."""
@@ -228,7 +232,7 @@ class Dispatcher:
     def want(self, generation: int, era: Era, session: Session) -> None:
         """Have a worker started that serves this session at a generation."""
         if self.on_wanted is not None and generation:
-            own = session if self.isolated else None
+            own = session if self._has_own(era) else None
             self.on_wanted(Place(generation, era, session.value.id if own is not None else ""), own)
 
     def _send(self, call: Call, link: WorkerLink) -> None:
@@ -259,9 +263,9 @@ class Dispatcher:
     def _replan(self) -> None:
         """Find out whether one worker of an era gets all its calls (two fields: an enum's hash is slow)."""
         table = self.table
-        plain = table.active is not None and not table.weight and not table.kill_switch and not self.isolated
+        plain = table.active is not None and not table.weight and not table.kill_switch
         number = table.active or 0
-        self._plain = self.links.get(Place(number, HANDSHAKE)) if plain else None
+        self._plain = self.links.get(Place(number, HANDSHAKE)) if plain and not self.isolated else None
         self._plain_stateless = self.links.get(Place(number, Era.STATELESS)) if plain else None
 
     def _route_waiting(self) -> None:
