@@ -5,7 +5,7 @@ BIN := .venv/bin
 STATE ?= .run
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check unit format lock docs bench bench-quick bench-setup soak clean
+.PHONY: help run setup test check unit conformance format lock docs bench bench-quick bench-setup soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,15 +32,20 @@ check: setup  ## lint, types, import contracts
 unit: setup  ## the fast tests only
 	$(BIN)/pytest tests/unit tests/simulation
 
-test: check  ## everything CI runs: check, then all tests with coverage
+test: check  ## everything CI runs: check, then all tests, with the coverage of those that run in one process
 	@.ci/setup peers
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest tests/unit tests/simulation
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report | tail -n 25
+	$(BIN)/pytest -n 2 --dist worksteal tests/integration tests/e2e tests/conformance
 
 format: setup  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+conformance: setup  ## the official MCP conformance suite, directly and through the daemon
+	@.ci/setup peers
+	$(BIN)/pytest tests/conformance
 
 soak: setup  ## the long random tests (kill -9, fuzzing); not part of `make test`
 	@.ci/setup peers

@@ -91,6 +91,8 @@ class Answers:
         if result is not UNSET and result.state is not UNSET:
             marked = mcp.mark_state(result.state, call.generation)
             return codec.with_result_member(line, "requestState", msgspec.json.encode(marked))
+        if call.method == codec.CALL and result is not UNSET and result.task is not UNSET:
+            self._dispatcher.remember_task(result.task, call.generation)
         if call.method in LIST_METHODS and self._dispatcher.lists_differ():
             return codec.with_result_member(line, "ttlMs", b"0")
         return line

@@ -49,6 +49,7 @@ class Params(msgspec.Struct, gc=False):
 
     name: str | UnsetType = UNSET
     state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
+    task: str | UnsetType = msgspec.field(default=UNSET, name="taskId")
     meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
@@ -61,10 +62,11 @@ class Request(msgspec.Struct, gc=False):
 
 
 class ResultHead(msgspec.Struct, gc=False):
-    """What the daemon reads of a result: whether the tool failed, and what the client is to bring along next time."""
+    """What the daemon reads of a result: whether the tool failed, and what the client will come back with."""
 
     failed: bool = msgspec.field(default=False, name="isError")
     state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
+    task: str | UnsetType = msgspec.field(default=UNSET, name="taskId")
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -147,6 +149,7 @@ def lenient_params(params: Raw | UnsetType) -> Params:
         return known
     known.name = _text(members.get("name"))
     known.state = _text(members.get("requestState"))
+    known.task = _text(members.get("taskId"))
     if meta:
         known.meta = Meta(
             token=meta.get("progressToken", UNSET), key=_text(meta.get(KEY_META)), version=_text(meta.get(VERSION_META))

@@ -26,6 +26,9 @@ log = get_logger("proxy")
 
 HANDSHAKE = Era.HANDSHAKE
 
+TASKS = 10_000
+"""Tasks whose makers are remembered; the oldest are forgotten first."""
+
 
 @dataclass(slots=True)
 class Limits:
@@ -82,6 +85,7 @@ class Dispatcher:
         self._plain: WorkerLink | None = None
         self._plain_stateless: WorkerLink | None = None
         self._waiting: dict[int, Call] = {}
+        self._tasks: dict[str, int] = {}
 
     # --- the router's side --------------------------------------------------------------------
 
@@ -196,10 +200,20 @@ class Dispatcher:
         call.lane = lane or Lane.PREVIOUS
         link = self.links.get(Place(call.pinned, call.era))
         if link is None and lane is None:
-            reason = f"the requestState belongs to generation {call.pinned}, which is gone; begin again without it"
+            reason = f"what the request goes on with belongs to generation {call.pinned}, which is gone; begin again"
             if self.close(call):
                 call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
         return link
+
+    def remember_task(self, task: str, generation: int) -> None:
+        """Note which generation made a task: it alone knows it."""
+        self._tasks[task] = generation
+        if len(self._tasks) > TASKS:
+            del self._tasks[next(iter(self._tasks))]
+
+    def maker_of(self, task: str) -> int:
+        """Return the generation that made a task, 0 when it is not known."""
+        return self._tasks.get(task, 0)
 
     # --- sessions with workers of their own ---------------------------------------------------
 

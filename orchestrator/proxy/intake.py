@@ -167,6 +167,8 @@ class Intake:
         """Give a listener no deadline; send what a client brings along to the generation that gave it."""
         if call.method == listening.LISTEN:
             listening.begin(call)
+        if params.task is not UNSET:
+            call.pinned = self._dispatcher.maker_of(params.task)
         unmarked = mcp.unmark_state(params.state) if params.state is not UNSET else None
         if unmarked is None:
             return

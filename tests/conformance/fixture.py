@@ -164,7 +164,8 @@ def serve_http(server: Server[Any], port: int) -> None:
     listener = socket.create_server(("127.0.0.1", port))
     app = server.streamable_http_app(event_store=EventsInMemory(), retry_interval=RETRY_MILLISECONDS, host="127.0.0.1")
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    # h11, because httptools keeps the white space around a header's value that HTTP says is none of it
+    uvicorn.Server(uvicorn.Config(app, http="h11", log_level="warning")).run(sockets=[listener])
 
 
 def main() -> None:

@@ -10,12 +10,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import pytest
+from front import through_the_daemon, through_the_daemon_switching
 from suite import HANDSHAKE, STABLE, STATELESS, Run, failing, fixture_over_http, run_suite, warned
 
 Front = Callable[[], AbstractAsyncContextManager[str]]
 """Gives a URL that leads to the fixture, for as long as the context lasts."""
 
-FRONTS: Final[dict[str, Front]] = {"directly": fixture_over_http}
+FRONTS: Final[dict[str, Front]] = {
+    "directly": fixture_over_http,
+    "through the daemon": through_the_daemon,
+    "through the daemon, switching": through_the_daemon_switching,
+}
 
 RUNS: Final = [
     pytest.param(STABLE, id="stable", marks=pytest.mark.requirement("CONF-1")),

@@ -11,13 +11,12 @@ import contextlib
 import functools
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from orchestrator.proxy.http import wire
+from orchestrator.proxy.http.ports import QUIET, Holder, Server
 from orchestrator.proxy.http.reader import Arrival, Fate, RequestReader, Stage
 from orchestrator.proxy.http.refusal import Refusal
-from orchestrator.proxy.http.request import Request
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("http")
@@ -29,67 +28,6 @@ HIGH_WATER = 1 << 16
 """Bytes unread from which on a client counts as slow, and what it leaves unread is counted."""
 LINGER = 2.0
 """Seconds a client has to read why it is refused before a connection with an unread body is cut."""
-QUIET = 15.0
-"""Seconds of silence after which a stream says that it lives; intermediaries give up after 30 and more."""
-
-
-@dataclass(slots=True)
-class Bounds:
-    """What clients may cost; replaced on reload.
-
-    Attributes:
-        connections: open at once.
-        body_bytes: longest body.
-        header_timeout: seconds for a request's head.
-        body_timeout: seconds for its body.
-        keepalive_timeout: seconds a connection may stay open without a request.
-        session_timeout: seconds a session may stay without request or stream.
-        event_bytes: bytes of events kept for each session.
-        backlog_bytes: bytes a client may leave unread.
-    """
-
-    connections: int = 1024
-    body_bytes: int = 4 << 20
-    header_timeout: float = 10.0
-    body_timeout: float = 60.0
-    keepalive_timeout: float = 120.0
-    session_timeout: float = 3600.0
-    event_bytes: int = 1 << 20
-    backlog_bytes: int = 64 << 20
-
-
-class Holder(Protocol):
-    """Who answers a request."""
-
-    def lost(self, connection: HttpConnection) -> None:
-        """The client is gone before the answer was whole."""
-        ...
-
-    def quiet(self, connection: HttpConnection) -> None:
-        """Nothing has been sent for `QUIET` seconds."""
-        ...
-
-
-class Server(Protocol):
-    """Who serves the requests of all connections (the door)."""
-
-    bounds: Bounds
-
-    def connected(self, connection: HttpConnection) -> Refusal | None:
-        """A client connected; the answer is the reason to refuse it."""
-        ...
-
-    def screen(self, request: Request) -> Refusal | None:
-        """A request's head is there; the answer is the reason to refuse it."""
-        ...
-
-    def serve(self, connection: HttpConnection, request: Request) -> None:
-        """A request is there; it must be answered on its connection exactly once."""
-        ...
-
-    def disconnected(self, connection: HttpConnection) -> None:
-        """A client is gone."""
-        ...
 
 
 class HttpConnection(asyncio.BufferedProtocol):

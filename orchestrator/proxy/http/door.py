@@ -13,8 +13,9 @@ from orchestrator.domain.protocol import Era
 from orchestrator.proxy.http import checks, wire
 from orchestrator.proxy.http.access import Access
 from orchestrator.proxy.http.checks import SESSION
-from orchestrator.proxy.http.connection import Bounds, HttpConnection
+from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.handshake import ENDED, NO_SESSION, HandshakeSession
+from orchestrator.proxy.http.ports import Bounds
 from orchestrator.proxy.http.posted import Clerk
 from orchestrator.proxy.http.refusal import BAD_REQUEST, Refusal
 from orchestrator.proxy.http.request import Request

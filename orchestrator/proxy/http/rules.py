@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.domain.errors import SettingsError
 from orchestrator.proxy.http.access import Access, is_loopback
-from orchestrator.proxy.http.connection import Bounds
+from orchestrator.proxy.http.ports import Bounds
 from orchestrator.settings import Settings
 from orchestrator.settings.model import SHORTEST_TOKEN, is_token
 from orchestrator.telemetry.logging import get_logger
