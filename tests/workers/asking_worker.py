@@ -1,7 +1,7 @@
 """A worker that asks its client: standard library only, one client, handshake era.
 
-`ask` sends `sampling/createMessage` under an id of its own kind and answers with what its client said.  Other tools tell
-who greeted it, what was set and subscribed; `note` logs a line first, `touch` says that a resource changed.
+`ask` sends `sampling/createMessage` under an id of its own kind and answers with what its client said.  Other tools
+tell who greeted it, what was set and subscribed; `note` logs a line first, `touch` says that a resource changed.
 """
 
 from __future__ import annotations
