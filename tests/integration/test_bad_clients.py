@@ -84,6 +84,19 @@ async def test_a_bad_line_is_answered_with_what_is_wrong_and_the_session_goes_on
 
 
 @pytest.mark.requirement("PROXY-6")
+@pytest.mark.parametrize("text", ["\\ud83d", "cut \\ud83d short", "\\ude00"])
+async def test_text_cut_in_the_middle_of_a_character_is_answered_under_its_own_id(
+    shared: RunningDaemon, text: str
+) -> None:
+    async with connected(shared.tools_socket) as client:
+        call = client.expect(7)
+        client.write(echo("7", f'{{"x":"{text}"}}'))
+        answer = await client.answer(call)
+        assert "result" in answer or answer["error"]["code"] == PARSE_ERROR
+    assert not client.stray
+
+
+@pytest.mark.requirement("PROXY-6")
 async def test_blank_lines_and_answers_to_nothing_are_passed_over(shared: RunningDaemon) -> None:
     async with connected(shared.tools_socket) as client:
         client.write(b'\n\r\n\n{"jsonrpc":"2.0","id":9,"result":{}}\n{"jsonrpc":"2.0","id":9,"error":{}}\n')

@@ -33,6 +33,7 @@ async def test_what_a_worker_says_to_nobody_reaches_nobody(habit: str) -> None:
 
 
 ODD_ENDINGS = [
+    ',"result":{"deep":' + "[" * 5000 + "]" * 5000 + "}",
     ',"result":42',
     ',"result":"text"',
     ',"result":null',
@@ -181,3 +182,11 @@ async def test_a_worker_that_asks_without_reading_the_answers_does_not_fill_the_
             assert "result" in await client.call("echo")
             await asyncio.sleep(1.0)
             assert daemon.status()["memory_bytes"] < memory + 20 * MIB
+
+
+@pytest.mark.requirement("PROXY-6")
+async def test_a_list_that_changes_whenever_it_is_read_is_not_read_for_ever() -> None:
+    with RunningDaemon.start(bad_worker("changes-its-list")) as daemon:
+        async with connected(daemon.tools_socket) as client:
+            asked = [told(await client.call("echo"))["asked"] for _ in range(200)]
+        assert asked[-1] < 50

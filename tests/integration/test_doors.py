@@ -220,3 +220,38 @@ def test_a_bad_configuration_ends_the_start_with_file_and_line(text: str, place:
         assert f"switchover.toml{place}" in daemon.stderr()
         assert key in daemon.stderr()
         assert not daemon.state_dir.exists()
+
+
+@pytest.mark.requirement("GEN-1")
+@pytest.mark.parametrize("name", ["tools.sock", "control.sock"])
+def test_a_file_in_a_sockets_place_is_left_alone_and_refused(name: str) -> None:
+    with prepared() as daemon:
+        place = daemon.state_dir / "run" / name
+        place.parent.mkdir(parents=True)
+        place.write_text("mine")
+        line = refusal(daemon)
+        assert str(place) in line
+        assert "not a socket" in line
+        assert place.read_text() == "mine"
+
+
+@pytest.mark.requirement("GEN-1")
+def test_a_socket_on_which_somebody_else_answers_is_refused() -> None:
+    with prepared() as daemon, socket.socket(socket.AF_UNIX) as other:
+        daemon.tools_socket.parent.mkdir(parents=True)
+        other.bind(str(daemon.tools_socket))
+        other.listen()
+        line = refusal(daemon)
+        assert f"another daemon listens on {daemon.tools_socket}" in line
+
+
+def test_nothing_to_serve_is_said_with_what_to_do() -> None:
+    with prepared(command=()) as daemon:
+        assert "switchover serve -- COMMAND" in refusal(daemon)
+
+
+def test_an_unknown_group_is_said_with_the_settings_name() -> None:
+    with prepared(config='[sockets]\ngroup = "no-such-group"\n') as daemon:
+        line = refusal(daemon)
+        assert "no-such-group" in line
+        assert "sockets.group" in line
