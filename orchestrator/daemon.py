@@ -45,7 +45,7 @@ from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
 from orchestrator.settings import Paths, Settings, changed
-from orchestrator.storage import Storage, open_storage
+from orchestrator.storage import Storage, make_runtime_dir, open_storage
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.private_copy import sweep
 from orchestrator.supervision.warden import MARK, Warden
@@ -361,18 +361,6 @@ class Daemon:
             await anyio.sleep(interval)
 
 
-def _make_runtime_dir(paths: Paths) -> None:
-    """Make the runtime directory; where it lies elsewhere, leave `run` in the state directory as the way to it."""
-    try:
-        paths.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        way = paths.state_dir / "run"
-        if way != paths.runtime_dir and not way.is_dir():
-            way.unlink(missing_ok=True)
-            way.symlink_to(paths.runtime_dir)
-    except OSError as error:
-        raise StartError(f"the runtime directory {paths.runtime_dir} cannot be used: {error}") from error
-
-
 async def serve(options: Options) -> int:
     """Run one daemon from taking the state directory to letting it go; return the exit status.
 
@@ -382,7 +370,7 @@ async def serve(options: Options) -> int:
     """
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(StateDirectory.open(options.paths.state_dir))
-        _make_runtime_dir(options.paths)
+        make_runtime_dir(options.paths)
         storage = await open_storage(directory, stack)
         mark = uuid.uuid4().hex
         warden = Warden(mark)

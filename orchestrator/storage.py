@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.domain.errors import StartError
+from orchestrator.settings import Paths
 from orchestrator.telemetry.logging import get_logger
 from state.directory import StateDirectory
 from state.errors import CorruptStoreError
@@ -32,6 +34,22 @@ class Storage:
     journal: SqliteJournal
     store: OrchestratorStore
     trouble: str | None
+
+
+def make_runtime_dir(paths: Paths) -> None:
+    """Make the runtime directory; where it lies elsewhere, leave `run` in the state directory as the way to it.
+
+    Raises:
+        StartError: it cannot be made.
+    """
+    try:
+        paths.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        way = paths.state_dir / "run"
+        if way != paths.runtime_dir and not way.is_dir():
+            way.unlink(missing_ok=True)
+            way.symlink_to(paths.runtime_dir)
+    except OSError as error:
+        raise StartError(f"the runtime directory {paths.runtime_dir} cannot be used: {error}") from error
 
 
 async def open_storage(directory: StateDirectory, stack: AsyncExitStack) -> Storage:
