@@ -16,6 +16,7 @@ from daemon import RunningDaemon
 from http_client import HttpClient, client
 from http_peer import INITIALIZE
 from mcp.client.client import Client
+from mcp.types import CreateMessageResult, TextContent
 from waiting import WORKERS, async_worker, bad_worker, eventually
 
 LOCAL = ("--http", "127.0.0.1:0")
@@ -87,6 +88,19 @@ async def test_the_official_client_hears_of_progress(shared: RunningDaemon) -> N
     async with asyncio.timeout(20), Client(await reached(shared), mode="legacy") as speaker:
         await speaker.call_tool("progress", {"steps": 3}, progress_callback=note)
     assert heard == [0, 1, 2]
+
+
+@pytest.mark.requirement("HTTP-1")
+async def test_a_worker_of_ones_own_asks_the_official_client_in_mid_call() -> None:
+    async def sample(_context: Any, _params: Any) -> CreateMessageResult:
+        return CreateMessageResult(role="assistant", content=TextContent(type="text", text="yes"), model="m")
+
+    worker = [sys.executable, "-S", str(WORKERS / "asking_worker.py")]
+    with RunningDaemon.start(worker, config='[worker]\nisolation = "session"\n', options=LOCAL) as daemon:
+        url = await reached(daemon)
+        async with asyncio.timeout(20), Client(url, mode="legacy", sampling_callback=sample) as speaker:
+            result = await speaker.call_tool("ask", {})
+    assert "yes" in result.model_dump_json()
 
 
 # --- traffic that moves ---------------------------------------------------------------------------

@@ -14,9 +14,10 @@ import httptools
 
 from orchestrator.proxy import codec
 from orchestrator.proxy.http.access import Access
-from orchestrator.proxy.http.connection import Bounds, HttpConnection
+from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.door import HttpDoor
 from orchestrator.proxy.http.mirrored import Mirror
+from orchestrator.proxy.http.ports import Bounds
 from orchestrator.proxy.session import Session
 
 JSON = {

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from http_peer import INITIALIZE, World, call
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orchestrator.proxy.http.connection import LINGER, QUIET
+from orchestrator.proxy.http.connection import LINGER
+from orchestrator.proxy.http.ports import QUIET
 
 BIG = 10_000
+
+WHOLE = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\nContent-Length: "
+PIECES = [
+    b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+    b"OPTIONS /mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n",
+    b"HEAD * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    WHOLE + b'40\r\n\r\n{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+    WHOLE + b"2\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: x\r\n\r\n{}",
+    WHOLE + b"999999999\r\n\r\n{",
+    WHOLE + b"5\r\nExpect: 100-continue\r\n\r\n",
+    b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+    b"\r\n",
+    b"\0",
+]
+"""Requests of many kinds, most of them wrong."""
 
 
 @pytest.mark.requirement("HTTP-1")
@@ -190,3 +210,19 @@ async def test_closing_the_door_ends_sessions_and_hangs_up() -> None:
     assert listening.transport.closed
     assert idle.transport.closed
     assert world.owner.ended == world.owner.sessions
+
+
+@pytest.mark.requirement("HTTP-3")
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=40)), max_size=8), st.booleans())
+def test_no_row_of_bytes_harms_the_door(pieces: list[bytes], cut: bool) -> None:  # noqa: FBT001 - drawn at random
+    async def attack() -> None:
+        world = World()
+        peer = world.peer()
+        for piece in pieces:
+            peer.send(piece[: len(piece) // 2] if cut else piece)
+        assert {response.status for response in peer.responses} <= {100, 200, 202, 400, 404, 405, 406, 413, 415}
+        peer.hang_up()
+        assert world.peer().post(INITIALIZE).status == 200
+        world.door.close()
+
+    asyncio.run(attack())

@@ -9,8 +9,8 @@ import pytest
 from http_peer import INITIALIZE, STATELESS_META, Peer, Response, World
 
 from orchestrator.proxy import codec
-from orchestrator.proxy.http.connection import QUIET
 from orchestrator.proxy.http.mirrored import Mirror
+from orchestrator.proxy.http.ports import QUIET
 
 pytestmark = pytest.mark.requirement("HTTP-5")
 
