@@ -110,9 +110,10 @@ class GenerationStatus(BaseModel):
     replayed: int = Field(0, description="calls sent once more after their worker died")
     p50_ms: float | None = None
     p95_ms: float | None = None
-    processes: int = 0
-    memory_bytes: int = 0
-    cpu_seconds: float = 0.0
+    others: int = Field(0, description="its further workers: for the other era of MCP, or for single sessions")
+    processes: int = Field(0, description="processes of all its workers' trees")
+    memory_bytes: int = Field(0, description="resident memory of them all")
+    cpu_seconds: float = Field(0.0, description="processor time of them all")
 
 
 class SwitchStatus(BaseModel):

@@ -14,7 +14,7 @@ from orchestrator.engine.driver import Driver
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
-from orchestrator.supervision.usage import Usage, usage
+from orchestrator.supervision.usage import usage
 from orchestrator.telemetry.metrics import Snapshot
 from orchestrator.telemetry.tally import Tally
 
@@ -124,9 +124,12 @@ class Report:
             return {}
         known: dict[str, object] = {"restarts": keeper.restarts}
         if keeper.process is not None:
-            tree: Usage = usage(keeper.process.pid)
-            known |= {"pid": keeper.process.pid, "processes": tree.processes}
-            known |= {"memory_bytes": tree.memory, "cpu_seconds": round(tree.cpu, 2)}
+            known["pid"] = keeper.process.pid
+        others = [other for place, other in self._fleet.others.items() if place.generation == keeper.generation.number]
+        trees = [usage(one.process.pid) for one in (keeper, *others) if one.process is not None]
+        known |= {"others": len(others), "processes": sum(tree.processes for tree in trees)}
+        known["memory_bytes"] = sum(tree.memory for tree in trees)
+        known["cpu_seconds"] = round(sum(tree.cpu for tree in trees), 2)
         link = keeper.link
         if link is not None and keeper.ready_at is not None:
             info = link.handshake.get("serverInfo")
