@@ -58,6 +58,9 @@ from state.directory import StateDirectory
 
 log = get_logger("daemon")
 
+LINGER = 0.1
+"""Seconds in which a stopping daemon still answers, with a refusal, what was on its way when the last call ended."""
+
 LAST_SECONDS = 2.0
 """Kept back from `stop.timeout` for closing files and sockets after the workers are gone."""
 
@@ -221,6 +224,7 @@ class Daemon:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)
             with anyio.move_on_after(0.0 if self._exit_reason else drain):
                 await self.dispatcher.ledger.drained()
+                await anyio.sleep(LINGER)
             self.dispatcher.abandon("the daemon stops")
             for session in list(self.dispatcher.sessions.values()):
                 session.close()
