@@ -303,6 +303,8 @@ class Keeper:
         if self.refusal is not None and self._finds_out and self.era is Era.HANDSHAKE:
             self.era, self._another_try = Era.STATELESS, True
             log.info("worker refused initialize, trying server/discover", generation=self.generation.number)
+        if self.refusal is not None:
+            return self._explained(f"it refused its handshake: {error}", process)
         with anyio.move_on_after(LAST_WORD):
             await process.exited.wait()
         said = f"it {process.outcome}" if process.exited.is_set() else str(error)

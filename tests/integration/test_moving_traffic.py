@@ -141,7 +141,7 @@ async def test_a_canary_that_no_kernel_would_start_is_refused_too() -> None:
 @pytest.mark.requirement("API-1")
 async def test_one_change_is_made_at_a_time_and_another_meanwhile_is_refused_with_the_reason(tmp_path: Path) -> None:
     begin = tmp_path / "begin"
-    with RunningDaemon.start(async_worker("1")) as daemon:
+    with RunningDaemon.start(async_worker("1"), config="[worker.stop_grace]\nclose_stdin = 0.1\n") as daemon:
         command, anything = bad_worker("slow-to-start", str(begin)), {"allow_breaking": True}
         first = asyncio.ensure_future(
             asyncio.to_thread(daemon.control, "POST", "/v1/canary", {**anything, "command": command})
