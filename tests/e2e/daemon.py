@@ -246,6 +246,8 @@ class RunningDaemon:
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment in which verbs find this daemon."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        own.pop("LINES", None)  # a verb is to measure its own terminal, not to believe in the one the tests run in
+        own.pop("COLUMNS", None)
         return {**own, **self._env, RUN: self._run, "SWITCHOVER_STATE_DIR": str(self.state_dir), **(more or {})}
 
     # --- its life ---------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ class Box:
 
     def journal(self) -> str:
         """Return the end of what the units and systemd itself wrote."""
-        return self.run("journalctl", "--no-pager", "--output=cat", "--lines=80", check=False).stdout
+        return self.run("journalctl", "--no-pager", "--output=cat", "--lines=400", check=False).stdout
 
     def path(self, inner: str) -> Path:
         """Return where this machine sees the box's path `inner`."""

@@ -175,9 +175,9 @@ async def test_a_canary_in_a_crash_loop_leaves_its_lane_and_the_active_generatio
 
 def _ready_pid(daemon: RunningDaemon, number: int) -> int | None:
     for each in daemon.status()["generations"]:
-        if each["number"] == number and each["standing"] == "ready":
-            pid: int | None = each["pid"]
-            return pid
+        if each["number"] == number and each["standing"] == "ready" and each["uptime"] is not None:
+            pid: int = each["pid"]
+            return pid if alive(pid) else None
     return None
 
 
