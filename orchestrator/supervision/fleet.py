@@ -95,7 +95,7 @@ class Fleet:
             hello: the client's `initialize` parameters, for a session's own process.
         """
         first = self.keepers.get(place.generation)
-        if first is None or first.link is None or place in self.others:
+        if first is None or first.link is None or first.retiring or place in self.others:
             return
         if not place.session and first.era is place.era:
             return

@@ -97,6 +97,7 @@ class Keeper:
         changed: whether its files differ from when the generation was made.
         era: the wire era its worker speaks.
         refusal: the worker's own error to the last handshake it refused.
+        retiring: whether it was asked to finish and end.
         suspicion: what speaks against the present process, None while nothing does.
         probed: whether it is being asked for a sign of life.
     """
@@ -152,7 +153,7 @@ class Keeper:
         self._starts = starts
         self._health = Health()
         self._wake = anyio.Event()
-        self._retiring = False
+        self.retiring = False
         self._drain = 0.0
         self._condemned: str | None = None
         self._eof = False
@@ -163,7 +164,7 @@ class Keeper:
 
     def retire(self, drain: float | None = None) -> None:
         """Let the process finish its calls (for at most `drain` seconds), stop it, and end."""
-        self._retiring = True
+        self.retiring = True
         self._drain = self._care.drain_timeout if drain is None else drain
         self._poke()
 
@@ -178,7 +179,7 @@ class Keeper:
         """Keep the process until retired or, if it was never ready, until its start failed."""
         number = self.generation.number
         try:
-            while not self._retiring:
+            while not self.retiring:
                 self._another_try = False
                 reason = await self._whatever_happens()
                 if self._goes_on_quietly():
@@ -201,7 +202,7 @@ class Keeper:
 
     def _goes_on_quietly(self) -> bool:
         """Tell whether the end of a life is nobody's news: it was retired, or is tried in the other era."""
-        return self._retiring or self._another_try
+        return self.retiring or self._another_try
 
     async def _pause(self, reason: str) -> None:
         """Report a death and wait before the next start."""
@@ -213,7 +214,7 @@ class Keeper:
         else:
             self._owner.failed(number, f"it is in a crash loop ({restart.loop}); last: {reason}")
         with anyio.move_on_after(restart.delay):
-            await self._until(lambda: self._retiring)
+            await self._until(lambda: self.retiring)
         self.restarts += 1
 
     async def _one_life(self) -> str:
@@ -316,7 +317,7 @@ class Keeper:
         def over() -> bool:
             return process.exited.is_set() or self._eof or self._condemned is not None
 
-        await self._until(lambda: over() or self._retiring)
+        await self._until(lambda: over() or self.retiring)
         if over():
             return
         with anyio.move_on_after(self._drain) as bound:
@@ -366,7 +367,7 @@ class Keeper:
         opening, process = self._opening, self.process
         if opening is not None:
             ended = process is not None and process.exited.is_set()
-            if ended or self._eof or self._retiring or self._condemned is not None:
+            if ended or self._eof or self.retiring or self._condemned is not None:
                 opening.close("its process or its stdout ended")
         self._wake.set()
 
