@@ -184,7 +184,16 @@ class Dispatcher:
             call.session.put(codec.result_line(call.client_id, result), call.client_id)
             self.close(call)
         else:
-            self._send(call, link)
+            call.link = link
+            call.attempts += 1
+            link.in_flight += 1
+            tail = call.tail
+            if isinstance(tail, bytes):
+                link.outbox.put(b'{"jsonrpc":"2.0","id":%d%b\n' % (call.number, tail))
+            else:
+                link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, tail)
+            if link.clogged:
+                link.hold_back(call.session)
 
     def choose(self, key: str, era: Era) -> Choice:
         """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
@@ -248,18 +257,6 @@ class Dispatcher:
         if self.on_wanted is not None and generation:
             own = session if self._has_own(era) else None
             self.on_wanted(Place(generation, era, session.value.id if own is not None else ""), own)
-
-    def _send(self, call: Call, link: WorkerLink) -> None:
-        call.link = link
-        call.attempts += 1
-        link.in_flight += 1
-        tail = call.tail
-        if isinstance(tail, bytes):
-            link.outbox.put(b'{"jsonrpc":"2.0","id":%d%b\n' % (call.number, tail))
-        else:
-            link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % call.number, tail)
-        if link.clogged:
-            link.hold_back(call.session)
 
     def _wait(self, call: Call) -> None:
         """Keep a call until its worker is ready, unless it is known that there will be none."""

@@ -30,8 +30,10 @@ REMEMBERED = 1024
 class Carrier(Protocol):
     """What a call is with: a worker's link."""
 
-    def settled(self) -> None:
-        """One of its calls is over."""
+    in_flight: int
+
+    def rest(self) -> None:
+        """It has no call any more."""
         ...
 
 
@@ -117,7 +119,9 @@ class Ledger:
         call.session.calls.pop(call.client_id, None)
         link = call.link
         if link is not None:
-            link.settled()
+            link.in_flight -= 1
+            if not link.in_flight:
+                link.rest()
         if self._idle and not self.open:
             self._tell_idle()
         return True

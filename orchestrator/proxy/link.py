@@ -191,11 +191,15 @@ class WorkerLink(LineReader):
     def settled(self) -> None:
         """Note that one call with this worker is over."""
         self.in_flight -= 1
-        if not self.in_flight and self._idle:
-            for future in self._idle:
-                if not future.done():
-                    future.set_result(None)
-            self._idle.clear()
+        if not self.in_flight:
+            self.rest()
+
+    def rest(self) -> None:
+        """Tell whoever waits for it that no call is with this worker."""
+        for future in self._idle:
+            if not future.done():
+                future.set_result(None)
+        self._idle.clear()
 
     async def drained(self) -> None:
         """Wait until no call is with this worker."""
