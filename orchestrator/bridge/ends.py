@@ -20,6 +20,10 @@ HIGH_WATER: Final = 1 << 20
 Lines = Callable[[list[bytes]], None]
 
 
+NOT_UTF8 = b"a line that is not UTF-8"
+"""Takes the place of such a line."""
+
+
 class _Reader(LineReader):
     """What both reading ends have in common."""
 
@@ -39,6 +43,10 @@ class _Reader(LineReader):
     def overlong_received(self, head: bytes) -> None:
         """Hand on the beginning of a line that no daemon takes: it is no JSON, and that will be said."""
         self._on_lines([head])
+
+    def undecodable_received(self, line: bytes) -> None:  # noqa: ARG002 - nobody takes it as it is
+        """Hand on that there was a line no daemon takes: this is no JSON either, and that will be said."""
+        self._on_lines([NOT_UTF8])
 
     def read(self, *, on: bool) -> None:
         """Go on reading, or stop for a while."""

@@ -7,6 +7,7 @@ line that is not complete moves to a buffer of its connection, where the kernel 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 HEAD = 512
 """Bytes kept of a line that is too long: enough to find out which request it belonged to."""
@@ -24,7 +25,7 @@ _SHARED_VIEW = memoryview(SHARED)
 _NOTHING = bytearray()
 
 
-class LineReader(asyncio.BufferedProtocol):
+class LineReader(asyncio.BufferedProtocol, ABC):
     """Base of both ends of the tool plane: collects bytes, gives whole lines; each byte is searched once."""
 
     def __init__(self, limit: int) -> None:
@@ -34,17 +35,17 @@ class LineReader(asyncio.BufferedProtocol):
         self._filled = 0
         self._skipping: bytes | None = None
 
+    @abstractmethod
     def lines_received(self, lines: list[bytes]) -> None:
         """Take whole lines, in order, without their newlines."""
-        raise NotImplementedError
 
+    @abstractmethod
     def overlong_received(self, head: bytes) -> None:
         """Take the beginning of a line that was longer than the limit, once it has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def undecodable_received(self, line: bytes) -> None:
         """Take a line that is not UTF-8, and therefore no JSON (RFC 8259, section 8.1)."""
-        raise NotImplementedError
 
     # --- asyncio's side -----------------------------------------------------------------------
 
