@@ -48,21 +48,6 @@ class Paths:
         return self.logs_dir / "switchover.jsonl"
 
     @property
-    def lock_file(self) -> Path:
-        """Held by the one daemon that uses the state directory."""
-        return self.state_dir / "lock"
-
-    @property
-    def desired_state(self) -> Path:
-        """Database of the desired state and the audit."""
-        return self.state_dir / "orchestrator.db"
-
-    @property
-    def journal(self) -> Path:
-        """Database of the rollout's journal."""
-        return self.state_dir / "journal.db"
-
-    @property
     def generations(self) -> Path:
         """Directory of the generations' private copies."""
         return self.state_dir / "generations"

@@ -59,12 +59,9 @@ def test_everything_has_the_place_others_rely_on() -> None:
     paths = locate(Path("/s"), {"RUNTIME_DIRECTORY": "/run/switchover"})
     assert paths.tools_socket == Path("/run/switchover/tools.sock")
     assert paths.control_socket == Path("/run/switchover/control.sock")
-    assert paths.desired_state == Path("/s/orchestrator.db")
-    assert paths.journal == Path("/s/journal.db")
     assert paths.generations == Path("/s/generations")
     assert paths.analytics == Path("/s/analytics")
     assert paths.worker_state == Path("/s/worker")
-    assert paths.lock_file == Path("/s/lock")
 
 
 def test_relative_directories_do_not_move_with_the_working_directory(
