@@ -69,21 +69,21 @@ class Answers:
         elif method in mcp.LISTS:
             pass  # the sessions whose list it changed are told once it has been read again
         elif method == "notifications/resources/updated":
-            self._to_subscribers(line)
+            self._to_subscribers(link, line)
         elif len(sessions) == 1:
             next(iter(sessions.values())).put(line + b"\n")
         else:
             log.debug("notification belongs to no session", generation=link.generation, method=method)
 
-    def _to_subscribers(self, line: bytes) -> None:
-        """Give the news of a resource to the sessions that subscribed to it."""
+    def _to_subscribers(self, link: WorkerLink, line: bytes) -> None:
+        """Give the news of a resource to the sessions that subscribed to it and that this worker serves."""
         params = codec.decode_message(line).params
         try:
             uri = codec.decode_notified(params).uri if params is not UNSET else UNSET
         except msgspec.MsgspecError:
             return
         for session in list(self._dispatcher.sessions.values()):
-            if uri in session.value.subscriptions:
+            if uri in session.value.subscriptions and self._dispatcher.link_of(session.key, link.era) is link:
                 session.put(line + b"\n")
 
     def _stateless(self, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
