@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orchestrator.settings.declare import CONTRACT
 from orchestrator.settings.keys import JOINT, PREFIX, keys, nearest
 from orchestrator.settings.lines import Place, find_lines, line_of
-from orchestrator.settings.model import CONTRACT, Settings
+from orchestrator.settings.model import Settings
 from orchestrator.settings.problems import Problem, explain, unknown
 
 COMMAND_LINE: Final = "command line"

@@ -82,7 +82,10 @@ def _contradictions(settings: Settings, layers: Sequence[Layer]) -> Iterator[Pro
     if limits.client_backlog_bytes < limits.line_bytes:
         wrong = f"is {limits.client_backlog_bytes}; allowed: at least limits.line_bytes, which is {limits.line_bytes}"
         yield problem("limits.client_backlog_bytes", "limits.line_bytes", wrong)
-    yield from _http(settings, problem)
+    yield from _strangers(settings, problem)
+    if settings.notify.webhooks and not settings.notify.secret and settings.notify.secret_file is None:
+        wrong = "is set; allowed only with notify.secret_file or notify.secret, which deliveries are signed with"
+        yield problem("notify.webhooks", "notify.secret_file", wrong)
     if restart.cap < restart.initial:
         wrong = f"is {restart.cap:g}; allowed: at least restart.initial, which is {restart.initial:g}"
         yield problem("restart.cap", "restart.initial", wrong)
@@ -91,12 +94,18 @@ def _contradictions(settings: Settings, layers: Sequence[Layer]) -> Iterator[Pro
         yield problem("restart.period", "restart.intensity", wrong)
 
 
-def _http(settings: Settings, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
+def _strangers(settings: Settings, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
     """Find what would let strangers in."""
     http = settings.http
     if http.listen and not http.local and not http.tokens and http.token_file is None:
         wrong = f"is {http.listen}; allowed without http.token_file or http.tokens: 127.0.0.1, [::1] or localhost"
         yield problem("http.listen", "http.token_file", wrong)
+    control = settings.control
+    if control.listen and not control.tokens and control.token_file is None:
+        wrong = (
+            f"is {control.listen}; allowed only with control.token_file or control.tokens: every caller shows a token"
+        )
+        yield problem("control.listen", "control.token_file", wrong)
 
 
 def _waits(settings: Settings) -> float:

@@ -84,7 +84,12 @@ def test_a_command_may_be_written_as_one_text_of_shell_words(read: Load) -> None
         ("[worker.stop_grace]\nterminat = 5", "2: worker.stop_grace.terminat", f"did you mean {GRACES[1]}?"),
         ("[replay]\nqqq = 5", "2: replay.qqq", "known here: replay.idempotent"),
         ('[replay]\n"a\\u001bb" = 5', r'2: replay."a\u001bb"', "known here: replay.idempotent"),
-        ("qqq = 5", "1: qqq", "known here: worker, limits, restart, health, replay, sockets, http, log, stop"),
+        (
+            "qqq = 5",
+            "1: qqq",
+            "known here: worker, limits, restart, health, replay, sockets, http, control, access, flags, notify, log, "
+            "stop",
+        ),
     ],
 )
 def test_a_key_that_does_not_exist_is_refused_by_name_and_line(read: Load, text: str, place: str, hint: str) -> None:
@@ -198,6 +203,9 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, name: str
         ("\nworker.drain_timeout = 5", "2: worker.drain_timeout", "is 5; allowed: at least limits.call_timeout,"),
         ("limits.line_bytes = 99_000_000", "1: limits.client_backlog_bytes", "is 67108864; allowed: at least limits.l"),
         ("restart.initial = 60", "1: restart.cap", "is 30; allowed: at least restart.initial, which is 60"),
+        ('control.listen = "[::1]:9"', "1: control.listen", "is [::1]:9; allowed only with control.token_file or"),
+        ('http.listen = "0.0.0.0:9"', "1: http.listen", "is 0.0.0.0:9; allowed without http.token_file or http.tok"),
+        ('notify.webhooks = ["http://x/"]', "1: notify.webhooks", "is set; allowed only with notify.secret_file or"),
         ("[restart]\nperiod = 3", "2: restart.period", "is 3; allowed: more than the 3.72 s of waits before a crash"),
     ],
 )

@@ -12,7 +12,7 @@ from orchestrator.domain.errors import SettingsError
 from orchestrator.proxy.http.access import Access, is_loopback
 from orchestrator.proxy.http.ports import Bounds
 from orchestrator.settings import Settings
-from orchestrator.settings.model import SHORTEST_TOKEN, is_token
+from orchestrator.settings.declare import SHORTEST_TOKEN, is_token
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("http")
