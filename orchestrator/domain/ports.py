@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from orchestrator.domain.flag_records import FlagChange, FlagWrite, Notice, StoredFlags
 from orchestrator.domain.generation import Generation
 from orchestrator.domain.protocol import Era
 from orchestrator.domain.routing import RoutingTable
@@ -167,4 +168,60 @@ class Link(Protocol):
 
     async def drained(self) -> None:
         """Wait until no call is with this worker."""
+        ...
+
+
+class FlagOutbox(Protocol):
+    """The notices of changed flags, each stored with its change and kept until it is delivered or given up."""
+
+    async def outbox_heads(self) -> Sequence[Notice]:
+        """Return the oldest pending notice of each destination and flag, oldest first."""
+        ...
+
+    async def outbox_mark(self, seq: int, state: str, *, attempts: int, due: float, error: str = "") -> None:
+        """Note what became of a pending notice.
+
+        Args:
+            seq: its number; one that is no longer pending stays as it is.
+            state: `pending` (to be tried again at `due`), `delivered` or `failed` (at `due`).
+            attempts: tries so far.
+            due: seconds since the Unix epoch.
+            error: what the last try met, without secrets.
+        """
+        ...
+
+    async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
+        """Return up to `limit` notices, newest first; `before` is the last number of the page before."""
+        ...
+
+
+class FlagStore(FlagOutbox, Protocol):
+    """The flags' memory: values, targeting, versions, history, and who is still to be told."""
+
+    async def load(self) -> StoredFlags:
+        """Return every flag at the present version."""
+        ...
+
+    async def write(self, write: FlagWrite) -> int | None:
+        """Store rows, `settings`, history, audit row and notices in one transaction, durable on return.
+
+        Returns:
+            The new flags version, None when `expect_version` is not the present one; nothing is stored then.
+        """
+        ...
+
+    async def history(self, key: str | None = None, *, limit: int, before: int | None = None) -> Sequence[FlagChange]:
+        """Return up to `limit` changes of a flag (None: of all), newest first; `before` is a change's number."""
+        ...
+
+    async def at(self, *, version: int | None = None, seconds: float | None = None) -> StoredFlags | None:
+        """Return the flags as they stood at a version or at a time (give one of the two).
+
+        Args:
+            version: a flags version; 0 is before the first write.
+            seconds: since the Unix epoch; before the first write nothing stood.
+
+        Returns:
+            The flags, None when there is no such version yet.
+        """
         ...
