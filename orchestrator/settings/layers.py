@@ -1,6 +1,6 @@
 """The three sources of settings, each as one layer: the TOML file, the environment, the command line.
 
-Above: `load` lays the layers over each other.  Below: `lines` and `keys` tell where a value came from.
+Above: `loading` lays the layers over each other.  Below: `lines` and `keys` tell where a value came from.
 """
 
 from __future__ import annotations

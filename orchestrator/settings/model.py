@@ -1,6 +1,6 @@
 """Every setting: its meaning, default, unit and bounds, as one frozen model.
 
-Above: `layers` and `load` fill it, `keys` reads it to explain it, every room takes the section it needs.  Below:
+Above: `layers` and `loading` fill it, `keys` reads it to explain it, every room takes the section it needs.  Below:
 `doors` and `flags` with the sections of those rooms, `declare` with how a setting is declared.  Whether a setting may
 change while the daemon runs stands beside it (`reloadable`), so that nobody has to remember a second place.
 """

@@ -1,6 +1,6 @@
 """Says what is wrong with a setting: where it was written, what stands there, what is allowed.
 
-Above: `layers` and `load` collect problems and report them all at once.  Below: `keys`.
+Above: `layers` and `loading` collect problems and report them all at once.  Below: `keys`.
 """
 
 from __future__ import annotations
