@@ -11,15 +11,6 @@ import orchestrator.settings
 from orchestrator.settings import paths
 
 HEAVY = ("pydantic", "pydantic_core", "fastapi", "uvicorn", "httpx", "structlog", "psutil", "uvloop", "anyio")
-    "pydantic",
-    "pydantic_core",
-    "fastapi",
-    "uvicorn",
-    "httpx",
-    "structlog",
-    "psutil",
-    "orchestrator.settings.model",
-)
 
 
 @pytest.mark.requirement("CONN-5")
