@@ -109,6 +109,12 @@ CALL = "tools/call"
 CALL_HEAD = b',"method":"tools/call","params":'
 LONGEST_ID = 24
 BRACE = ord("}")
+LAST_CALL = b'{"method":"tools/call","params":'
+"""How the TypeScript SDK begins a tool call, whose id it writes last."""
+LAST_RESULT = b'{"result":'
+"""How it begins an answer."""
+LAST_ID = b',"jsonrpc":"2.0","id":'
+"""What it writes between the payload and the id, with which the line ends."""
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,18})\b')
 
 
@@ -118,6 +124,8 @@ def plain_call(line: bytes) -> tuple[bytes, Params, bytes | memoryview] | None:
     The line must be `PREFIX`, digits, `CALL_HEAD`, one whole JSON value and `}`: such a line has no second id that a
     worker might answer instead of the one the daemon gives it.
 
+    The same holds for a call whose id comes last: `LAST_CALL`, the value, `LAST_ID`, digits and `}`.
+
     Returns:
         The id as it is written, what routing reads of the parameters, and the tail: what follows the id, from the comma
         on, such that `PREFIX + any id + tail` is the request.  None when the line is anything else.
@@ -125,10 +133,23 @@ def plain_call(line: bytes) -> tuple[bytes, Params, bytes | memoryview] | None:
     comma = line.find(b",", ID_AT, ID_AT + LONGEST_ID)
     written = line[ID_AT:comma]
     if not (written.isdigit() and line.startswith(PREFIX) and line.startswith(CALL_HEAD, comma) and line[-1] == BRACE):
-        return None
+        return _call_with_last_id(line) if line.startswith(LAST_CALL) else None
     tail = line[comma:] if len(line) < LONG else memoryview(line)[comma:]
     try:
         return written, decode_params(tail[len(CALL_HEAD) : -1]), tail
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _call_with_last_id(line: bytes) -> tuple[bytes, Params, bytes] | None:
+    """Read a line that begins with `LAST_CALL`; see `plain_call`."""
+    end = line.rfind(LAST_ID, -LONGEST_ID - len(LAST_ID))
+    written = line[end + len(LAST_ID) : -1]
+    if not (end > 0 and written.isdigit() and line[-1] == BRACE):
+        return None
+    params = line[len(LAST_CALL) : end]
+    try:
+        return written, decode_params(params), b"".join((CALL_HEAD, params, b"}"))
     except (msgspec.MsgspecError, RecursionError):
         return None
 
@@ -178,7 +199,17 @@ def request_tail(method: str, params: Raw | UnsetType) -> bytes:
 
 
 def answer_parts(line: bytes, client_id: bytes) -> tuple[bytes, bytes | memoryview]:
-    """Return a worker's answer with the client's own id in place of the daemon's, in two parts, without newline."""
+    """Return a worker's answer with the client's own id in place of the daemon's, in two parts, without newline.
+
+    Args:
+        line: the answer, which has been found to be one whole JSON object: so what it ends with as `LAST_ID` says are
+            members of this object, for neither can begin in a string.
+        client_id: the client's own id as written.
+    """
+    if line.startswith(LAST_RESULT):
+        end = line.rfind(LAST_ID, -LONGEST_ID - len(LAST_ID))
+        if end > 0 and line[-1] == BRACE and line[end + len(LAST_ID) : -1].isdigit():
+            return PREFIX + client_id, b"".join((b",", line[1:end] if end < LONG else memoryview(line)[1:end], b"}"))
     if line.startswith(PREFIX):
         comma = line.find(b",", ID_AT)
         if comma > 0:
