@@ -51,9 +51,9 @@ def connect(path: Path, scripts: Sequence[str]) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Make what happens inside one durable write, or nothing at all."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Make what happens inside one durable write, or nothing at all; of kind DEFERRED it only reads one moment."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")

@@ -35,14 +35,14 @@ def fail_on(*numbers: int, error: StorageError | None = None) -> BeforeWrite:
     return before
 
 
-def _let_through(_number: int) -> None:
+def let_through(_number: int) -> None:
     """Let every write succeed."""
 
 
 class MemoryJournal:
     """`SqliteJournal` without a file."""
 
-    def __init__(self, *, wall: Callable[[], float] = time.time, before_write: BeforeWrite = _let_through) -> None:
+    def __init__(self, *, wall: Callable[[], float] = time.time, before_write: BeforeWrite = let_through) -> None:
         """Begin empty.
 
         Args:
@@ -87,7 +87,7 @@ class MemoryDesiredState:
         now: Callable[[], float] = time.monotonic,
         *,
         keep: int = CHANGES_KEPT,
-        before_write: BeforeWrite = _let_through,
+        before_write: BeforeWrite = let_through,
     ) -> None:
         """Begin empty.
 

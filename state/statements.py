@@ -1,6 +1,6 @@
 """Reading the SQL that stands under `sql/`: the schema's numbered files and the named statements.
 
-Above stand `database`, `desired`, `audit` and `journal`; below are only the files of this package.
+Above stand `database`, `desired`, `audit`, `flags` and `journal`; below are only the files of this package.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 
 
-def named(folder: str) -> dict[str, str]:
-    """Return the statements of `sql/<folder>/queries.sql` by name."""
-    text = (files("state") / "sql" / folder / "queries.sql").read_text(encoding="utf-8")
+def named(folder: str, file: str = "queries.sql") -> dict[str, str]:
+    """Return the statements of `sql/<folder>/<file>` by name."""
+    text = (files("state") / "sql" / folder / file).read_text(encoding="utf-8")
     parts = _NAME.split(text)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 

@@ -1,6 +1,6 @@
-"""`orchestrator.db`, opened: the desired state and the audit on one writer thread.
+"""`orchestrator.db`, opened: the desired state, the audit and the flags on one writer thread.
 
-Above stands the daemon, below are `desired`, `audit` and `database`.
+Above stands the daemon, below are `desired`, `audit`, `flags` and `database`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from state.audit import AuditLog
 from state.database import connect
 from state.desired import SqliteDesiredState
 from state.entries import CHANGES_KEPT
+from state.flags import SqliteFlagStore
 from state.writer import Writer
 
 
@@ -24,13 +25,15 @@ class OrchestratorStore:
     Attributes:
         desired: what should be true.
         audit: who did what.
+        flags: what the flags are and were, and who is still to be told.
     """
 
-    def __init__(self, writer: Writer, desired: SqliteDesiredState, audit: AuditLog) -> None:
+    def __init__(self, writer: Writer, desired: SqliteDesiredState, audit: AuditLog, flags: SqliteFlagStore) -> None:
         """Use `OrchestratorStore.open`."""
         self._writer = writer
         self.desired = desired
         self.audit = audit
+        self.flags = flags
 
     @classmethod
     async def open(
@@ -61,7 +64,7 @@ class OrchestratorStore:
         except BaseException:
             writer.stop()
             raise
-        return cls(writer, desired, AuditLog(writer, wall))
+        return cls(writer, desired, AuditLog(writer, wall), SqliteFlagStore(writer))
 
     async def close(self) -> None:
         """Finish what was handed over and close the file; every watch ends with StoreClosedError."""

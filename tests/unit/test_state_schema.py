@@ -76,6 +76,17 @@ def test_tables_of_another_program_in_the_same_file_are_left_alone(tmp_path: Pat
         assert connection.execute("SELECT * FROM settings").fetchall() == [("a", "1", "now")]
 
 
+@pytest.mark.requirement("FLAG-21")
+def test_a_table_of_settings_that_cannot_hold_flags_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE settings (name TEXT, value TEXT)")
+    with pytest.raises(StorageError, match=r"migration 3 does not fit what is in this file \(no such column: key"):
+        connect(path, statements.migrations("orchestrator"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert [row[1] for row in connection.execute("PRAGMA table_info(settings)")] == ["name", "value"]
+
+
 def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "sql" / "orchestrator"
     folder.mkdir(parents=True)
@@ -86,9 +97,12 @@ def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         statements.migrations("orchestrator")
 
 
-@pytest.mark.parametrize("folder", ["orchestrator", "journal"])
-def test_every_named_statement_fits_the_schema(folder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "file"),
+    [("orchestrator", "queries.sql"), ("orchestrator", "flag_queries.sql"), ("journal", "queries.sql")],
+)
+def test_every_named_statement_fits_the_schema(folder: str, file: str, tmp_path: Path) -> None:
     with closing(connect(tmp_path / "a.db", statements.migrations(folder))) as connection:
-        for statement in statements.named(folder).values():
+        for statement in statements.named(folder, file).values():
             parameters = {word.strip(":(),;"): 1 for word in statement.split() if ":" in word}
             assert connection.execute(f"EXPLAIN {statement}", parameters).fetchall()
