@@ -168,16 +168,26 @@ def serve_http(server: Server[Any], port: int) -> None:
     uvicorn.Server(uvicorn.Config(app, http="h11", log_level="warning")).run(sockets=[listener])
 
 
+def prepare() -> None:
+    """Do once in a process what every server in it needs."""
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+
+
+def run(port: int | None) -> None:
+    """Serve on a port of 127.0.0.1, or on standard input and output."""
+    if port is None:
+        asyncio.run(serve_stdio(build()))
+    else:
+        serve_http(build(), port)
+
+
 def main() -> None:
     """Serve as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--http", type=int, metavar="PORT", help="serve Streamable HTTP on 127.0.0.1:PORT (0: any)")
     port = parser.parse_args().http
-    warnings.simplefilter("ignore", MCPDeprecationWarning)
-    if port is None:
-        asyncio.run(serve_stdio(build()))
-    else:
-        serve_http(build(), port)
+    prepare()
+    run(port)
 
 
 if __name__ == "__main__":

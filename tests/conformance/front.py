@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from typing import Final
 
 from daemon import RunningDaemon
-from suite import FIXTURE
+from suite import FORK_SERVER, START, ending
 
 EVERY: Final = 20
 """Messages between two movements of traffic."""
@@ -25,15 +27,15 @@ def _free_port() -> int:
 @contextlib.asynccontextmanager
 async def through_the_daemon() -> AsyncIterator[str]:
     """The URL of a daemon that gives each session a worker of its own, so that workers may ask their clients."""
-    async with _daemon() as (_, url):
+    async with _daemon() as (_, _, url):
         yield url
 
 
 @contextlib.asynccontextmanager
 async def through_the_daemon_switching() -> AsyncIterator[str]:
     """The same, with a switch or a switch back every 20 messages."""
-    async with _daemon() as (daemon, url):
-        await asyncio.to_thread(daemon.verb, "canary", command=list(FIXTURE))
+    async with _daemon() as (daemon, worker, url):
+        await asyncio.to_thread(daemon.verb, "canary", command=worker)
         switching = asyncio.ensure_future(_switch_for_ever(daemon))
         try:
             yield url
@@ -45,11 +47,27 @@ async def through_the_daemon_switching() -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _daemon() -> AsyncIterator[tuple[RunningDaemon, str]]:
+async def _daemon() -> AsyncIterator[tuple[RunningDaemon, list[str], str]]:
+    """A daemon, its worker's command, and its URL."""
     port = _free_port()
     config = f'[worker]\nisolation = "session"\n[http]\nlisten = "127.0.0.1:{port}"\n'
-    with RunningDaemon.start(list(FIXTURE), config=config) as daemon:
-        yield daemon, f"http://127.0.0.1:{port}/mcp"
+    async with _fork_server() as worker:
+        with RunningDaemon.start(worker, config=config) as daemon:
+            yield daemon, worker, f"http://127.0.0.1:{port}/mcp"
+
+
+@contextlib.asynccontextmanager
+async def _fork_server() -> AsyncIterator[list[str]]:
+    """The command of a fixture server that starts at once, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="forks-", dir="/tmp") as folder:
+        path = f"{folder}/s"
+        server = await asyncio.create_subprocess_exec(sys.executable, FORK_SERVER, "serve", path, stdout=-1)
+        async with ending(server):
+            assert server.stdout is not None
+            async with asyncio.timeout(START):
+                assert await server.stdout.readline() == b"ready\n"
+            # -S -E: nothing to look for in site-packages, which takes longer than all the rest
+            yield [sys.executable, "-S", "-E", FORK_SERVER, "worker", path]
 
 
 async def _switch_for_ever(daemon: RunningDaemon) -> None:

