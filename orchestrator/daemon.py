@@ -117,7 +117,7 @@ class Daemon:
         contract = {
             MARK: mark,
             "SWITCHOVER_WORKER_STATE": str(worker_state),
-            "SWITCHOVER_FLAGS": str(paths.runtime_dir / "flags" / "live"),
+            "SWITCHOVER_FLAGS": str(paths.flags),
         }
         worker_state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.fleet = Fleet(

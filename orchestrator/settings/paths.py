@@ -43,6 +43,16 @@ class Paths:
         return self.runtime_dir / "control.sock"
 
     @property
+    def flags(self) -> Path:
+        """The page workers read their flags from; what is pushed to them comes by `flags_socket`."""
+        return self.runtime_dir / "flags" / "live"
+
+    @property
+    def flags_socket(self) -> Path:
+        """Where workers hear of changed flags: beside the page."""
+        return self.runtime_dir / "flags" / "live.sock"
+
+    @property
     def log_file(self) -> Path:
         """The current log file, JSON lines."""
         return self.logs_dir / "switchover.jsonl"
@@ -78,7 +88,7 @@ def locate(state_dir: Path | None, environ: Mapping[str, str]) -> Paths:
     runtime = (_first(environ, "RUNTIME_DIRECTORY") or state / "run").absolute()
     logs = (_first(environ, "LOGS_DIRECTORY") or state / "logs").absolute()
     paths = Paths(state, runtime, logs)
-    for path in (paths.tools_socket, paths.control_socket):
+    for path in (paths.tools_socket, paths.control_socket, paths.flags_socket):
         _check_socket_path(path)
     return paths
 

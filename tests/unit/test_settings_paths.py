@@ -89,11 +89,9 @@ def test_a_user_without_any_home_is_told_to_name_a_directory(monkeypatch: pytest
 
 @pytest.mark.requirement("SET-3")
 def test_a_socket_path_the_kernel_cannot_take_is_refused_with_what_to_do() -> None:
-    longest = SUN_PATH - len("/run/control.sock")
+    longest = SUN_PATH - len("/run/flags/live.sock")
     assert locate(Path("/" + "x" * (longest - 1)), {}).control_socket
-    with pytest.raises(
-        SettingsError, match=r"control\.sock has 108 bytes, the kernel takes at most 107: .*--state-dir"
-    ):
+    with pytest.raises(SettingsError, match=r"live\.sock has 108 bytes, the kernel takes at most 107: .*--state-dir"):
         locate(Path("/" + "x" * longest), {})
     assert locate(Path("/" + "x" * 200), {"RUNTIME_DIRECTORY": "/run/short"}).state_dir
 
