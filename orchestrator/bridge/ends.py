@@ -40,7 +40,7 @@ class _Reader(LineReader):
         """Hand lines on, empty ones left out."""
         self._on_lines([line for line in lines if line])
 
-    def overlong_received(self, head: bytes) -> None:
+    def overlong_received(self, head: bytes, tail: bytes) -> None:  # noqa: ARG002 - it will not be read
         """Hand on the beginning of a line that no daemon takes: it is no JSON, and that will be said."""
         self._on_lines([head])
 

@@ -17,6 +17,7 @@ from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.movement import Movement
+from orchestrator.proxy.naming import id_at_ends
 from orchestrator.proxy.session import Session
 from orchestrator.telemetry.logging import get_logger
 
@@ -176,9 +177,10 @@ class Answers:
         session.questions.take(mine)
         return codec.notification_line(mcp.CANCELLED, codec.with_member(params, "requestId", mine))
 
-    def undeliverable(self, link: WorkerLink, head: bytes) -> None:
+    def undeliverable(self, link: WorkerLink, head: bytes, tail: bytes) -> None:
         """Fail the call whose answer cannot be passed on: it is longer than a line may be, or not UTF-8."""
-        number = codec.id_in(head)
+        written = id_at_ends(head, tail)
+        number = int(written) if written is not None and written.isdigit() else None
         log.warning("worker sent a line that cannot be passed on", generation=link.generation, call=number)
         call = self._ledger.open.get(number) if number is not None else None
         if call is not None and call.link is link:

@@ -5,7 +5,6 @@ Large parts stay `msgspec.Raw`: they are checked to be JSON and forwarded byte f
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -115,7 +114,6 @@ LAST_RESULT = b'{"result":'
 """How it begins an answer."""
 LAST_ID = b',"jsonrpc":"2.0","id":'
 """What it writes between the payload and the id, with which the line ends."""
-_ID = re.compile(rb'"id"\s*:\s*(\d{1,18})\b')
 
 
 def plain_call(line: bytes) -> tuple[bytes, Params, bytes | memoryview] | None:
@@ -183,12 +181,6 @@ def _text(member: Raw | None) -> str | UnsetType:
         return UNSET if member is None else msgspec.json.decode(member, type=str)
     except msgspec.MsgspecError:
         return UNSET
-
-
-def id_in(head: bytes) -> int | None:
-    """Find the daemon's number in the beginning of an answer that cannot be decoded as a whole."""
-    found = _ID.search(head)
-    return int(found[1]) if found else None
 
 
 def request_tail(method: str, params: Raw | UnsetType) -> bytes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 
-HEAD = 512
-"""Bytes kept of a line that is too long: enough to find out which request it belonged to."""
+from orchestrator.proxy.naming import HEAD, TAIL
 
 SHARED = bytearray(1 << 18)
 """What every connection without an unfinished line reads into."""
@@ -34,14 +33,15 @@ class LineReader(asyncio.BufferedProtocol, ABC):
         self._own = _NOTHING
         self._filled = 0
         self._skipping: bytes | None = None
+        self._passed = b""
 
     @abstractmethod
     def lines_received(self, lines: list[bytes]) -> None:
         """Take whole lines, in order, without their newlines."""
 
     @abstractmethod
-    def overlong_received(self, head: bytes) -> None:
-        """Take the beginning of a line that was longer than the limit, once it has ended."""
+    def overlong_received(self, head: bytes, tail: bytes) -> None:
+        """Take the beginning and the end of a line that was longer than the limit, once it has ended."""
 
     @abstractmethod
     def undecodable_received(self, line: bytes) -> None:
@@ -86,6 +86,7 @@ class LineReader(asyncio.BufferedProtocol, ABC):
         size = end - start
         if size > self._limit:
             self._skipping = bytes(memoryview(buffer)[start : start + HEAD])
+            self._passed = bytes(memoryview(buffer)[max(start, end - TAIL) : end])
             self._own, self._filled = _NOTHING, 0
         elif not size:
             if not self._filled:
@@ -109,10 +110,12 @@ class LineReader(asyncio.BufferedProtocol, ABC):
     def _skip(self, nbytes: int) -> None:
         """Drop the rest of a line over the limit; what follows its end is read as usual."""
         end = SHARED.find(b"\n", 0, nbytes)
+        passed = nbytes if end < 0 else end
+        self._passed = (self._passed + SHARED[max(0, passed - TAIL) : passed])[-TAIL:]
         if end < 0:
             return
         head, self._skipping = self._skipping or b"", None
-        self.overlong_received(head)
+        self.overlong_received(head, self._passed)
         rest = nbytes - end - 1
         if rest:
             SHARED[:rest] = SHARED[end + 1 : nbytes]
@@ -133,5 +136,5 @@ class LineReader(asyncio.BufferedProtocol, ABC):
     def _within_limit(self, lines: list[bytes]) -> list[bytes]:
         for line in lines:
             if len(line) > self._limit:
-                self.overlong_received(line[:HEAD])
+                self.overlong_received(line[:HEAD], line[-TAIL:])
         return [line for line in lines if len(line) <= self._limit]

@@ -16,7 +16,8 @@ from orchestrator.domain.compatibility import Surface
 from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.proxy import codec
-from orchestrator.proxy.lines import HEAD, LineReader
+from orchestrator.proxy.lines import LineReader
+from orchestrator.proxy.naming import HEAD, TAIL
 from orchestrator.proxy.outbox import Outbox, Turn
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
@@ -75,8 +76,8 @@ class LinkOwner(Protocol):
         """A shared worker asked for what only a client can give."""
         ...
 
-    def undeliverable(self, link: WorkerLink, head: bytes) -> None:
-        """A worker sent a line that cannot be passed on; `head` is its beginning."""
+    def undeliverable(self, link: WorkerLink, head: bytes, tail: bytes) -> None:
+        """A worker sent a line that cannot be passed on; `head` is its beginning, `tail` its end."""
         ...
 
 
@@ -249,14 +250,14 @@ class WorkerLink(LineReader):
         finally:
             self._turn.flush()
 
-    def overlong_received(self, head: bytes) -> None:
+    def overlong_received(self, head: bytes, tail: bytes) -> None:
         """Report a line over the limit."""
-        self._owner.undeliverable(self, head)
+        self._owner.undeliverable(self, head, tail)
 
     def undecodable_received(self, line: bytes) -> None:
         """Report a line that cannot be read; the call it may have answered is failed, not left to its deadline."""
         self._rubbish(line)
-        self._owner.undeliverable(self, line[:HEAD])
+        self._owner.undeliverable(self, line[:HEAD], line[-TAIL:])
 
     def eof_received(self) -> None:
         """Report that the worker closed its stdout: nothing it does can be answered any more."""

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR
 from orchestrator.proxy import codec
+from orchestrator.proxy.naming import id_at_ends
 from orchestrator.proxy.questions import Questions
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.telemetry.logging import get_logger
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.proxy.ledger import Call
 
 log = get_logger("proxy")
-
-SEEN = 64
-"""Bytes of an unreadable line in which its id is looked for."""
 
 NUMBER_OR_STRING = frozenset(b'"-0123456789')
 """First bytes of the ids JSON-RPC allows."""
@@ -106,9 +104,17 @@ class Session(ABC):
 
     # --- what all doors share -----------------------------------------------------------------
 
-    def complain(self, code: int, reason: str) -> None:
-        """Answer a message that names no request."""
-        self.put(codec.error_line(b"null", code, reason))
+    def complain(self, code: int, reason: str, written: bytes = b"null") -> None:
+        """Answer a message that cannot be taken; `written` is its id as far as it has one that can be named."""
+        self.put(codec.error_line(written, code, reason))
+
+    def nameable(self, head: bytes, tail: bytes) -> bytes:
+        """Find the id under which an unreadable line may be answered, so that nobody waits for its own time-out.
+
+        An id that is in use has its one answer still to come; it is not named.
+        """
+        written = id_at_ends(head, tail)
+        return b"null" if written is None or written in self.calls else written
 
     def take(self, line: bytes) -> None:
         """Read one message of the client and hand it on; nonsense is answered, never ignored."""
@@ -157,15 +163,14 @@ class Session(ABC):
         if line.lstrip().startswith(b"["):
             reason = "batches are not supported: send one JSON-RPC message a line"
             self.complain(INVALID_REQUEST, reason)
-        elif isinstance(error, RecursionError):
-            self.complain(PARSE_ERROR, "the line is nested too deeply to be read")
+            return
+        written = self.nameable(line, line)
+        if isinstance(error, RecursionError):
+            self.complain(PARSE_ERROR, "the line is nested too deeply to be read", written)
         elif isinstance(error, msgspec.ValidationError):
-            self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}")
+            self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}", written)
         else:
-            # where the id stands at the very beginning the client need not wait for its own time-out
-            number = codec.id_in(line[:SEEN]) if line.startswith(codec.PREFIX) else None
-            written = b"null" if number is None or b"%d" % number in self.calls else b"%d" % number
-            self.put(codec.error_line(written, PARSE_ERROR, f"the line is not JSON: {error}"))
+            self.complain(PARSE_ERROR, f"the line is not JSON: {error}", written)
 
     def _no_method(self, message: codec.Message) -> None:
         """Handle a message that is no request: an answer to what a worker asked, or no message at all."""
@@ -174,5 +179,4 @@ class Session(ABC):
             return
         named = b"null" if message.id is UNSET else bytes(message.id)
         answerable = named[0] in NUMBER_OR_STRING and named not in self.calls
-        client_id = named if answerable else b"null"
-        self.put(codec.error_line(client_id, INVALID_REQUEST, "the message has no method"))
+        self.complain(INVALID_REQUEST, "the message has no method", named if answerable else b"null")

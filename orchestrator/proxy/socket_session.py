@@ -78,13 +78,14 @@ class SocketSession(LineReader, Session):
         finally:
             self._turn.flush()
 
-    def overlong_received(self, head: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
+    def overlong_received(self, head: bytes, tail: bytes) -> None:
         """Say that a line was too long."""
-        self.complain(INVALID_REQUEST, f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)")
+        reason = f"the line is longer than {self._line_bytes} bytes (limits.line_bytes)"
+        self.complain(INVALID_REQUEST, reason, self.nameable(head, tail))
 
-    def undecodable_received(self, line: bytes) -> None:  # noqa: ARG002 - whose request it was does not matter here
+    def undecodable_received(self, line: bytes) -> None:
         """Say that a line was not UTF-8."""
-        self.complain(PARSE_ERROR, "the line is not UTF-8, and so not JSON")
+        self.complain(PARSE_ERROR, "the line is not UTF-8, and so not JSON", self.nameable(line, line))
 
     def eof_received(self) -> bool:
         """Hang up when the client does, calls in flight included."""

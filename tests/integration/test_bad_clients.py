@@ -47,10 +47,10 @@ BAD_LINES: list[tuple[str, bytes, Any, int, str]] = [
     ("a bare newline in text", b'{"jsonrpc":"2.0","id":1,"method":"a\n', 1, PARSE_ERROR, "not JSON"),
     ("NaN", echo("1", '{"x":NaN}'), 1, PARSE_ERROR, "not JSON"),
     ("a control character", echo("1", '{"x":"\x01"}'), 1, PARSE_ERROR, "not JSON"),
-    ("text that is not UTF-8", echo("1", '{"x":"\udcff"}'), None, PARSE_ERROR, "UTF-8"),
+    ("text that is not UTF-8", echo("1", '{"x":"\udcff"}'), 1, PARSE_ERROR, "UTF-8"),
     ("an id that is not UTF-8", echo('"\udcff"'), None, PARSE_ERROR, "UTF-8"),
-    ("an overlong encoding", echo("1", '{"x":"\udcc0\udcaf"}'), None, PARSE_ERROR, "UTF-8"),
-    ("100,000 brackets in brackets", echo("1", "[" * 100_000 + "]" * 100_000), None, PARSE_ERROR, "nested"),
+    ("an overlong encoding", echo("1", '{"x":"\udcc0\udcaf"}'), 1, PARSE_ERROR, "UTF-8"),
+    ("100,000 brackets in brackets", echo("1", "[" * 100_000 + "]" * 100_000), 1, PARSE_ERROR, "nested"),
     ("100,000 open brackets", b"[" * 100_000 + b"\n", None, INVALID_REQUEST, "batches are not supported"),
     ("100,000 objects in objects", b'{"a":' * 100_000 + b"\n", None, PARSE_ERROR, "nested"),
     ("a number", b"42\n", None, INVALID_REQUEST, "not a JSON-RPC message"),
@@ -60,7 +60,7 @@ BAD_LINES: list[tuple[str, bytes, Any, int, str]] = [
     ("an empty batch", b"[]\n", None, INVALID_REQUEST, "batches are not supported"),
     ("nothing but braces", b"{}\n", None, INVALID_REQUEST, "no method"),
     ("an id but no method", b'{"jsonrpc":"2.0","id":"lonely"}\n', "lonely", INVALID_REQUEST, "no method"),
-    ("a method that is no text", b'{"jsonrpc":"2.0","id":1,"method":7}\n', None, INVALID_REQUEST, "method"),
+    ("a method that is no text", b'{"jsonrpc":"2.0","id":1,"method":7}\n', 1, INVALID_REQUEST, "method"),
     ("an id that is null", echo("null"), None, INVALID_REQUEST, "string or a number"),
     ("an id that is an object", echo('{"a":1}'), None, INVALID_REQUEST, "string or a number"),
     ("an id that is a list", echo("[1]"), None, INVALID_REQUEST, "string or a number"),
@@ -170,10 +170,14 @@ async def test_an_id_used_twice_is_refused_and_the_first_call_is_answered(shared
 @pytest.mark.requirement("PROXY-5", "PROXY-6")
 async def test_a_line_of_20_mb_is_refused_and_the_next_one_is_served(shared: RunningDaemon) -> None:
     async with connected(shared.tools_socket) as client, connected(shared.tools_socket) as other:
+        call, last = client.expect(1), client.expect("last")
         client.write(echo("1", json.dumps({"x": "y" * (20 * MIB)})))
+        params = json.dumps({"name": "echo", "arguments": {"x": "y" * (20 * MIB)}})
+        client.write(f'{{"method":"tools/call","params":{params},"jsonrpc":"2.0","id":"last"}}\n'.encode())
         await client.drain()
         assert "result" in await other.call("echo")
-        (refused,) = await client.strays(1)
+        refused = await client.answer(call)
+        assert (await client.answer(last))["error"] == refused["error"]
         assert refused["error"]["code"] == INVALID_REQUEST
         assert str(16 * MIB) in refused["error"]["message"]
         assert "limits.line_bytes" in refused["error"]["message"]

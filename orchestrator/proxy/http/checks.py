@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from orchestrator.domain.access import TokenRefusedError
 from orchestrator.domain.errors import UNSUPPORTED_VERSION
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
 from orchestrator.proxy.http.access import Access
@@ -17,6 +18,8 @@ PATH: Final = b"/mcp"
 METHODS: Final = frozenset({b"GET", b"POST", b"DELETE"})
 VERSION: Final = b"mcp-protocol-version"
 SESSION: Final = b"mcp-session-id"
+INVALID_TOKEN: Final = b'WWW-Authenticate: Bearer realm="switchover", error="invalid_token"\r\n'
+"""RFC 6750 section 3.1: expired, revoked, or of another kind."""
 
 _HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_VERSIONS)
 _STATELESS: Final = STATELESS_VERSION.encode()
@@ -26,7 +29,7 @@ def screen(request: Request, access: Access, body_bytes: int) -> Refusal | None:
     """Decide whether a request is looked at; who sent it is noted in it.
 
     Args:
-        request: its head; `subject` is filled in.
+        request: its head; `caller` is filled in.
         access: who may call.
         body_bytes: longest body that is read.
 
@@ -82,21 +85,21 @@ def _refused_page(request: Request, access: Access) -> Refusal | None:
     host, origin = headers.get(b"host"), headers.get(b"origin")
     if host is None or b"host" in request.repeated:
         return Refusal(BAD_REQUEST, "a request has exactly one Host header")
-    if not access.allows_host(host):
-        name = host.decode("latin-1")
-        return Refusal(421, f"this server is not called {name}; if it is, add the name to http.allowed_hosts")
-    if origin is not None and (b"origin" in request.repeated or not access.allows_origin(origin)):
-        page = origin.decode("latin-1")
-        return Refusal(403, f"pages from {page} may not call this server; if they may, add it to http.allowed_origins")
-    return None
+    if origin is not None and b"origin" in request.repeated:
+        return Refusal(403, "a request has at most one Origin header")
+    refused = access.refused_page(host, origin, "http")
+    return None if refused is None else Refusal(*refused)
 
 
 def _refused_token(request: Request, access: Access) -> Refusal | None:
-    subject = access.subject(request.headers.get(b"authorization", b""))
-    if subject is None:
+    try:
+        caller = access.caller(request.headers.get(b"authorization", b""))
+    except TokenRefusedError as error:
+        return Refusal(401, str(error), fields=INVALID_TOKEN)
+    if caller is None:
         reason = "show a bearer token this server knows: `Authorization: Bearer TOKEN` (http.token_file, http.tokens)"
         return Refusal(401, reason, fields=b'WWW-Authenticate: Bearer realm="switchover"\r\n')
-    request.subject = subject
+    request.caller = caller
     return None
 
 

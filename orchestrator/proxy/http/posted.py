@@ -154,10 +154,11 @@ class PostedSession(Session):
 
     # --- the proxy's side ---------------------------------------------------------------------
 
-    def complain(self, code: int, reason: str) -> None:
+    def complain(self, code: int, reason: str, written: bytes = b"null") -> None:
         """Refuse the message that is being read."""
         if self._post is not None:
-            self._post.refuse(Refusal(BAD_REQUEST, reason, code))
+            named = b"" if written == b"null" else written
+            self._post.refuse(Refusal(BAD_REQUEST, reason, code, client_id=named))
 
     def put(self, line: bytes, of: bytes | None = None) -> None:
         """Send a message on the answer to the POST it belongs to."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from orchestrator.domain.access import NOBODY, Caller
+
 SPACES = b" \t"
 CACHED = 256
 """Different header values whose reading is remembered; clients send the same few again and again."""
@@ -22,7 +24,7 @@ class Request:
         body: the content.
         http10: whether the client speaks HTTP/1.0, which has no chunks.
         limit: the most bytes its body may have.
-        subject: who sent it, as the bearer token tells; "" without tokens.
+        caller: who sent it, as the bearer token tells; nobody without tokens.
         extra: header lines that its answer carries.
     """
 
@@ -33,7 +35,7 @@ class Request:
     body: bytes = b""
     http10: bool = False
     limit: int = 0
-    subject: str = ""
+    caller: Caller = NOBODY
     extra: bytes = b""
 
     def add(self, name: bytes, value: bytes) -> None:
@@ -47,6 +49,11 @@ class Request:
             headers[name] += b"," + value
         else:
             self.repeated.add(name)
+
+    @property
+    def subject(self) -> str:
+        """The caller's name, "" where nobody is known."""
+        return self.caller.subject
 
     @property
     def path(self) -> bytes:
