@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from switchover_kit.decision import Decision
+
+from orchestrator.domain.access import Caller
 from orchestrator.domain.flag_records import FlagChange, FlagWrite, Notice, StoredFlags
 from orchestrator.domain.generation import Generation
 from orchestrator.domain.protocol import Era
@@ -210,6 +213,10 @@ class FlagStore(FlagOutbox, Protocol):
         """
         ...
 
+    async def data_version(self) -> int:
+        """Return a number that is another one after somebody else, such as a person with a shell, wrote the file."""
+        ...
+
     async def history(self, key: str | None = None, *, limit: int, before: int | None = None) -> Sequence[FlagChange]:
         """Return up to `limit` changes of a flag (None: of all), newest first; `before` is a change's number."""
         ...
@@ -224,4 +231,41 @@ class FlagStore(FlagOutbox, Protocol):
         Returns:
             The flags, None when there is no such version yet.
         """
+        ...
+
+
+class Gates(Protocol):
+    """The flags, as those need them who open or close something by them."""
+
+    @property
+    def version(self) -> int:
+        """The flags version; every change makes another one."""
+        ...
+
+    def decide(self, key: str, subject_key: str | None, attributes: Mapping[str, Any] | None) -> Decision:
+        """Return what a flag decides for a subject now; step `missing` when there is no such flag."""
+        ...
+
+
+class TokenReader(Protocol):
+    """Who can tell a signed token from a text."""
+
+    def caller(self, token: str) -> Caller | None:
+        """Return whom a token speaks of, None when it was not signed here.
+
+        Raises:
+            TokenRefusedError: it was, and does not count any more.
+        """
+        ...
+
+
+class Gatekeeper(Protocol):
+    """Who knows the gates of tools."""
+
+    def closed(self, tool: str, caller: Caller) -> str | None:
+        """Return the gate that keeps a caller from a tool, None when it may use it."""
+        ...
+
+    def hidden(self, caller: Caller) -> frozenset[str]:
+        """Return the tools a caller may not see."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from orchestrator.domain.access import NOBODY, Caller
 from orchestrator.proxy.http.access import Access, is_loopback
 
 TOKEN = "a-token-of-many-letters"  # noqa: S105 - a test's
@@ -73,21 +74,22 @@ def test_a_page_on_some_address_may_not_call_a_door_on_all_interfaces() -> None:
 @pytest.mark.requirement("HTTP-4")
 def test_a_token_tells_whose_it_is() -> None:
     known = access(tokens=[f"ann:{TOKEN}", "another-long-token"])
-    assert known.subject(f"Bearer {TOKEN}".encode()) == "ann"
-    assert known.subject(f"bearer  {TOKEN}".encode()) == "ann"
-    nameless = known.subject(b"Bearer another-long-token")
-    assert nameless
-    assert "token" not in nameless
+    assert known.caller(f"Bearer {TOKEN}".encode()) == Caller("ann", trusted=True)
+    assert known.caller(f"bearer  {TOKEN}".encode()) == Caller("ann", trusted=True)
+    nameless = known.caller(b"Bearer another-long-token")
+    assert nameless is not None
+    assert nameless.subject
+    assert "token" not in nameless.subject
 
 
 @pytest.mark.requirement("HTTP-4")
 @pytest.mark.parametrize("shown", [b"", b"Bearer", b"Bearer wrong", b"Basic " + TOKEN.encode(), TOKEN.encode()])
 def test_a_wrong_token_or_none_is_nobodys(shown: bytes) -> None:
-    assert access(tokens=[TOKEN]).subject(shown) is None
+    assert access(tokens=[TOKEN]).caller(shown) is None
 
 
 def test_without_tokens_nobody_is_asked_for_one() -> None:
-    assert access().subject(b"") == ""
+    assert access().caller(b"") == NOBODY
 
 
 def test_the_tokens_themselves_are_not_kept() -> None:

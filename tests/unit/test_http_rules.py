@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.access import Caller
 from orchestrator.domain.errors import SettingsError
 from orchestrator.proxy.http.rules import access_of, bounds_of, tokens_in
 from orchestrator.settings import Settings, load
@@ -63,8 +64,8 @@ def test_tokens_come_from_the_file_and_the_environment(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"# who\n\nann:{TOKEN}\n")
     access = access_of(settings(token_file=str(file), tokens="bob:b-token-of-many-letters"), "10.0.0.1")
-    assert access.subject(f"Bearer {TOKEN}".encode()) == "ann"
-    assert access.subject(b"Bearer b-token-of-many-letters") == "bob"
+    assert access.caller(f"Bearer {TOKEN}".encode()) == Caller("ann", trusted=True)
+    assert access.caller(b"Bearer b-token-of-many-letters") == Caller("bob", trusted=True)
 
 
 @pytest.mark.requirement("HTTP-4")
