@@ -1,0 +1,31 @@
+"""What the hands say when they will not or cannot do something.
+
+Above it stand all other files of this room and the tools; below it nothing.
+"""
+
+from __future__ import annotations
+
+
+class HandError(Exception):
+    """The work was refused or failed; the message says why and what to do."""
+
+
+class RefusedCommandError(HandError):
+    """The gates do not let a command through.
+
+    Attributes:
+        reason: the class of the refusal, one word, the same in both modes.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DryRunError(HandError):
+    """The work would have an effect outside the private state, and this process is a dry run."""
+
+    def __init__(self, tool: str, effect: str) -> None:
+        super().__init__(
+            f"{tool} is refused: this process is a dry run and {effect}; call a worker whose role is serving"
+        )
