@@ -1,0 +1,330 @@
+"""The flags as they are declared, in force and stored, and how the three are kept together.
+
+What is written is always the difference between the rows that should be stored and those that are; so a write that
+failed is made good by the next one.  Above: `service`, which calls one method at a time.  Below: the store behind
+`domain.ports.FlagStore`, `adoption` for what somebody changed by hand, `rows` for what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.flag_declaration import Registry
+from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
+from orchestrator.domain.flags import FlagSet, is_safe_move
+from orchestrator.domain.ports import Clock, FlagStore
+from orchestrator.flags.adoption import Adopted, adopt
+from orchestrator.flags.rows import as_of, copied, differences, flags_of, redeclared, remembered, rows_for
+from orchestrator.flags.told import AsOf, Changed, Difference, Remembered
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("flags")
+
+BY_HAND: Final = "changed by hand in the table settings"
+
+
+class FlagsNotWrittenError(SwitchoverError):
+    """A change of flags could not be written down, so nothing of it was done."""
+
+
+class FlagsNotReadError(SwitchoverError):
+    """What the flags were cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Who changes flags, and why.
+
+    Attributes:
+        actor: who asks.
+        reason: why, in the actor's words.
+        cause: what made it happen: `person`, `timer`, `rollback`, `registry`, `database`, ...
+        action: what the audit calls it.
+    """
+
+    actor: str
+    reason: str = ""
+    cause: str = "person"
+    action: str = "flags set"
+
+
+DECLARED: Final = Reason("daemon", "what is declared differs from what is stored", "registry", "flags declared")
+
+
+class Book:
+    """Registry, flags and store.
+
+    Attributes:
+        registry: what is declared.
+        flags: what is in force.
+        changed_at: when each flag last changed, seconds since the Unix epoch.
+        undeclared: rows of `settings` that no declared flag has: key to text.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: FlagStore,
+        clock: Clock,
+        destinations: Callable[[], Sequence[str]] = tuple,
+        revision: Callable[[], int] = int,
+    ) -> None:
+        """Build the book; `open` reads it.
+
+        Args:
+            registry: what is declared.
+            store: what is remembered.
+            clock: for records.
+            destinations: names of those who are sent a notice of each change.
+            revision: the routing table's, for the audit.
+        """
+        self.registry = registry
+        self.flags = FlagSet()
+        self.changed_at: dict[str, float] = {}
+        self.undeclared: dict[str, str] = {}
+        self._store = store
+        self._clock = clock
+        self._destinations = destinations
+        self._revision = revision
+        self._kept: dict[str, FlagRow] = {}
+        self._mark: int | None = None
+        self._unwritten: str | None = None
+        self._unread: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps flags from being stored or read, None in health."""
+        return "; ".join(filter(None, (self._unwritten, self._unread))) or None
+
+    # --- what was -----------------------------------------------------------------------------
+
+    async def open(self, above: int) -> None:
+        """Read what is stored and bring it in line with what is declared.
+
+        A store that cannot be read or written is said; the flags have their defaults then, or what was read.
+
+        Args:
+            above: the newest flags version that readers have seen; the flags' own is no older.
+        """
+        self.flags = FlagSet(above)
+        stored = await self._load()
+        if stored is None:
+            return
+        self._kept = {row.key: copied(row) for row in stored.rows}
+        self.flags = replace(flags_of(stored), version=max(stored.version, above))
+        await self._look_back()
+        await self._adopt(stored)
+        await self._settle(DECLARED, quiet=not stored.version, always=stored.version < above)
+
+    async def history(self, key: str | None, limit: int, before: int | None) -> list[Remembered]:
+        """Return up to `limit` changes of a flag (None: of all), newest first.
+
+        Raises:
+            FlagsNotReadError: the store cannot be read.
+        """
+        try:
+            return [remembered(one) for one in await self._store.history(key, limit=limit, before=before)]
+        except Exception as error:
+            raise FlagsNotReadError(f"the flags' history cannot be read: {error}") from error
+
+    async def at(self, version: int | None, seconds: float | None) -> AsOf | None:
+        """Return the flags as they stood once, None when there is no such version yet.
+
+        Raises:
+            FlagsNotReadError: the store cannot be read.
+        """
+        try:
+            stored = await self._store.at(version=version, seconds=seconds)
+        except Exception as error:
+            raise FlagsNotReadError(f"the flags' history cannot be read: {error}") from error
+        return None if stored is None else as_of(stored)
+
+    # --- what is to be ------------------------------------------------------------------------
+
+    async def write(self, after: FlagSet, why: Reason, rewrite: Collection[str] = ()) -> Changed:
+        """Put flags into force and write them down.
+
+        Args:
+            after: as `domain.flags.apply` gave them; the same ones change nothing.
+            why: who, and why.
+            rewrite: flags whose stored row is written again although it is the same.
+
+        Raises:
+            FlagsNotWrittenError: they cannot be written and do not only move to safety; nothing is done.
+        """
+        found = tuple(differences(self.registry, self.flags, after))
+        if not found and not rewrite:
+            return self._changed(why, ())
+        try:
+            version = await self._put(self.registry, after, why, only={*(one.key for one in found), *rewrite})
+        except FlagsNotWrittenError:
+            if not found or not is_safe_move(self.registry, self.flags, after):
+                raise
+            version = self.flags.version + 1
+            log.error("flags are safe and not written down", actor=why.actor, version=version, reason=self._unwritten)  # noqa: TRY400
+        return self._in_force(replace(after, version=version), why, found)
+
+    async def take(self, registry: Registry, why: Reason) -> Changed:
+        """Take over another registry: new flags get their rows, those no longer declared are forgotten.
+
+        Raises:
+            FlagsNotWrittenError: it cannot be written; the old registry stays.
+        """
+        found = tuple(redeclared(self.registry, registry, self.flags))
+        if registry == self.registry:
+            return self._changed(why, ())
+        known = {*registry.declarations, *registry.invalid}
+        after = FlagSet(self.flags.version, {key: one for key, one in self.flags.states.items() if key in known})
+        version = await self._put(registry, after, why)
+        self.registry = registry
+        return self._in_force(replace(after, version=version), why, found)
+
+    async def look(self) -> list[Changed]:
+        """Write what is still owed, and take over what somebody changed by hand since the last look."""
+        told = [await self._settle(DECLARED)] if self._unwritten else []
+        try:
+            mark = await self._store.data_version()
+        except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
+            self._cannot_read(error)
+            return [one for one in told if one is not None]
+        if mark != self._mark and (stored := await self._load()) is not None:
+            self._mark = mark
+            told += await self._adopt(stored)
+        return [one for one in told if one is not None]
+
+    # --- how ----------------------------------------------------------------------------------
+
+    async def _adopt(self, stored: StoredFlags) -> list[Changed]:
+        """Take over rows of `settings` that others wrote, as far as they may be; put the other rows right again."""
+        found = adopt(self.registry, self.flags, stored.strays)
+        self.undeclared = found.undeclared
+        told = []
+        try:
+            if found.taken:
+                why = Reason("database", BY_HAND, "database", "flags set")
+                told.append(await self.write(found.flags, why, rewrite=found.taken))
+            if found.refused:
+                told.append(await self._refuse(found))
+        except FlagsNotWrittenError:
+            self._mark = None  # looked at again when writing works
+        return told
+
+    async def _refuse(self, found: Adopted) -> Changed:
+        for key, why in found.refused.items():
+            log.error("edit of the table settings refused", flag=key, reason=why)
+        said = f"{BY_HAND}: {'; '.join(found.refused.values())}"
+        return await self.write(
+            self.flags, Reason("database", said, "database", "flag edit refused"), rewrite=found.refused
+        )
+
+    async def _settle(self, why: Reason, *, quiet: bool = False, always: bool = False) -> Changed | None:
+        """Write what should be stored and is not; return None when there is nothing, or it cannot be written yet."""
+        rows, gone = self._lacking(self.registry, self.flags)
+        if not rows and not gone and not always:
+            self._unwritten = None
+            return None
+        try:
+            version = await self._put(self.registry, self.flags, why, quiet=quiet)
+        except FlagsNotWrittenError:
+            return None
+        known = {*self.registry.declarations, *self.registry.invalid}
+        states = {key: state for key, state in self.flags.states.items() if key in known}
+        return self._in_force(FlagSet(version, states), why, ())
+
+    async def _put(
+        self,
+        registry: Registry,
+        after: FlagSet,
+        why: Reason,
+        *,
+        only: Collection[str] | None = None,
+        quiet: bool = False,
+    ) -> int:
+        """Write the rows that differ from what is stored; return the new version."""
+        rows, gone = self._lacking(registry, after, only)
+        write = FlagWrite(
+            rows,
+            actor=why.actor,
+            at=self._clock.wall(),
+            reason=why.reason,
+            cause=why.cause,
+            action=why.action,
+            delete=gone,
+            above=self.flags.version,
+            revision=self._revision(),
+            destinations=() if quiet else tuple(self._destinations()),
+        )
+        try:
+            version = await self._store.write(write)
+        except Exception as error:
+            self._unwritten = f"flags cannot be written down: {error}"
+            raise FlagsNotWrittenError(f"{self._unwritten}; nothing was changed") from error
+        assert version is not None  # noqa: S101 - no version was expected, so none can be wrong
+        self._kept |= {row.key: row for row in rows}
+        for key in gone:
+            del self._kept[key]
+        rest, _ = self._lacking(registry, after)
+        self._unwritten = self._unwritten if rest and self._unwritten else None
+        return version
+
+    def _lacking(
+        self, registry: Registry, after: FlagSet, only: Collection[str] | None = None
+    ) -> tuple[list[FlagRow], list[str]]:
+        """Return the rows that should be stored and are not, and the keys that should not be; or just these rows."""
+        if only is not None:
+            return rows_for(registry, after, only), []
+        wanted = rows_for(registry, after, registry.declarations)
+        known = {*registry.declarations, *registry.invalid}
+        return [row for row in wanted if self._kept.get(row.key) != row], [
+            key for key in self._kept if key not in known
+        ]
+
+    def _in_force(self, flags: FlagSet, why: Reason, found: tuple[Difference, ...]) -> Changed:
+        self.flags = flags
+        told = self._changed(why, found)
+        self.changed_at |= {one.key: told.at for one in found}
+        if found:
+            log.info(
+                "flags changed",
+                version=told.version,
+                actor=why.actor,
+                reason=why.reason,
+                cause=why.cause,
+                changes={one.key: [one.before, one.after] for one in found},
+            )
+        return told
+
+    def _changed(self, why: Reason, found: tuple[Difference, ...]) -> Changed:
+        written = self._unwritten is None
+        return Changed(self.flags.version, found, self._clock.wall(), why.actor, why.reason, why.cause, written)
+
+    async def _load(self) -> StoredFlags | None:
+        try:
+            stored = await self._store.load()
+        except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
+            self._cannot_read(error)
+            return None
+        self._unread = None
+        return stored
+
+    async def _look_back(self) -> None:
+        """Find out when each flag last changed."""
+        for key in self._kept:
+            for one in await self._past(key):
+                self.changed_at[key] = one.at
+
+    async def _past(self, key: str) -> Iterable[Remembered]:
+        try:
+            return await self.history(key, 1, None)
+        except FlagsNotReadError as error:
+            self._cannot_read(error)
+            return ()
+
+    def _cannot_read(self, error: Exception) -> None:
+        trouble = f"the stored flags cannot be read: {error}"
+        if trouble != self._unread:
+            log.error("stored flags not read", reason=str(error))
+        self._unread = trouble

@@ -1,0 +1,81 @@
+"""What is said of a flag: everything about one, and what somebody should look at.
+
+Above: `service`.  Below: `book`, `readers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.domain.flag_declaration import Declaration
+from orchestrator.domain.flag_report import Finding, Use, expiries, stale
+from orchestrator.domain.flags import FlagState, stored_flaws, value_of
+from orchestrator.flags.book import Book
+from orchestrator.flags.readers import Readers
+from orchestrator.flags.told import FlagView
+
+
+def view_of(key: str, book: Book, readers: Readers) -> FlagView:
+    """Return everything about a declared or invalid flag."""
+    declaration = book.registry.declarations.get(key)
+    if declaration is None:
+        return _invalid(key, book)
+    state = book.flags.state(key)
+    why = stored_flaws(book.registry, book.flags).get(key)
+    return _view(
+        declaration,
+        state,
+        value=declaration.safe if why else value_of(declaration, book.flags),
+        is_set=state.value is not None,
+        invalid=why,
+        changed_at=book.changed_at.get(key),
+        read_at=readers.read_at().get(key),
+        forced={reader.pid: reader.forced[key] for reader in readers.all() if key in reader.forced},
+    )
+
+
+def findings_of(
+    book: Book, readers: Readers, *, since: float, now: float, stale_after: float, expires_within: float
+) -> list[Finding]:
+    """Return what somebody should look at, the most pressing first."""
+    flaws = {**book.registry.invalid, **stored_flaws(book.registry, book.flags)}
+    found = [Finding(key, "invalid", f"{key} answers its safe value: {why}") for key, why in flaws.items()]
+    found += [
+        Finding(key, "undeclared", f"the table settings has {key}, which no flag is declared as; remove the row")
+        for key in book.undeclared
+        if key not in book.registry.invalid
+    ]
+    found += expiries(book.registry, now, expires_within)
+    read_at = readers.read_at()
+    uses = {key: Use(read_at.get(key), book.changed_at.get(key)) for key in book.registry.declarations}
+    return [*found, *stale(book.registry, uses, since, now, stale_after)]
+
+
+def _invalid(key: str, book: Book) -> FlagView:
+    declaration, why = book.registry.flawed.get(key), book.registry.invalid[key]
+    if declaration is None:
+        return FlagView(key=key, type="", invalid=why)
+    return _view(declaration, book.flags.state(key), value=declaration.safe, invalid=why)
+
+
+def _view(declaration: Declaration, state: FlagState, **known: Any) -> FlagView:
+    said = {name: getattr(declaration, name) for name in _DECLARED}
+    stored: dict[str, Any] = {"targeting": state.targeting, "salt": state.salt, "hash_version": state.hash_version}
+    return FlagView(**said, type=declaration.type.value, **stored, **known)
+
+
+_DECLARED = (
+    "key",
+    "values",
+    "default",
+    "safe",
+    "on",
+    "prerequisites",
+    "risk",
+    "owner",
+    "description",
+    "expires",
+    "env",
+    "kill_switch",
+    "min_stable",
+)
