@@ -89,7 +89,7 @@ def restore(link: WorkerLink, session: Session) -> None:
 
 
 class OtherWorker:
-    """Hears from the keeper of one such worker; fits `supervision.keeper.KeeperOwner`."""
+    """Hears from the keeper of one such worker; fits `supervision.care.KeeperOwner`."""
 
     def __init__(self, others: Others, place: Place, session: Session | None) -> None:
         """Build the joint for one place."""

@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 
 from orchestrator.domain import events as ev
-from orchestrator.domain.compatibility import compare
+from orchestrator.domain.compatibility import Surface, compare
 from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
-from orchestrator.domain.protocol import Era
+from orchestrator.domain.protocol import Era, Place
 from orchestrator.engine.driver import Driver
 from orchestrator.others import restore
 from orchestrator.proxy.answers import Answers
@@ -23,7 +23,7 @@ from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.settings import Settings
-from orchestrator.supervision.keeper import Care
+from orchestrator.supervision.care import Care
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn
 from orchestrator.telemetry.logging import get_logger
@@ -41,12 +41,13 @@ Spawn = Callable[[Callable[..., Coroutine[Any, Any, None]], Any], None]
 
 
 class Wiring:
-    """Hears from keepers and links; fits `supervision.keeper.KeeperOwner`."""
+    """Hears from keepers and links; fits `supervision.care.KeeperOwner`."""
 
     def __init__(self, dispatcher: Dispatcher, answers: Answers, lists: Lists, spawn: Spawn) -> None:
         """Build the joint; `driver` is set once it exists."""
         self.driver: Driver | None = None
         self.lists = lists
+        self._surfaces: dict[Place, Surface] = {}
         self._reading: set[WorkerLink] = set()
         self._again: set[WorkerLink] = set()
         self._dispatcher = dispatcher
@@ -62,7 +63,7 @@ class Wiring:
             self._post(ev.GenerationFailed(generation, refusal))
             return
         self._dispatcher.attach(link)
-        self.lists.learned(link, link.lists)
+        self._learned(link)
         if not self._dispatcher.isolated and link.era is Era.HANDSHAKE:
             for session in list(self._dispatcher.sessions.values()):
                 restore(link, session)
@@ -98,13 +99,10 @@ class Wiring:
         if state is None or state.candidate != generation or state.allow_breaking:
             return ""
         active = state.table.active
-        serving = next(
-            (one for place, one in self._dispatcher.links.items() if place.generation == active and not place.session),
-            None,
-        )
-        if serving is None or serving.era is not link.era:
+        surface = self._surfaces.get(Place(active, link.era)) if active is not None else None
+        if surface is None:
             return ""
-        changes = compare(serving.surface(), link.surface())
+        changes = compare(surface, link.surface())
         if not changes.breaking:
             return ""
         also = f"; additive: {', '.join(changes.additive[:SHOWN])}" if changes.additive else ""
@@ -112,6 +110,14 @@ class Wiring:
             f"it would break clients of generation {active} (pass --allow-breaking if that is meant): "
             f"{', '.join(changes.breaking[:SHOWN])}{also}"
         )
+
+    def _learned(self, link: WorkerLink) -> None:
+        """Note what a worker shows; the surface outlives it, for a candidate that comes while it is started again."""
+        if self.driver is not None:
+            kept = {*self.driver.state.generations, link.generation}
+            self._surfaces = {place: shown for place, shown in self._surfaces.items() if place.generation in kept}
+        self._surfaces[Place(link.generation, link.era)] = link.surface()
+        self.lists.learned(link, link.lists)
 
     def _list_changed(self, link: WorkerLink, _kind: str) -> None:
         """Read a worker's lists again: one reader at a time, once more if it said so meanwhile."""
@@ -127,7 +133,7 @@ class Wiring:
             while more:
                 self._again.discard(link)
                 await learn(link)
-                self.lists.learned(link, link.lists)
+                self._learned(link)
                 await anyio.sleep(CALM)
                 more = link in self._again
         except (StartError, RequestFailedError) as error:

@@ -17,7 +17,9 @@ from orchestrator.domain.generation import Generation, Role
 from orchestrator.domain.ports import Clock, Link
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.supervision import private_copy
-from orchestrator.supervision.keeper import Care, Keeper, KeeperOwner, LinkFactory, environment_of
+from orchestrator.supervision.care import Care, KeeperOwner, LinkFactory, Terms
+from orchestrator.supervision.environment import environment_of
+from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.readiness import stateless_meta
 from orchestrator.supervision.suspicion import after_deadline
 from orchestrator.telemetry.logging import get_logger
@@ -121,18 +123,17 @@ class Fleet:
         environment = environment_of(
             generation.spec, self._environment, number=number, role=Role.SERVING, contract=self._contract
         )
-        return Keeper(
-            generation,
+        terms = Terms(
             self._care,
-            environment=environment,
-            copies=self._copies,
-            link_factory=link_factory or self._link_factory,
-            owner=owner,
-            clock=self._clock,
-            era=era,
-            hello=hello,
-            starts=self._starts if hello is not None else None,
+            environment,
+            self._copies,
+            link_factory or self._link_factory,
+            owner,
+            self._clock,
+            hello,
+            self._starts if hello is not None else None,
         )
+        return Keeper(generation, terms, era)
 
     def retire(self, number: int) -> None:
         """Drain a generation in the background, then stop it and remove its private copy."""
@@ -164,9 +165,7 @@ class Fleet:
     async def kill(self) -> None:
         """End every process at once."""
         for keeper in self._all():
-            keeper.retire(0)
-            if keeper.process is not None:
-                await keeper.process.kill()
+            await keeper.kill()
 
     async def _keep(self, keeper: Keeper) -> None:
         number = keeper.generation.number

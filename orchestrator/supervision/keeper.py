@@ -1,28 +1,30 @@
 """Keeps one generation's serving process: starts it, starts it again when it dies, and ends it when it is retired.
 
-The single owner of that process: whoever wants it gone asks here (`retire`, `condemn`, `quit`).
+The single owner of that process: whoever wants it gone asks here (`retire`, `condemn`, `kill`).  Above: `fleet`.
+Below: `process`, `readiness`; `care` says how and for whom.
 """
 
 from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from orchestrator.domain.errors import RequestFailedError, StartError
-from orchestrator.domain.generation import Generation, Role, Spec
-from orchestrator.domain.lifecycle import Backoff, Health, became_ready, died
-from orchestrator.domain.ports import Clock, Link
+from orchestrator.domain.generation import Generation, Spec
+from orchestrator.domain.lifecycle import Health, became_ready, died
+from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era
+from orchestrator.supervision.care import Terms
 from orchestrator.supervision.fingerprint import fingerprint
 from orchestrator.supervision.private_copy import FOLDER, prepare
-from orchestrator.supervision.process import LAST_WORD, Grace, WorkerProcess, spawn
+from orchestrator.supervision.process import LAST_WORD, WorkerProcess, spawn
 from orchestrator.supervision.readiness import handshake
 from orchestrator.supervision.stderr import StderrLines
 from orchestrator.supervision.suspicion import Suspicion
@@ -31,59 +33,35 @@ from orchestrator.telemetry.logging import get_logger
 log = get_logger("supervision")
 
 
-@dataclass(slots=True)
-class Care:
-    """How processes are looked after; one object for all keepers, its fields replaced on reload.
+GLANCE = 0.2
+"""Seconds a process may live on after its stdout has ended before that counts as news: most only end one by one."""
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """One process of a keeper.
 
     Attributes:
-        start_timeout: seconds from spawn to the answered handshake.
-        drain_timeout: seconds a retiring worker may take over the calls it has.
-        ping_timeout: seconds in which a worker under suspicion must answer a ping.
-        after_deadlines: expired calls with no answer between them before a ping decides.
-        strict_fingerprint: refuse to start files that changed since the generation was made.
-        stderr_line_bytes: longest piece of stderr in one log line.
-        starts: processes of single sessions that may be starting at once.
-        grace: the steps of stopping.
-        backoff: when to start again.
+        process: the process, None before it is started.
+        opening: its link until its handshake is answered.
+        eof: whether its stdout has ended.
+        condemned: why it is to be replaced, None while it is not.
     """
 
-    start_timeout: float = 30.0
-    drain_timeout: float = 300.0
-    ping_timeout: float = 5.0
-    after_deadlines: int = 1
-    strict_fingerprint: bool = False
-    stderr_line_bytes: int = 1 << 16
-    starts: int = 4
-    grace: Grace = field(default_factory=Grace)
-    backoff: Backoff = field(default_factory=Backoff)
+    process: WorkerProcess | None = None
+    opening: Any = None
+    eof: bool = False
+    condemned: str | None = None
 
+    @property
+    def exited(self) -> bool:
+        """Whether the process has ended."""
+        return self.process is not None and self.process.exited.is_set()
 
-class KeeperOwner(Protocol):
-    """Who is told how a generation's process fares (the daemon)."""
-
-    def ready(self, generation: int, link: Link) -> None:
-        """Its process answered the handshake."""
-        ...
-
-    def suspended(self, link: Link) -> None:
-        """Its process is ending: nothing more may be sent."""
-        ...
-
-    def lost(self, link: Link, reason: str) -> None:
-        """Its process is gone and has said all it will say."""
-        ...
-
-    def down(self, generation: int, reason: str) -> None:
-        """It will be started again."""
-        ...
-
-    def failed(self, generation: int, reason: str) -> None:
-        """It never became ready, or is in a crash loop."""
-        ...
-
-
-LinkFactory = Callable[[int, Callable[[], None]], Any]
-"""(generation, called at the end of stdout) -> a link that is also the protocol of the worker's stdout."""
+    @property
+    def over(self) -> bool:
+        """Whether it serves no more."""
+        return self.exited or self.eof or self.condemned is not None
 
 
 class Keeper:
@@ -102,33 +80,13 @@ class Keeper:
         probed: whether it is being asked for a sign of life.
     """
 
-    def __init__(
-        self,
-        generation: Generation,
-        care: Care,
-        *,
-        environment: Mapping[str, str],
-        copies: Path,
-        link_factory: LinkFactory,
-        owner: KeeperOwner,
-        clock: Clock,
-        era: Era | None = None,
-        hello: dict[str, Any] | None = None,
-        starts: anyio.Semaphore | None = None,
-    ) -> None:
+    def __init__(self, generation: Generation, terms: Terms, era: Era | None = None) -> None:
         """Build a keeper; `run` does the work.
 
         Args:
             generation: what to keep.
-            care: bounds and times.
-            environment: the complete environment of its process.
-            copies: directory of the private copies.
-            link_factory: makes the proxy's end of the pipes.
-            owner: is told what happens.
-            clock: monotonic time for the back-off.
+            terms: what it works with and whom it tells.
             era: the era its process must speak; None to find out.
-            hello: the `initialize` parameters of the one client it serves; None for the daemon's own.
-            starts: bounds how many processes are being started at once; None for no bound.
         """
         self.generation = generation
         self.process: WorkerProcess | None = None
@@ -141,24 +99,19 @@ class Keeper:
         self.suspicion: Suspicion | None = None
         self.probed = False
         self.ended = anyio.Event()
-        self._environment = environment
-        self._copies = copies
-        self._care = care
-        self._link_factory = link_factory
-        self._owner = owner
-        self._clock = clock
+        self.retiring = False
+        self._terms = terms
+        self._care = terms.care
+        self._owner = terms.owner
         self._proven = generation.proven and era is None
         self._finds_out = era is None
-        self._hello = hello
-        self._starts = starts
         self._health = Health()
         self._wake = anyio.Event()
-        self.retiring = False
         self._drain = 0.0
-        self._condemned: str | None = None
-        self._eof = False
+        self._life = Life()
         self._another_try = False
-        self._opening: Any = None
+        self._aside: TaskGroup | None = None
+        self._leaving: set[WorkerProcess] = set()
 
     # --- what may be asked --------------------------------------------------------------------
 
@@ -170,27 +123,38 @@ class Keeper:
 
     def condemn(self, reason: str) -> None:
         """Replace the present process: it does not work any more."""
-        self._condemned = reason
+        self._life.condemned = reason
         self._poke()
+
+    async def kill(self) -> None:
+        """End the process at once, and whatever is still being stopped."""
+        self.retire(0)
+        for process in [*self._leaving, *([self.process] if self.process is not None else [])]:
+            await process.kill()
 
     # --- the work -----------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Keep the process until retired or, if it was never ready, until its start failed."""
-        number = self.generation.number
         try:
-            while not self.retiring:
-                self._another_try = False
-                reason = await self._whatever_happens()
-                if self._goes_on_quietly():
-                    continue
-                if not self._proven:
-                    log.error("generation failed to start", generation=number, reason=reason)
-                    self._owner.failed(number, reason)
-                    break
-                await self._pause(reason)
+            async with anyio.create_task_group() as self._aside:
+                await self._live()
         finally:
             self.ended.set()
+
+    async def _live(self) -> None:
+        """Run one process after the other."""
+        number = self.generation.number
+        while not self.retiring:
+            self._another_try = False
+            reason = await self._whatever_happens()
+            if self._goes_on_quietly():
+                continue
+            if not self._proven:
+                log.error("generation failed to start", generation=number, reason=reason)
+                self._owner.failed(number, reason)
+                break
+            await self._pause(reason)
 
     async def _whatever_happens(self) -> str:
         """Run one process; an error nobody foresaw ends this life and not the daemon with all its other generations."""
@@ -207,7 +171,7 @@ class Keeper:
     async def _pause(self, reason: str) -> None:
         """Report a death and wait before the next start."""
         number = self.generation.number
-        self._health, restart = died(self._health, self._clock.monotonic(), self._care.backoff, random.random())  # noqa: S311
+        self._health, restart = died(self._health, self._terms.clock.monotonic(), self._care.backoff, random.random())  # noqa: S311
         log.warning("worker lost", generation=number, reason=reason, restart_in=round(restart.delay, 3))
         if restart.loop is None:
             self._owner.down(number, reason)
@@ -219,54 +183,64 @@ class Keeper:
 
     async def _one_life(self) -> str:
         """Run one process from spawn to end; return why it ended or could not start."""
-        self._condemned, self._eof = None, False
-        async with AsyncExitStack() as starting:
-            if self._starts is not None:
-                await starting.enter_async_context(self._starts)
-            try:
-                process, link = await self._start()
-            except StartError as error:
-                return str(error)
-            trouble = await self._see_ready(process, link)
-        if trouble is not None:
-            return trouble
+        life = self._life = Life()
         try:
-            await self._serve(process, link)
-            return await self._end(process, link)
-        finally:
-            await self._put_down(process)
-
-    async def _see_ready(self, process: WorkerProcess, link: Any) -> str | None:
-        """Make a process ready, or end it; return what went wrong."""
-        trouble: str | None = "given up"
-        try:
-            trouble = await self._make_ready(process, link)
-        finally:
+            async with AsyncExitStack() as starting:
+                if self._terms.starts is not None:
+                    await starting.enter_async_context(self._terms.starts)
+                try:
+                    process, link = await self._start(life)
+                except StartError as error:
+                    return str(error)
+                trouble = await self._make_ready(life, process, link)
             if trouble is not None:
-                await self._put_down(process)
-        return trouble
+                return trouble
+            await self._serve(life, link)
+            return await self._end(life, process, link)
+        finally:
+            await self._put_down(life)
 
-    async def _put_down(self, process: WorkerProcess) -> None:
-        self.link, self.ready_at = None, None
+    async def _put_down(self, life: Life) -> None:
+        """See to it that a process ends; one that has only closed its stdout need not have ended for the next."""
+        process, served = life.process, self.link is not None
+        self.link, self.ready_at, life.opening = None, None, None
+        if process is None:
+            return
+        if served and life.eof and not life.exited and not self.retiring and self._aside is not None:
+            self.process = None
+            self._leaving.add(process)
+            self._aside.start_soon(self._stop_aside, process, name=f"stop {process.pid}")
+            return
         with anyio.CancelScope(shield=True):
             await process.stop(self._care.grace)
-        self.process, self._opening = None, None
+        self.process = None
 
-    async def _start(self) -> tuple[WorkerProcess, Any]:
-        spec = await anyio.to_thread.run_sync(prepare, self.generation, self._copies)
+    async def _stop_aside(self, process: WorkerProcess) -> None:
+        """Stop a process that serves nobody any more, beside its successor."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await process.stop(self._care.grace)
+        except Exception:
+            log.exception("worker could not be stopped", generation=self.generation.number, pid=process.pid)
+        finally:
+            self._leaving.discard(process)
+
+    async def _start(self, life: Life) -> tuple[WorkerProcess, Any]:
+        number = self.generation.number
+        spec = await anyio.to_thread.run_sync(prepare, self.generation, self._terms.copies)
         await self._check_fingerprint(spec)
-        link = self._opening = self._link_factory(self.generation.number, self._stdout_ended)
-        process, pipes = spawn(spec.command, spec.cwd, self._environment, self._poke)
-        self.process = process
-        stderr = StderrLines(self.generation.number, self._care.stderr_line_bytes)
+        link = life.opening = self._terms.link_factory(number, functools.partial(self._stdout_ended, life))
+        process, pipes = spawn(spec.command, spec.cwd, self._terms.environment, self._poke)
+        self.process = life.process = process
+        stderr = StderrLines(number, self._care.stderr_line_bytes)
         await process.connect(link, pipes, stderr)
-        log.info("worker started", generation=self.generation.number, pid=process.pid, era=self.era)
+        log.info("worker started", generation=number, pid=process.pid, era=self.era)
         return process, link
 
     async def _check_fingerprint(self, spec: Spec) -> None:
         made_of = self.generation.spec
-        path = self._environment.get("PATH")
-        root = None if spec.source is None else str(self._copies / str(self.generation.number) / FOLDER)
+        path = self._terms.environment.get("PATH")
+        root = None if spec.source is None else str(self._terms.copies / str(self.generation.number) / FOLDER)
         look = functools.partial(fingerprint, made_of.command, spec.cwd, path, root, run_as=spec.command)
         found = await anyio.to_thread.run_sync(look)
         self.changed = bool(made_of.fingerprint) and found != made_of.fingerprint
@@ -279,21 +253,21 @@ class Keeper:
                 "or bring the new files in with: switchover canary -- COMMAND"
             )
 
-    async def _make_ready(self, process: WorkerProcess, link: Any) -> str | None:
+    async def _make_ready(self, life: Life, process: WorkerProcess, link: Any) -> str | None:
         """See a process through its handshake; return what went wrong."""
         try:
             with anyio.fail_after(self._care.start_timeout):
-                await handshake(link, self.era, self._hello)
+                await handshake(link, self.era, self._terms.hello)
         except TimeoutError:
             link.close("not ready in time")
             return self._explained(f"it did not answer its handshake within {self._care.start_timeout:g} s", process)
         except (StartError, RequestFailedError) as error:
             link.close(str(error))
             return await self._not_ready(process, error)
-        self._opening = None
+        life.opening = None
         self._proven, self._finds_out = True, False
         self.link = link
-        self.ready_at = self._clock.monotonic()
+        self.ready_at = self._terms.clock.monotonic()
         self._health = became_ready(self._health, self.ready_at)
         self._owner.ready(self.generation.number, link)
         return None
@@ -311,11 +285,11 @@ class Keeper:
         said = f"it {process.outcome}" if process.exited.is_set() else str(error)
         return self._explained(f"{said} before its handshake was done", process)
 
-    async def _serve(self, process: WorkerProcess, link: Link) -> None:
+    async def _serve(self, life: Life, link: Link) -> None:
         """Wait until the process ends, is condemned, or is retired and has finished its calls."""
 
         def over() -> bool:
-            return process.exited.is_set() or self._eof or self._condemned is not None
+            return life.over
 
         await self._until(lambda: over() or self.retiring)
         if over():
@@ -328,25 +302,23 @@ class Keeper:
         if bound.cancelled_caught and link.in_flight:
             log.warning("drain timed out", generation=self.generation.number, calls=link.in_flight, bound=self._drain)
 
-    async def _end(self, process: WorkerProcess, link: Link) -> str:
+    async def _end(self, life: Life, process: WorkerProcess, link: Link) -> str:
         """Take a process out of service, hear its last words, and account for its calls."""
         self._owner.suspended(link)
-        if self._condemned is not None:
-            reason = self._condemned
+        if life.condemned is not None:
+            reason = life.condemned
             await process.kill()
-        elif process.exited.is_set():
-            reason = f"it {process.outcome}"
-        elif self._eof:
-            with anyio.move_on_after(LAST_WORD):
+        elif life.over:
+            with anyio.move_on_after(GLANCE):
                 await process.exited.wait()
-            reason = f"it {process.outcome}" if process.exited.is_set() else "it closed its stdout"
+            reason = f"it {process.outcome}" if life.exited else "it closed its stdout"
         else:
             reason = "it was retired"
             await process.stop(self._care.grace)
-        if process.exited.is_set():
+        if life.exited:
             await process.sweep()  # what it left behind may hold its stdout open
         with anyio.move_on_after(LAST_WORD):
-            await self._until(lambda: self._eof)
+            await self._until(lambda: life.eof)
         self._owner.lost(link, f"generation {self.generation.number}: {reason}")
         return reason
 
@@ -364,35 +336,15 @@ class Keeper:
 
     def _poke(self) -> None:
         """Wake whoever waits; a process that ends or is not wanted while it opens fails its handshake at once."""
-        opening, process = self._opening, self.process
-        if opening is not None:
-            ended = process is not None and process.exited.is_set()
-            if ended or self._eof or self.retiring or self._condemned is not None:
-                opening.close("its process or its stdout ended")
+        life = self._life
+        if life.opening is not None and (life.over or self.retiring):
+            life.opening.close("its process or its stdout ended")
         self._wake.set()
 
-    def _stdout_ended(self) -> None:
-        self._eof = True
+    def _stdout_ended(self, life: Life) -> None:
+        life.eof = True
         self._poke()
 
     def _explained(self, reason: str, process: WorkerProcess) -> str:
         last = process.stderr.last if process.stderr is not None else ""
         return f"{reason}; its stderr ended with: {last}" if last else reason
-
-
-def environment_of(
-    spec: Spec, base: Mapping[str, str], *, number: int, role: Role, contract: Mapping[str, str]
-) -> dict[str, str]:
-    """Return a worker's complete environment: the daemon's own, the generation's, and the contract on top.
-
-    Args:
-        spec: its `env` is set over `base`.
-        base: the daemon's environment.
-        number: the generation.
-        role: what the process is for.
-        contract: the remaining `SWITCHOVER_*` members (state, flags, mark).
-    """
-    dry = "0" if role is Role.SERVING else "1"
-    own = {"SWITCHOVER_ROLE": role.value, "SWITCHOVER_GENERATION": str(number), "SWITCHOVER_DRY_RUN": dry}
-    hidden = {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"}
-    return {**{k: v for k, v in base.items() if k not in hidden}, **spec.env, **own, **contract}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,19 @@ async def test_a_candidate_that_lacks_what_clients_use_is_refused_with_the_list_
         status, answer = await control(daemon, "canary", command=fewer, allow_breaking=True)
         assert status == 200, answer
         assert daemon.status()["lanes"]["canary"] == 3
+
+
+@pytest.mark.requirement("SURF-2")
+async def test_a_candidate_is_held_against_what_the_active_worker_showed_also_while_that_is_down(
+    tmp_path: Path,
+) -> None:
+    with RunningDaemon.start(worker(tmp_path, "a", "b"), config="[restart]\ninitial = 5\ncap = 5\n") as daemon:
+        os.kill(daemon.status()["generations"][0]["pid"], signal.SIGKILL)
+        await eventually(lambda: daemon.status()["generations"][0]["standing"] == "down")
+        status, answer = await control(daemon, "canary", command=worker(tmp_path, "b"))
+        assert status == 409
+        assert "tool a is gone" in answer["reason"]
+        assert daemon.status()["generations"][0]["standing"] == "down"
 
 
 @pytest.mark.requirement("SURF-3")
