@@ -66,6 +66,13 @@ class SqliteFlagStore:
         """
         return await self._writer.run(_load)
 
+    async def data_version(self) -> int:
+        """Return a number that changes when somebody else's connection has committed, and never by a write of ours.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version
+        """
+        return await self._writer.run(_data_version)
+
     async def write(self, write: Write) -> int | None:
         """Store rows, `settings`, history, audit row and notices in one transaction.
 
@@ -179,6 +186,11 @@ class SqliteFlagStore:
 def _newest(connection: sqlite3.Connection) -> tuple[int, float]:
     found: tuple[int, float] = connection.execute(_SQL["newest"]).fetchone() or (0, 0.0)
     return found
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def _flag_row(row: tuple[str, str, int, str | None, str, int]) -> FlagRow:

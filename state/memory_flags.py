@@ -56,6 +56,8 @@ class MemoryFlagStore:
         self._last_notice = 0
         self.settings: dict[str, str] = {}
         self.audit: list[AuditRow] = []
+        self._ours: dict[str, str] = {}
+        self._others_writes = 0
 
     async def load(self) -> StoredFlags:
         """Return every flag at the present version."""
@@ -64,6 +66,14 @@ class MemoryFlagStore:
         written = {row.key: row.plain() for row in rows}
         strays = {key: val for key, val in self.settings.items() if written.get(key) != val}
         return StoredFlags(*self._versions[-1], rows, strays)
+
+    async def data_version(self) -> int:
+        """Return a number that changes when a test has edited `settings`, and never by a write of ours."""
+        await asyncio.sleep(0)
+        if self.settings != self._ours:
+            self._ours = dict(self.settings)
+            self._others_writes += 1
+        return self._others_writes
 
     async def write(self, write: Write) -> int | None:
         """Store a write whole; arguments, answer and errors as `SqliteFlagStore.write`."""
@@ -145,9 +155,10 @@ class MemoryFlagStore:
         for key in write.delete:
             self._rows.pop(key, None)
             self.settings.pop(key, None)
+            self._ours.pop(key, None)
         for row in write.rows:
             self._rows[row.key] = row
-            self.settings[row.key] = row.plain()
+            self.settings[row.key] = self._ours[row.key] = row.plain()
         self._store_notices(write.at, step)
 
     def _store_notices(self, at: float, step: FlagStep) -> None:

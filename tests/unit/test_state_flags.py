@@ -258,6 +258,18 @@ async def test_settings_edited_by_hand_change_no_flag_and_are_named(world: World
     assert dict((await world.store.load()).strays) == {}
 
 
+@pytest.mark.requirement("FLAG-21")
+async def test_the_data_version_tells_edits_of_others_from_writes_of_ours(world: World) -> None:
+    before = await world.store.data_version()
+    await world.store.write(ask(row("A", "on")))
+    assert await world.store.data_version() == before
+    await world.edit("A", "off")
+    after = await world.store.data_version()
+    assert after != before
+    await world.store.write(ask(row("A", "off")))
+    assert await world.store.data_version() == after
+
+
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
