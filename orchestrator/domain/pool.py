@@ -1,0 +1,61 @@
+"""The newest values of both arms together, in order: where a value stands among them is its rank.
+
+Under the null a canary's call and a baseline's call come from one distribution, whatever it is and however it drifts,
+so the difference of their ranks among what came before has mean 0.  Ranks need no scale, forgive outliers and keep
+nearly all of the information (the Mann-Whitney test is the same idea, looked at once).
+
+Above: `evidence`.  Below: nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+NEWEST: Final = 256
+"""Values kept.  128 already find a slowdown of 20 % as soon as all values do (170 calls, alpha .01)."""
+
+
+class Pool:
+    """At most `NEWEST` numbers, oldest forgotten first."""
+
+    __slots__ = ("_arrived", "_sorted")
+
+    def __init__(self, values: Iterable[float] = ()) -> None:
+        """Begin with some values, oldest first."""
+        self._arrived: deque[float] = deque()
+        self._sorted: list[float] = []
+        for value in values:
+            self.add(value)
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def __iter__(self) -> Iterator[float]:
+        """Give the values, oldest first."""
+        return iter(self._arrived)
+
+    def add(self, value: float) -> None:
+        """Take a value in; beyond `NEWEST` the oldest goes."""
+        insort(self._sorted, value)
+        self._arrived.append(value)
+        if len(self._arrived) > NEWEST:
+            del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+
+    def rank(self, value: float) -> float:
+        """Return where `value` stands, in (0, 1): 0.5 in an empty pool; a tie counts half."""
+        below, up_to = bisect_left(self._sorted, value), bisect_right(self._sorted, value)
+        return (0.5 * (below + up_to) + 1.0) / (len(self._sorted) + 2.0)
+
+    def quantile(self, share: float) -> float | None:
+        """Return the value that a share of the pool does not exceed, None while the pool says little about it.
+
+        Args:
+            share: in (0, 1); of .95 at least 20 values have to be known.
+        """
+        known = len(self._sorted)
+        if known * (1.0 - share) < 1.0:
+            return None
+        return self._sorted[int(share * known)]
