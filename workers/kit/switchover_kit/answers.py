@@ -41,7 +41,7 @@ def listed(flag: Flag) -> dict[str, Decision]:
     """Return the decision for each key of a flag's deny list, allow list and forced values, the first of them first."""
     targeting = flag.targeting
     forced = {
-        key: Decision(value, "forced", "TARGETING_MATCH", f"{shown(value)} is forced for this key.")
+        key: Decision(value, "forced", "TARGETING_MATCH", f"The value {shown(value)} is forced for this key.")
         for key, value in targeting.forced.items()
     }
     allowed = dict.fromkeys(targeting.allow, _allowed(next(iter(targeting.allow.values()), None)))

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from math import floor
 from typing import Any, Final, TypeAlias
-from zoneinfo import ZoneInfo
 
 from switchover_kit.values import shown
 
@@ -78,8 +77,11 @@ def _seconds(name: str, text: object) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _zone(name: object) -> ZoneInfo:
+def _zone(name: object) -> tzinfo:
     """Return a zone by its IANA name."""
+    # Imported late: it reads the interpreter's build settings, and most workers have no rule that asks the clock.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
     if not isinstance(name, str) or not name:
         raise ConditionError(f"zone is {shown(name)}; it must be an IANA name, such as Europe/Vienna or UTC")
     try:

@@ -191,4 +191,4 @@ def _optional(given: Mapping[str, Any], name: str, kind: type, wanted: str, *, d
 
 
 def _no_number(text: str) -> NoReturn:
-    raise DocumentError(f"the document holds {text}, which is no JSON; give it a finite number")
+    raise ValueError(f"{text} is no number of it; give it a finite one")

@@ -130,7 +130,7 @@ def _prerequisite(raw: object) -> Prerequisite:
     name, values = given.get("flag"), given.get("values")
     if not isinstance(name, str) or not name:
         raise DocumentError(f"a prerequisite names the flag {shown(name)}; it must be a flag's key")
-    if not isinstance(values, list) or not values:
+    if not isinstance(values, list) or not values or None in values:
         raise DocumentError(
             f"prerequisite {name} has the values {shown(values)}; it must be a list of those that will do"
         )

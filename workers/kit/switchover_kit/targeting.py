@@ -51,7 +51,7 @@ class Deciders(dict[str, Decide]):
         Args:
             flags: a document's flags.
             environment: the values that this process's environment forces, by flag; one that its flag may not have is
-                passed over, and so is one that would lift the kill switch.
+                passed over, and so is any for a kill switch that is on.
         """
         super().__init__()
         self._raw = flags
@@ -121,8 +121,8 @@ class Deciders(dict[str, Decide]):
 
     def _from_environment(self, known: Flag) -> Decision | None:
         """Return the answer that the environment forces, None when it forces none that may be."""
-        if known.key not in self._environment or self._kill_switch == known.key:
-            return None
+        if known.key not in self._environment or is_on(self._raw[known.key]):
+            return None  # no process may lift the kill switch for itself
         try:
             return answers.from_environment(typed(known.kind, known.values, self._environment[known.key]))
         except ValueRefusedError:
