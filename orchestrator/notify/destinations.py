@@ -6,8 +6,9 @@ Above: `notifier` and `deliverer`.  Below: `webhook` and `people`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from orchestrator.domain.flag_records import Notice
@@ -26,15 +27,22 @@ class Destination(Protocol):
         ...
 
 
-def name_of(kind: str, address: str) -> str:
-    """Return the name of an address: its kind and host, and eight digits that tell it from others there.
+def webhook_name(address: str) -> str:
+    """Return the name of a webhook: its host, and eight digits that tell it from others there."""
+    return f"webhook:{urlsplit(address).hostname}:{_digits(address)}"
 
-    For apprise the kind is all there is besides the digits: what looks like its host may be a token.
-    """
-    digits = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:8]
-    if kind != "webhook":
-        return f"{kind}:{digits}"
-    return f"{kind}:{urlsplit(address).hostname}:{digits}"
+
+def people_name(address: str) -> str:
+    """Return the name of an apprise address: its scheme and eight digits; what looks like a host may be a token."""
+    scheme = _SCHEME.match(address)
+    return f"{scheme[1].lower() if scheme else 'apprise'}:{_digits(address)}"
+
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,19})://")
+
+
+def _digits(address: str) -> str:
+    return hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def destinations_of(options: NotifyOptions, client: HttpClient, clock: Clock) -> Mapping[str, Destination]:
@@ -46,8 +54,7 @@ def destinations_of(options: NotifyOptions, client: HttpClient, clock: Clock) ->
     key = options.check()
     found: dict[str, Destination] = {}
     for address in options.webhooks:
-        found[name_of("webhook", address)] = Webhook(address, key, client, clock, options.timeout)
+        found[webhook_name(address)] = Webhook(address, key, client, clock, options.timeout)
     for address in options.apprise:
-        kind = address.partition("://")[0].lower()
-        found[name_of(kind if kind.isalnum() else "apprise", address)] = People(address)
+        found[people_name(address)] = People(address)
     return found

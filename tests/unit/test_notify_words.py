@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.errors import SettingsError
-from orchestrator.notify.destinations import name_of
+from orchestrator.notify.destinations import people_name, webhook_name
 from orchestrator.notify.message import message
 from orchestrator.notify.notifier import Notifier
 from orchestrator.notify.options import NotifyOptions
@@ -64,8 +64,15 @@ def test_options_and_names_show_no_address_and_no_secret() -> None:
 
 
 def test_a_name_tells_two_addresses_of_one_host_apart_and_stays_the_same() -> None:
-    assert name_of("webhook", HOOK) == name_of("webhook", HOOK)
-    assert name_of("webhook", HOOK) != name_of("webhook", HOOK + "2")
+    assert webhook_name(HOOK) == webhook_name(HOOK)
+    assert webhook_name(HOOK) != webhook_name(HOOK + "2")
+
+
+@pytest.mark.requirement("FLAG-28")
+@pytest.mark.parametrize("address", ["token", "tokenABC/def", "token:x", f"token{'x' * 30}://a", "://token", ""])
+def test_an_address_without_a_scheme_shows_nothing_of_itself(address: str) -> None:
+    assert people_name(address).startswith("apprise:")
+    assert "token" not in people_name(address)
 
 
 def test_a_reload_that_cannot_be_used_changes_nothing() -> None:
