@@ -18,11 +18,15 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
 from switchover_kit import METRICS_KEY
 
+from workers.reference.tokens import count_tokens
+
 LIMIT = 30
 """Seconds that any exchange with a worker may take, starting it included; it takes about one on an idle machine."""
 
-READING = {"plan_next", "orchestrator_status", "autopilot_status", "health"}
-WRITING = {"plan", "dispatch", "report", "verify"}
+READING = {"plan_next", "context", "orchestrator_status", "autopilot_status", "health"}
+WRITING = {"plan", "plan_update", "dispatch", "report_mo", "verify"}
+NEEDED = {"context": {"task_id": 3}}
+"""Arguments without which a reading tool cannot be called."""
 PASSED = {"kind": "test", "passed": True, "detail": "12 passed"}
 FAILED = {"kind": "review", "passed": False, "detail": "the name is misleading"}
 
@@ -93,7 +97,7 @@ async def test_a_task_goes_from_plan_to_done_in_both_eras_of_the_protocol(tmp_pa
         assert (await asked(client, "dispatch", agent="ada"))["task"]["id"] == 3, "rework goes first"
         taken = (await asked(client, "dispatch", agent="ada"))["task"]
         assert (taken["id"], taken["status"], taken["agent"]) == (planned["id"], "in_progress", "ada")
-        await asked(client, "report", task_id=taken["id"], agent="ada", evidence=[PASSED])
+        await asked(client, "report_mo", task_id=taken["id"], agent="ada", evidence=[PASSED])
         verified = await asked(client, "verify", task_id=taken["id"])
         assert (verified["verdict"], verified["task"]["status"], verified["reasons"]) == ("done", "done", [])
 
@@ -101,7 +105,7 @@ async def test_a_task_goes_from_plan_to_done_in_both_eras_of_the_protocol(tmp_pa
 @pytest.mark.requirement("REF-1")
 async def test_failed_evidence_brings_a_task_back_to_the_queue(tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
-        await asked(client, "report", task_id=7, agent="grace", evidence=[PASSED, FAILED])
+        await asked(client, "report_mo", task_id=7, agent="grace", evidence=[PASSED, FAILED])
         verified = await asked(client, "verify", task_id=7)
         assert verified["reasons"] == ["review failed: the name is misleading"]
         assert await asked(client, "verify", task_id=7) == verified, "verifying again changes nothing"
@@ -140,18 +144,18 @@ async def test_every_tool_says_truly_what_it_does(tmp_path: Path) -> None:
         assert tool.description
         assert tool.output_schema is not None
         assert tool.annotations.read_only_hint is (name in READING)
-        assert tool.annotations.idempotent_hint is (name in READING | {"verify"})
-        assert bool(tool.annotations.destructive_hint) is False
-        assert tool.annotations.open_world_hint is False
+        assert tool.annotations.idempotent_hint is (name in READING | {"verify", "plan_update"})
+        assert bool(tool.annotations.destructive_hint) is (name == "plan_update"), "it alone replaces what was there"
+        assert tool.annotations.open_world_hint is (name == "verify"), "it runs the work tree's tests"
 
 
 @pytest.mark.requirement("REF-1", "KIT-2")
 async def test_every_answer_carries_metrics_and_a_verdict_its_quality(tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         for tool in sorted(READING):
-            result = await client.call_tool(tool)
+            result = await client.call_tool(tool, NEEDED.get(tool))
             assert result.meta is not None
-            assert result.meta[METRICS_KEY] == {"tokens": -(-len(said(result)) // 4)}
+            assert result.meta[METRICS_KEY]["tokens"] == count_tokens(said(result))
         verified = await client.call_tool("verify", {"task_id": 2})
         assert verified.meta is not None
         assert verified.meta[METRICS_KEY]["quality"] == 100.0
@@ -161,15 +165,15 @@ async def test_every_answer_carries_metrics_and_a_verdict_its_quality(tmp_path: 
 async def test_reading_tools_change_nothing(tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         reads = sorted(READING - {"health"})
-        first = [await asked(client, tool) for tool in reads]
-        assert [await asked(client, tool) for tool in reads] == first
+        first = [await asked(client, tool, **NEEDED.get(tool, {})) for tool in reads]
+        assert [await asked(client, tool, **NEEDED.get(tool, {})) for tool in reads] == first
 
 
 @pytest.mark.requirement("REF-1")
 async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         assert await refused(client, "plan_next", limt=3) == (
-            "plan_next cannot take these arguments: limt: Extra inputs are not permitted (it takes limit)"
+            "plan_next cannot take these arguments: limt: Extra inputs are not permitted (it takes limit, everything)"
         )
         assert "limit: Input should be less than or equal to 50" in await refused(client, "plan_next", limit=51)
         assert "agent: Field required" in await refused(client, "dispatch")
@@ -177,7 +181,7 @@ async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Pa
         assert "title: String should have at least 1 character" in await refused(client, "plan", title="  ")
         assert "priority: Input should be less than" in await refused(client, "plan", title="x", priority=101)
         assert "evidence: List should have at least 1" in await refused(
-            client, "report", task_id=7, agent="grace", evidence=[]
+            client, "report_mo", task_id=7, agent="grace", evidence=[]
         )
         assert "(it takes no arguments)" in await refused(client, "health", deep=True)
 
@@ -189,7 +193,7 @@ async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) ->
         assert "its agent has to report it first" in await refused(client, "verify", task_id=4)
         assert "there is no task 98" in await refused(client, "plan", title="x", depends_on=[98])
         assert "assigned to grace, not to ada" in await refused(
-            client, "report", task_id=7, agent="ada", evidence=[PASSED]
+            client, "report_mo", task_id=7, agent="ada", evidence=[PASSED]
         )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from workers.reference import database
 from workers.reference.database import FILE_NAME, Database, StoreError
-from workers.reference.store import Store
+from workers.reference.store import Store, Taken
 from workers.reference.tasks import Draft, Evidence, Status, TaskError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,7 +72,8 @@ def test_a_task_that_depends_on_an_unknown_one_is_not_stored(store: Store) -> No
 
 
 def test_dispatch_takes_rework_before_new_work_and_remembers_the_agent(store: Store) -> None:
-    task, waiting = store.dispatch("linus", LATER)
+    taken = store.dispatch("linus", LATER)
+    task, waiting = taken.task, taken.waiting
     assert task is not None
     assert (task.id, task.status, task.agent, task.attempt) == (3, Status.IN_PROGRESS, "linus", 2)
     assert waiting == 1
@@ -80,23 +81,23 @@ def test_dispatch_takes_rework_before_new_work_and_remembers_the_agent(store: St
 
 
 def test_dispatch_gives_nothing_when_everything_waits_or_is_taken(store: Store) -> None:
-    taken = [store.dispatch("ada", LATER)[0] for _ in range(3)]
+    taken = [store.dispatch("ada", LATER).task for _ in range(3)]
     assert [task.id for task in taken if task] == [3, 4, 5]
-    assert store.dispatch("ada", LATER) == (None, 1)
+    assert store.dispatch("ada", LATER) == Taken(None, 1)
 
 
 def test_evidence_of_an_earlier_attempt_no_longer_counts(store: Store) -> None:
     store.dispatch("ada", LATER)
     store.report(3, "ada", [PASSED], LATER)
-    task, verdict = store.verify(3, LATER)
-    assert (task.status, verdict.total) == (Status.DONE, 1)
+    task, made = store.verify(3, LATER)
+    assert (task.status, made.verdict.total) == (Status.DONE, 1)
 
 
 def test_failed_evidence_sends_a_task_back_and_a_second_look_changes_nothing(store: Store) -> None:
     store.dispatch("ada", LATER)
     store.report(3, "ada", [PASSED, FAILED], LATER)
     first = store.verify(3, LATER)
-    assert (first[0].status, first[1].quality) == (Status.NEEDS_IMPROVEMENT, 50.0)
+    assert (first[0].status, first[1].verdict.quality) == (Status.NEEDS_IMPROVEMENT, 50.0)
     assert store.verify(3, LATER + timedelta(hours=1)) == first
 
 
@@ -104,7 +105,7 @@ def test_a_refused_report_records_nothing(store: Store) -> None:
     with pytest.raises(TaskError, match="assigned to grace"):
         store.report(7, "ada", [PASSED], LATER)
     store.report(7, "grace", [FAILED], LATER)
-    assert store.verify(7, LATER)[1].total == 1
+    assert store.verify(7, LATER)[1].verdict.total == 1
 
 
 def test_everything_survives_closing(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_two_connections_never_assign_one_task_twice(tmp_path: Path) -> None:
         planned = {one.plan(Draft(f"task {number}", 50, 5), NOW).id for number in range(40)}
 
         def drain(store: Store) -> list[int]:
-            taken = iter(lambda: store.dispatch("ada", LATER)[0], None)
+            taken = iter(lambda: store.dispatch("ada", LATER).task, None)
             return [task.id for task in taken if task]
 
         taken = at_once(lambda: drain(one), lambda: drain(two))
@@ -160,15 +161,20 @@ def test_a_write_lock_that_is_never_given_back_is_reported(tmp_path: Path, monke
         assert store.overview().unfinished, "reading goes on"
 
 
-def test_damage_to_the_file_is_found(tmp_path: Path) -> None:
-    Store.open(tmp_path, NOW).close()
-    path = tmp_path / FILE_NAME
+def damage(path: Path) -> None:
+    """Overwrite everything but the first page."""
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
+
+
+def test_damage_to_the_file_is_found(tmp_path: Path) -> None:
+    Store.open(tmp_path, NOW).close()
     with closing(Store.open(tmp_path, NOW)) as store:
-        finding = store.check()
-    assert finding
+        damage(tmp_path / FILE_NAME)
+        assert store.check()
+    with pytest.raises(StoreError, match="malformed; put a copy back, or move it away to begin anew"):
+        Store.open(tmp_path, NOW)
 
 
 def test_a_write_that_fails_halfway_leaves_nothing(tmp_path: Path) -> None:

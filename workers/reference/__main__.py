@@ -1,4 +1,4 @@
-"""The executable: `python -m workers.reference [--version-label TEXT]`, MCP over stdin and stdout.
+"""The executable: `python -m workers.reference [--version-label TEXT] [--work-tree DIR]`, MCP over stdin and stdout.
 
 It reads what it was started for, opens the store and runs the server until stdin closes.  Below it stands everything
 else in this package.
@@ -16,12 +16,17 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-from switchover_kit import ContractError, Environment, environment
+from switchover_kit import ContractError, Environment, FeatureGates, environment, flags
 
 from workers.reference import VERSION
 from workers.reference.database import StoreError
 from workers.reference.store import Store
+from workers.reference.world import World
+
+WORK_TREE: Final = "work"
+"""Name of the work tree in the state directory, unless `--work-tree` names another."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"workers.reference: {error}\n")
         return 1
     try:
-        _serve(store, options.version_label, process, started)
+        _serve(store, options, process, started)
     finally:
         store.close()
     return 0
 
 
-def _serve(store: Store, version: str, process: Environment, started: float) -> None:
+def _serve(store: Store, options: argparse.Namespace, process: Environment, started: float) -> None:
     """Serve until stdin closes."""
     # Importing the SDK is nearly all of the time to start: late, so that mistakes are told at once, and without the
     # collector, which would look again and again through a hundred thousand new objects that all stay.
@@ -52,8 +57,15 @@ def _serve(store: Store, version: str, process: Environment, started: float) -> 
     from workers.reference.server import build  # noqa: PLC0415
     from workers.reference.tools.status import Identity  # noqa: PLC0415
 
-    identity = Identity(version=version, environment=process, uptime=lambda: time.monotonic() - started)
-    server = build(store, identity, lambda: datetime.now(UTC))
+    live = flags()
+    identity = Identity(
+        version=options.version_label,
+        environment=process,
+        uptime=lambda: time.monotonic() - started,
+        flags_trouble=lambda: live.trouble,
+    )
+    world = World(options.work_tree or process.state_dir / WORK_TREE, process.state_dir, process.dry_run)
+    server = build(store, identity, world, FeatureGates(live), lambda: datetime.now(UTC))
     gc.freeze()
     gc.enable()
     server.run()
@@ -69,7 +81,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="TEXT",
         help="the version it reports, to tell two generations of the same code apart (default: %(default)s)",
     )
+    parser.add_argument(
+        "--work-tree",
+        type=_directory,
+        metavar="DIR",
+        help=f"the directory its tools may work in (default: {WORK_TREE} in the state directory)",
+    )
     return parser.parse_args(arguments)
+
+
+def _directory(text: str) -> Path:
+    """Check a directory: it has to be there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory; name one that is there")
+    return path.resolve()
 
 
 def _label(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Several processes may have the same file open (an active generation and a canary), so every write is one IMMEDIATE
 transaction that takes the write lock before it reads, and waits for it a bounded time.  Above it stands `store`,
-below it `schema.sql` and `examples.sql`.
+below it `schema.sql`, the additions to it, and `examples.sql`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from typing import Final, Literal
 
 FILE_NAME: Final = "tasks.db"
 LAYOUT: Final = 1
-"""Version of `schema.sql`, kept in the file's `user_version`; 0 is an empty file."""
+"""Version of `schema.sql`, kept in the file's `user_version`; 0 is an empty file.
+
+It rises only when a worker of the version before could no longer work on the file.  Everything else is an addition.
+"""
+
+ADDITIONS: Final = ("addition_1.sql",)
+"""What was added to the layout since, in order; the table `addition` says which of them a file has.
+
+A canary and the active worker have one file open at the same time, and either may be started again at any moment.  So
+an addition only adds tables, and columns with defaults, which a worker that does not know them neither reads nor loses.
+"""
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process's write; ours take milliseconds, so longer means that something is stuck."""
@@ -91,6 +101,7 @@ class Database:
                 for statement in (*_statements("schema.sql"), *_statements("examples.sql")):
                     connection.execute(statement, {"now": now.isoformat()} if ":now" in statement else ())
                 connection.execute(f"PRAGMA user_version = {LAYOUT}")
+            _add(connection, now)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -139,6 +150,16 @@ class Database:
         """Close the connection, after the transaction that is under way."""
         with self._turn:
             self._connection.close()
+
+
+def _add(connection: sqlite3.Connection, now: datetime) -> None:
+    """Make the additions that the file does not have; more than we know of do no harm."""
+    connection.execute("CREATE TABLE IF NOT EXISTS addition (number INTEGER PRIMARY KEY, added TEXT NOT NULL) STRICT")
+    (present,) = connection.execute("SELECT coalesce(max(number), 0) FROM addition").fetchone()
+    for number, name in enumerate(ADDITIONS[present:], start=present + 1):
+        for statement in _statements(name):
+            connection.execute(statement)
+        connection.execute("INSERT INTO addition (number, added) VALUES (?, ?)", (number, now.isoformat()))
 
 
 def _statements(name: str) -> Iterator[str]:

@@ -9,30 +9,40 @@ from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 
+from workers.reference.modes import Gates, Modes
 from workers.reference.store import Store
+from workers.reference.tools.options import Options
+from workers.reference.tools.outlook import OutlookTools
 from workers.reference.tools.reviews import ReviewTools
 from workers.reference.tools.status import Identity, StatusTools
 from workers.reference.tools.tasks import TaskTools
 from workers.reference.tools.toolbox import Now
+from workers.reference.world import World
 
 NAME = "switchover-reference"
 INSTRUCTIONS = (
     "A queue of tasks that agents work on. plan adds a task, plan_next shows what comes next, dispatch gives the next "
-    "ready task to an agent, report hands the agent's work in with evidence, verify judges the evidence."
+    "ready task to an agent, context tells it what to know, report_mo hands its work in with evidence, verify has "
+    "critics judge it, plan_update changes a task by hand."
 )
 
 
-def build(store: Store, identity: Identity, now: Now) -> MCPServer[Any]:
+def build(store: Store, identity: Identity, world: World, gates: Gates, now: Now) -> MCPServer[Any]:
     """Put the server together.
 
     Args:
         store: the task store; whoever opened it closes it.
         identity: what this process knows of itself.
+        world: where it may work.
+        gates: the feature flags.
         now: returns the present time, with time zone.
     """
+    modes = Modes(gates)
+    options = Options(world.state_dir, modes)
     tools = [
-        *TaskTools(store, now).tools(),
-        *ReviewTools(store, now).tools(),
-        *StatusTools(store, identity).tools(),
+        *TaskTools(store, modes, options, now).tools(),
+        *OutlookTools(store, modes, options).tools(),
+        *ReviewTools(store, modes, world, now).tools(),
+        *StatusTools(store, modes, identity).tools(),
     ]
     return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools)

@@ -1,6 +1,6 @@
 """A task and what may happen to it, as pure functions that take `now`.
 
-Above it stand the store, which calls these inside its transactions, and the tools; below it nothing.
+Above it stand `changes` and the store, which calls these inside its transactions, and the tools; below it nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +33,26 @@ class Draft:
         priority: 0 (some day) to 100 (now).
         estimated_minutes: expected work, minutes.
         depends_on: numbers of the tasks that must be done before.
+        details: what an agent should know, any length; empty when the title says it all.
+        business_value: worth to users and the business, 0 to 20; None: what the priority says.
+        time_criticality: how fast that worth decays, 0 to 20; None: 1.
+        risk_reduction: risk reduced or opportunity enabled, 0 to 20; None: 1.
+        job_size: how long it blocks the way, 1 to 100; None: the estimated hours.
+        files: the files it is about, most important first.
+        required_evidence: kinds of evidence that its report must have.
     """
 
     title: str
     priority: int
     estimated_minutes: int
     depends_on: tuple[int, ...] = ()
+    details: str = ""
+    business_value: int | None = None
+    time_criticality: int | None = None
+    risk_reduction: int | None = None
+    job_size: int | None = None
+    files: tuple[str, ...] = ()
+    required_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,13 @@ class Task:
         agent: who has it or had it last, None while nobody took it.
         attempt: how often it was assigned; evidence belongs to one attempt.
         updated: when it last changed, with time zone.
+        details: what an agent should know, any length; empty when the title says it all.
+        business_value: worth to users and the business, 0 to 20; None: what the priority says.
+        time_criticality: how fast that worth decays, 0 to 20; None: 1.
+        risk_reduction: risk reduced or opportunity enabled, 0 to 20; None: 1.
+        job_size: how long it blocks the way, 1 to 100; None: the estimated hours.
+        files: the files it is about, most important first.
+        required_evidence: kinds of evidence that its report must have.
     """
 
     id: int
@@ -66,6 +87,13 @@ class Task:
     agent: str | None
     attempt: int
     updated: datetime
+    details: str = ""
+    business_value: int | None = None
+    time_criticality: int | None = None
+    risk_reduction: int | None = None
+    job_size: int | None = None
+    files: tuple[str, ...] = ()
+    required_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

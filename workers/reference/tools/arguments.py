@@ -22,3 +22,21 @@ AgentName = Annotated[
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """One line of text for people."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000)]
+"""Text for people, any number of lines."""
+
+Priority = Annotated[int, Field(ge=0, le=100, description="0 (some day) to 100 (now).")]
+Minutes = Annotated[int, Field(ge=1, le=10_080, description="Expected work, minutes; at most a week.")]
+Dependencies = Annotated[list[TaskNumber], Field(max_length=50, description="Numbers of tasks to be done before.")]
+Points = Annotated[int, Field(ge=0, le=20, description="0 to 20, relative to other tasks.")]
+"""One part of what delay costs: SAFe's scale."""
+Size = Annotated[int, Field(ge=1, le=100, description="How long it blocks the way, relative to other tasks.")]
+Files = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00\r\n]+$")]],
+    Field(max_length=50, description="The files it is about, most important first."),
+]
+Kinds = Annotated[list[Line], Field(max_length=10, description="Kinds of evidence that its report must have.")]
+
+Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""Money, time or a count; a sanity bound only."""

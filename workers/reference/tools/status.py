@@ -14,18 +14,23 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from switchover_kit import Environment
 
+from workers.reference.critics.opinion import Critic
+from workers.reference.critics.reputation import Standing
+from workers.reference.modes import Modes
 from workers.reference.results import (
     AgentResult,
     AutopilotStatus,
+    CriticResult,
     Health,
     OrchestratorStatus,
+    ProfileResult,
     Queue,
     ShadowDiffs,
     TaskResult,
 )
 from workers.reference.scheduling import blocked, ready
 from workers.reference.shadow_summary import SummaryError, shadow_diffs
-from workers.reference.store import Agent, Store
+from workers.reference.store import Agent, Overview, Store
 from workers.reference.tasks import Status, Task
 from workers.reference.tools.toolbox import answer, reading
 
@@ -38,18 +43,21 @@ class Identity:
         version: what it calls its version.
         environment: what it was started for.
         uptime: returns seconds since the process started.
+        flags_trouble: returns why flags answer their safe values, None when they do not.
     """
 
     version: str
     environment: Environment
     uptime: Callable[[], float]
+    flags_trouble: Callable[[], str | None]
 
 
 class StatusTools:
     """orchestrator_status, autopilot_status and health."""
 
-    def __init__(self, store: Store, identity: Identity) -> None:
+    def __init__(self, store: Store, modes: Modes, identity: Identity) -> None:
         self._store = store
+        self._modes = modes
         self._identity = identity
 
     def tools(self) -> list[Tool]:
@@ -71,13 +79,23 @@ class StatusTools:
             shadow_diffs_error=problem,
         )
         total = sum(overview.counts.values())
-        return answer(OrchestratorStatus(total=total, counts=overview.counts, queue=queue))
+        flags = self._modes.snapshot()
+        return answer(OrchestratorStatus(flags=flags, total=total, counts=overview.counts, queue=queue))
 
     def autopilot_status(self) -> Annotated[CallToolResult, AutopilotStatus]:
-        """List the agents with their work in progress and when they were last active."""
+        """List the agents with their work, the critics with their reputation, and how each profile has done."""
         overview = self._store.overview()
         agents = [_agent(agent, overview.unfinished) for agent in overview.agents]
-        return answer(AutopilotStatus(agents=agents, in_progress=sum(len(agent.in_progress) for agent in agents)))
+        result = AutopilotStatus(
+            agents=agents,
+            in_progress=sum(len(agent.in_progress) for agent in agents),
+            critics=[_critic(critic, standing, overview) for critic, standing in overview.standings.items()],
+            profiles=[
+                ProfileResult(name=name, reviews=record.total, passed=record.passed)
+                for name, record in sorted(overview.records.items())
+            ],
+        )
+        return answer(result)
 
     def health(self) -> Annotated[CallToolResult, Health]:
         """Say which process answers, since when, and whether its task store is sound."""
@@ -92,6 +110,7 @@ class StatusTools:
             pid=os.getpid(),
             uptime_seconds=round(self._identity.uptime(), 3),
             store=finding or "ok",
+            flags=self._identity.flags_trouble() or "ok",
         )
         return answer(result)
 
@@ -101,6 +120,18 @@ class StatusTools:
             return shadow_diffs(self._identity.environment.state_dir), None
         except SummaryError as error:
             return None, str(error)
+
+
+def _critic(critic: Critic, standing: Standing, overview: Overview) -> CriticResult:
+    """Show a critic with its reputation."""
+    return CriticResult(
+        name=critic,
+        reputation=round(standing.reputation, 4),
+        brier=None if standing.brier is None else round(standing.brier, 4),
+        opinions=overview.spoken[critic],
+        settled=len(standing.past),
+        held=standing.held,
+    )
 
 
 def _agent(agent: Agent, tasks: list[Task]) -> AgentResult:

@@ -5,11 +5,11 @@ Above it stand the tools, below it the official SDK and `switchover_kit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import wraps
-from math import ceil
-from typing import Any, Final
+from inspect import iscoroutinefunction
+from typing import Any, Final, cast
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -19,56 +19,65 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError, create_model
 from switchover_kit import metrics
 
+from workers.reference.choice.profiles import ProfileError
 from workers.reference.database import StoreError
 from workers.reference.results import Result
+from workers.reference.suite.work_tree import WorkTreeError
 from workers.reference.tasks import TaskError
+from workers.reference.tokens import count_tokens
+from workers.reference.world import DryRunError
 
 Now = Callable[[], datetime]
 """Returns the present time, with time zone."""
 
-CHARACTERS_PER_TOKEN: Final = 4
-"""A common rule of thumb for English and JSON."""
+Work = Callable[..., CallToolResult] | Callable[..., Awaitable[CallToolResult]]
+"""What a tool does; what is not async runs in a thread."""
+
+TOLD: Final = (TaskError, StoreError, ProfileError, WorkTreeError, DryRunError)
+"""Errors whose message is for the client; of any other it learns only the tool's name."""
 
 
-def reading(work: Callable[..., CallToolResult], title: str) -> Tool:
+def reading(work: Work, title: str) -> Tool:
     """Register a tool that changes nothing."""
     return _tool(work, ToolAnnotations(title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=False))
 
 
-def writing(work: Callable[..., CallToolResult], title: str, *, idempotent: bool) -> Tool:
-    """Register a tool that changes the task store; none of ours destroys anything.
+def writing(work: Work, title: str, *, idempotent: bool, destructive: bool = False, open_world: bool = False) -> Tool:
+    """Register a tool that changes something.
 
     Args:
         work: the tool.
         title: its name for people.
         idempotent: whether the same call again changes nothing more.
+        destructive: whether it replaces or removes what was there, and does not only add.
+        open_world: whether it reaches beyond the task store.
     """
     hints = ToolAnnotations(
         title=title,
         read_only_hint=False,
-        destructive_hint=False,
+        destructive_hint=destructive,
         idempotent_hint=idempotent,
-        open_world_hint=False,
+        open_world_hint=open_world,
     )
     return _tool(work, hints)
 
 
-def answer(result: Result, *, quality: float | None = None) -> CallToolResult:
+def answer(result: Result, *, cost: float | None = None, quality: float | None = None, **more: float) -> CallToolResult:
     """Answer with a result as structured content, as text for clients that want that, and with the call's metrics.
 
-    No language model works here, so `tokens` is an estimate of what the answer costs the client's model to read: its
-    characters over `CHARACTERS_PER_TOKEN`.  There is no `cost`, because nothing is paid for.
+    `tokens` is what the answer takes the client's model to read.
 
     Args:
         result: what the tool found.
-        quality: 0 to 100, only where the tool judges something.
+        cost: money, only where the tool spends some or says what will be spent.
+        quality: 0 to 100, only where the tool judges or forecasts it.
+        more: further metrics.
     """
     text = result.model_dump_json()
-    tokens = ceil(len(text) / CHARACTERS_PER_TOKEN)
     return CallToolResult(
         content=[TextContent(type="text", text=text)],
         structured_content=result.model_dump(mode="json"),
-        _meta=metrics(tokens=tokens, quality=quality),
+        _meta=metrics(tokens=count_tokens(text), cost=cost, quality=quality, **more),
     )
 
 
@@ -95,7 +104,7 @@ class _StrictTool(Tool):
         return f"{self.name} cannot take these arguments: {problems} (it takes {takes})"
 
 
-def _tool(work: Callable[..., CallToolResult], annotations: ToolAnnotations) -> Tool:
+def _tool(work: Work, annotations: ToolAnnotations) -> Tool:
     """Make the SDK's tool of `work`."""
     tool = _StrictTool.from_function(_refusing(work), annotations=annotations, title=annotations.title)
     tool.fn_metadata.arg_model = _strict(tool.fn_metadata.arg_model)
@@ -108,14 +117,24 @@ def _strict(known: type[ArgModelBase]) -> type[ArgModelBase]:
     return create_model(known.__name__, __base__=known, __cls_kwargs__={"extra": "forbid"})
 
 
-def _refusing(work: Callable[..., CallToolResult]) -> Callable[..., CallToolResult]:
+def _refusing(work: Work) -> Work:
     """Have the SDK tell the client what `work` refused; of any other exception it tells only the tool's name."""
+    if iscoroutinefunction(work):
+
+        @wraps(work)
+        async def told_later(**arguments: object) -> CallToolResult:
+            try:
+                return cast("CallToolResult", await work(**arguments))
+            except TOLD as error:
+                raise ToolError(str(error)) from error
+
+        return told_later
 
     @wraps(work)
     def told(**arguments: object) -> CallToolResult:
         try:
-            return work(**arguments)
-        except (TaskError, StoreError) as error:
+            return cast("CallToolResult", work(**arguments))
+        except TOLD as error:
             raise ToolError(str(error)) from error
 
     return told
