@@ -12,7 +12,13 @@ from typing import Any, Final
 LONGEST: Final = 200
 """Characters of a value that are shown; the history has the rest."""
 
-BY: Final = {"person": "", "timer": " (by a timer)", "rollback": " (by a rollback)", "registry": " (by the registry)"}
+BY: Final = {
+    "person": "",
+    "timer": " (by a timer)",
+    "rollback": " (by a rollback)",
+    "registry": " (the declaration changed)",
+    "database": " (by hand, in the database)",
+}
 """How a cause is said; other causes are shown by their name."""
 
 
