@@ -51,6 +51,22 @@ def test_an_invalid_flag_answers_its_safe_value_or_nothing_where_that_cannot_be_
 
 
 @pytest.mark.requirement("FLAG-6")
+def test_a_flag_nested_beyond_all_measure_is_invalid_and_disturbs_no_other() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for raw in (
+        typed_flag("object", safe={}, value=deep, values=[{}, deep]),
+        typed_flag("object", safe=deep, value={}, values=[{}, deep], kill_switch=True),
+        flag(targeting={"rules": [rule(asks("a", "eq", deep))]}),
+        flag(targeting=deep),
+        flag(deep),
+    ):
+        assert decide({"F": raw, "G": flag("on")}, "F", "m").step == "invalid"
+        assert decide({"F": raw, "G": flag("on")}, "G", "m")[:2] == ("on", "default")
+
+
+@pytest.mark.requirement("FLAG-6")
 def test_a_flag_that_there_is_not_is_missing_and_nothing_is_kept_of_it() -> None:
     deciders = Deciders({"F": flag()})
     found = [deciders[f"K{number}"]("m", None, NOON) for number in range(3)]

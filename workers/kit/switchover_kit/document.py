@@ -137,7 +137,7 @@ def safe_value(raw: object) -> Any:
         given = read_object("the flag", raw)
         kind, values = _type(given)
         return read_value("safe", kind, values, given.get("safe"))
-    except DocumentError:
+    except (DocumentError, RecursionError):
         return None
 
 
@@ -150,10 +150,10 @@ def is_on(raw: object) -> bool:
         return False
     try:
         kind, values = _type(raw)
-        value = typed(kind, values, raw.get("value"))
-    except (DocumentError, ValueRefusedError):
+        value, safe = typed(kind, values, raw.get("value")), safe_value(raw)
+        return safe is not None and not same(value, safe)
+    except (DocumentError, ValueRefusedError, RecursionError):
         return False
-    return not same(value, safe_value(raw))
 
 
 def _type(given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...] | None]:

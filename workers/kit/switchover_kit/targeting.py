@@ -94,6 +94,8 @@ class Deciders(dict[str, Decide]):
                 known = f"there is no flag {key}"
             except DocumentError as error:
                 known = str(error)
+            except RecursionError:
+                known = "it is nested too deeply"
             self._checked[key] = known
         return known
 

@@ -122,6 +122,8 @@ def shown(value: Any) -> str:
     """Return a value as people read it, cut where it is long."""
     try:
         text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = "something nested too deeply"
     except (TypeError, ValueError):
         text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
