@@ -16,6 +16,7 @@ from orchestrator.api.models import Status
 from orchestrator.domain import events as ev
 from orchestrator.domain.rollout import State
 from orchestrator.storage import Storage
+from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.sd_notify import Notify
 
@@ -77,6 +78,24 @@ class Chronicle:
             await anyio.to_thread.run_sync(_write_whole, self._analytics, SUMMARY, text)
         except OSError as error:
             log.warning("summary not written", file=SUMMARY, reason=str(error))
+
+
+async def feed_watchdog(notifier: Notify, is_healthy: Callable[[], bool], patience: Callable[[], float]) -> None:
+    """Feed systemd's watchdog while the loop turns and the daemon is healthy, or has not been for `patience` seconds.
+
+    That much time has a worker that is being started.
+    """
+    interval = notifier.watchdog_interval()
+    if interval is None:
+        return
+    clock = SystemClock()
+    healthy = clock.monotonic()
+    while True:
+        if is_healthy():
+            healthy = clock.monotonic()
+        if clock.monotonic() - healthy <= patience():
+            notifier.watchdog()
+        await anyio.sleep(interval)
 
 
 def _write_whole(folder: Path, name: str, text: str) -> None:

@@ -25,15 +25,18 @@ from orchestrator import VERSION
 from orchestrator.api.models import Status
 from orchestrator.api.report import Report
 from orchestrator.api.verbs import RefusedError, Told, Verbs
-from orchestrator.chronicle import Chronicle
+from orchestrator.chronicle import Chronicle, feed_watchdog
 from orchestrator.domain import events as ev
-from orchestrator.domain.errors import SettingsError, StartError, SwitchoverError
+from orchestrator.domain.errors import SettingsError, SwitchoverError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
 from orchestrator.doors import Doors, OpenHttp, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
-from orchestrator.engine.recovery import recover, resume
+from orchestrator.engine.recovery import recover
+from orchestrator.flagging import Flagging
+from orchestrator.flags.service import FlagsService
+from orchestrator.founding import begin, trouble_in_founding
 from orchestrator.others import Others
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
@@ -44,7 +47,7 @@ from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
-from orchestrator.settings import Paths, Settings, changed
+from orchestrator.settings import Flags, Paths, Settings, changed
 from orchestrator.storage import Storage, make_runtime_dir, open_storage
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.private_copy import sweep
@@ -135,6 +138,7 @@ class Daemon:
         self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, settings.worker.session_warm)
         executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
+        self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self.verbs = Verbs(self.driver, settings.worker.source)
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
         self._report = Report(self.driver, self.dispatcher, self.fleet, clock, version=VERSION, places=places)
@@ -145,57 +149,24 @@ class Daemon:
     async def run(self) -> int:
         """Serve until asked to stop; return the exit status."""
         self._tasks.start_soon(self.driver.run)
+        await self._flagging.start(self._tasks, self.fleet)
         doors = Doors(self._options.paths, self._settings.sockets, self._options.activated)
         with signals(self._handlers()):
             tool_plane = doors.tool_plane(self._session)
             http_plane = doors.http_plane(self._settings, self._intake, self.dispatcher)
             async with tool_plane, http_plane as self._http:
-                await self._begin()
+                await begin(self.driver, self.verbs, self._settings.worker, self._options.announce)
                 async with doors.control_plane(self):
                     self._tasks.start_soon(self._see_to_founding)
-                    self._tasks.start_soon(self._feed_watchdog)
+                    self._tasks.start_soon(
+                        feed_watchdog, self._options.notifier, self._is_healthy, lambda: self._care.start_timeout
+                    )
                     await self._stop_asked.wait()
                     return await self._stop()
 
-    async def _begin(self) -> None:
-        """Start the stored lanes, or found the first generation."""
-        state = self.driver.state
-        command = self._settings.worker.command
-        if state.table.active is None:
-            if command is None:
-                raise StartError(
-                    "there is no stored generation and no command to found one with: switchover serve -- COMMAND"
-                )
-            await self._found(command)
-            return
-        active = state.generations[state.table.active]
-        if command is not None and command != active.spec.command:
-            if not active.proven:
-                await self._found(command)
-                return
-            self._options.announce(
-                f"generation {active.number} is active and was started as: {' '.join(active.spec.command)}\n"
-                "the command line only founds the first generation; to bring in another: switchover canary -- COMMAND"
-            )
-            log.warning("command line ignored", active=active.number, stored=active.spec.command, given=command)
-        for order in resume(state):
-            await self.driver.executor.carry_out(order, state)
-
-    async def _found(self, command: tuple[str, ...]) -> None:
-        worker = self._settings.worker
-        cwd = str(worker.cwd) if worker.cwd is not None else None
-        spec = await self.verbs.spec(command, cwd, worker.env, None)
-        answer = await self.driver.submit(ev.Founded(spec))
-        if not answer.accepted:
-            raise StartError(answer.reason)
-
     async def _see_to_founding(self) -> None:
-        """End the daemon when the worker it was started around never becomes ready; a proven one is tried for ever."""
-        state = self.driver.state
-        number = state.table.active
-        if number is None or state.generations[number].proven:
-            return
-        trouble = await self.driver.started(number)
+        """End the daemon when the worker it was started around never becomes ready."""
+        trouble = await trouble_in_founding(self.driver)
         if trouble is not None:
             self._exit_reason = f"the worker did not start: {trouble}"
             self._stop_asked.set()
@@ -230,6 +201,7 @@ class Daemon:
                 session.close()
             await self.fleet.stop(drain=0)
             tasks.cancel_scope.cancel()
+        await self._flagging.close()
         if self._hurry.is_set():
             self.dispatcher.abandon("the daemon was stopped at once")
             await self.fleet.kill()
@@ -297,6 +269,16 @@ class Daemon:
 
     # --- what the control API asks ------------------------------------------------------------
 
+    @property
+    def flags(self) -> FlagsService:
+        """The flags."""
+        return self._flagging.service
+
+    @property
+    def flag_settings(self) -> Flags:
+        """What the configuration says about them."""
+        return self._settings.flags
+
     def status(self) -> Status:
         """Say how things stand."""
         return self._report.status(self._storage.trouble)
@@ -314,6 +296,9 @@ class Daemon:
             return f"the worker of generation {active} is not ready"
         return None
 
+    def _is_healthy(self) -> bool:
+        return self.unready() is None or self.dispatcher.stopping
+
     def request_stop(self, actor: str) -> None:
         """Begin to drain and stop; asked again, stop at once."""
         log.info("stop asked", actor=actor, again=self._stop_asked.is_set())
@@ -327,6 +312,7 @@ class Daemon:
         """
         try:
             fresh = self._options.load()
+            take_flags = self._flagging.prepare(fresh, self._tasks, actor)
             if self._http is not None:
                 self._http.reload(fresh)
         except SettingsError as error:
@@ -336,6 +322,7 @@ class Daemon:
         _, later = changed(self._options.settings, fresh)
         take_over(self.dispatcher.limits, limits_of(fresh))
         take_over(self._care, care_of(fresh))
+        take_flags()
         self._options.logs.set_level(fresh.log.level)
         self._settings = fresh
         log.info("configuration reloaded", actor=actor, changed=taken, needs_restart=later)
@@ -349,20 +336,6 @@ class Daemon:
         self._report.stepped(before, after)
         self._chronicle.stepped(event, after)
         self._say_ready()
-
-    async def _feed_watchdog(self) -> None:
-        """Feed systemd's watchdog while the loop turns and the active worker is ready or being started."""
-        interval = self._options.notifier.watchdog_interval()
-        if interval is None:
-            return
-        clock = SystemClock()
-        healthy = clock.monotonic()
-        while True:
-            if self.unready() is None or self.dispatcher.stopping:
-                healthy = clock.monotonic()
-            if clock.monotonic() - healthy <= self._care.start_timeout:
-                self._options.notifier.watchdog()
-            await anyio.sleep(interval)
 
 
 async def serve(options: Options) -> int:

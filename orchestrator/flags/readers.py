@@ -89,8 +89,8 @@ class Readers:
             self.end(view)
 
     def all(self, view: str = LIVE) -> list[Reader]:
-        """Return the readers of a view that have said who they are, in the order of their process ids."""
-        known = (one.reader() for one in self._open if one.view == view and one.hello)
+        """Return the readers of a view that have said who they are, by generation and process id."""
+        known = [reader for one in self._open if one.view == view and (reader := one.reader()) is not None]
         return sorted(known, key=lambda reader: (reader.generation, reader.pid, reader.since))
 
     def late(self, version: int, view: str = LIVE) -> list[Reader]:
@@ -134,6 +134,7 @@ class Readers:
     def greeted(self, reading: Reading) -> None:
         """A reader has said who it is: tell it the version there is."""
         reading.tell(self._versions.get(reading.view, 0))
+        self._wake()
 
     def moved(self, reading: Reading, read: Sequence[str]) -> None:
         """A reader has applied a version, and read these flags since it last said so."""

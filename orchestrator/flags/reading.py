@@ -1,16 +1,18 @@
-"""One reader's connection to a push socket: lines of JSON in both directions, every one of them bounded.
+"""One reader's connection to a push socket, as the daemon holds it.
 
-Above: `readers` keeps them.  Below: asyncio, and the kernel's word on who is at the other end.
+Above: `readers` keeps them.  Below: asyncio, the kit's `push_messages` for what may be said, and the kernel's word on
+who is at the other end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from switchover_kit.push_messages import Hello, Lines, MessageError, Version, decode_from_reader, encode
 
 from orchestrator.flags.told import Reader
 from orchestrator.telemetry.logging import get_logger
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 log = get_logger("flags")
 
-LINE: Final = 64 * 1024
-"""Bytes a line may have: a thousand keys."""
 BEHIND: Final = 64 * 1024
 """Bytes a reader may leave unread: thousands of versions it does not care for."""
 GREETING: Final = 10.0
@@ -29,7 +29,6 @@ GREETING: Final = 10.0
 FORCED: Final = 100
 """Forced flags kept of one reader."""
 CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
-MOST_VERSION: Final = (1 << 63) - 1
 
 
 class Reading(asyncio.Protocol):
@@ -37,7 +36,7 @@ class Reading(asyncio.Protocol):
 
     Attributes:
         view: the view whose socket it came to.
-        hello: what it said of itself, empty until it has.
+        hello: what it said of itself, None until it has.
         applied: the flags version it has applied.
         session: the process session it is in, 0 where that is not known.
     """
@@ -45,28 +44,23 @@ class Reading(asyncio.Protocol):
     def __init__(self, readers: Readers, view: str) -> None:
         """Wait for a connection; `readers` hears of all that happens."""
         self.view = view
-        self.hello: dict[str, Any] = {}
+        self.hello: Hello | None = None
         self.applied = 0
         self.session = 0
         self._readers = readers
         self._pid = 0
         self._since = readers.now()
-        self._rest = b""
+        self._lines = Lines()
         self._transport: asyncio.Transport | None = None
         self._patience: asyncio.TimerHandle | None = None
 
-    def reader(self) -> Reader:
-        """Return what is known of it."""
+    def reader(self) -> Reader | None:
+        """Return what is known of it, None until it has said who it is."""
         said = self.hello
-        return Reader(
-            pid=self._pid or _number(said.get("pid")),
-            generation=_number(said.get("generation")),
-            role=str(said.get("role", ""))[:LINE],
-            view=self.view,
-            applied=self.applied,
-            since=self._since,
-            forced=said["forced"],
-        )
+        if said is None:
+            return None
+        forced = dict(list(said.forced.items())[:FORCED])
+        return Reader(self._pid or said.pid, said.generation, said.role, self.view, self.applied, self._since, forced)
 
     def tell(self, version: int) -> None:
         """Say that there is a version; a reader that does not read is let go."""
@@ -76,7 +70,7 @@ class Reading(asyncio.Protocol):
         if transport.get_write_buffer_size() > BEHIND:
             self._refuse("it does not read what it is told")
             return
-        transport.write(b'{"version":%d}\n' % version)
+        transport.write(encode(Version(version)))
 
     def drop(self) -> None:
         """End the connection."""
@@ -89,26 +83,24 @@ class Reading(asyncio.Protocol):
         """Look who it is: other users' processes have no business here."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket's transport is one
         self._transport = transport
-        pid, uid = _peer(transport)
-        self._pid = pid
+        self._pid, uid = _peer(transport)
         if uid not in {os.geteuid(), 0}:
             self._refuse(f"it belongs to user {uid}")
         elif not self._readers.came(self):
             self._refuse("there are too many readers")
         else:
-            self.session = _session(pid)
+            self.session = _session(self._pid)
             self._patience = asyncio.get_running_loop().call_later(GREETING, self._refuse, "it did not say who it is")
 
     def data_received(self, data: bytes) -> None:
-        """Take lines in."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE or any(len(line) > LINE for line in lines):
-            self._refuse("it sent a line that is too long")
-            return
-        for line in lines:
-            if self._transport is None or self._transport.is_closing():
-                return
-            self._take(line)
+        """Take lines in; a reader that says what it may not is let go."""
+        try:
+            for line in self._lines.feed(data):
+                if self._transport is None or self._transport.is_closing():
+                    return
+                self._take(line)
+        except MessageError as error:
+            self._refuse(str(error))
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget it."""
@@ -120,43 +112,31 @@ class Reading(asyncio.Protocol):
     # --- lines ------------------------------------------------------------------------------------
 
     def _take(self, line: bytes) -> None:
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            self._refuse("it sent a line that is no JSON object")
-        elif isinstance(message.get("hello"), dict):
-            self._greet(message["hello"])
-        elif self.hello and "applied" in message:
-            self._acknowledge(message)
-        elif not self.hello:
+        message = decode_from_reader(line)
+        if isinstance(message, Hello):
+            self._greet(message)
+        elif self.hello is None:
             self._refuse("it spoke before it said who it is")
+        else:
+            self.applied = message.version
+            self._readers.moved(self, message.read)
 
-    def _greet(self, hello: dict[str, Any]) -> None:
+    def _greet(self, hello: Hello) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        forced = hello.get("forced")
-        pairs = list(forced.items())[:FORCED] if isinstance(forced, dict) else []
-        self.hello = {"pid": 0, "generation": 0, **hello, "forced": dict(pairs)}
-        self.applied = _number(hello.get("version"))
-        if pairs:
-            log.warning("flags forced by a worker's environment", forced=dict(pairs), **self._who())
+        is_news = self.hello is None or dict(self.hello.forced) != dict(hello.forced)
+        self.hello, self.applied = hello, hello.version
+        if hello.forced and is_news:
+            forced = dict(list(hello.forced.items())[:FORCED])
+            log.warning("flags forced by a worker's environment", forced=forced, **self._who())
         self._readers.greeted(self)
-        self._readers.moved(self, ())
-
-    def _acknowledge(self, message: dict[str, Any]) -> None:
-        self.applied = _number(message["applied"])
-        read = message.get("read")
-        keys = [key for key in read if isinstance(key, str)] if isinstance(read, list) else []
-        self._readers.moved(self, keys)
 
     def _refuse(self, why: str) -> None:
         log.warning("reader of flags let go", reason=why, view=self.view, **self._who())
         self.drop()
 
     def _who(self) -> dict[str, int]:
-        return {"pid": self._pid, "generation": _number(self.hello.get("generation"))}
+        return {"pid": self._pid, "generation": self.hello.generation if self.hello is not None else 0}
 
 
 def _peer(transport: asyncio.Transport) -> tuple[int, int]:
@@ -172,9 +152,3 @@ def _session(pid: int) -> int:
         return os.getsid(pid) if pid > 0 else 0
     except OSError:
         return 0
-
-
-def _number(value: object) -> int:
-    """Return a whole number that can be a version or a process id, 0 for everything else."""
-    is_one = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_VERSION
-    return int(value) if is_one else 0  # type: ignore[call-overload]

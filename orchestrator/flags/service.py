@@ -45,7 +45,7 @@ class FlagsService:
         book: Book,
         publisher: Publisher,
         clock: Clock,
-        workers: Callable[[], Sequence[WorkerSeen]] = tuple,
+        workers: Callable[[], Iterable[WorkerSeen]] = tuple,
     ) -> None:
         """Build the service; `start` brings it to life.
 

@@ -1,0 +1,136 @@
+"""The flags put together: registry file, store, pages, push socket, poll, and those who are told of changes.
+
+Above: `daemon`.  Below: `flags`, `notify`, the store behind `storage`, the fleet for the workers there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from anyio.abc import TaskGroup
+
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.ports import Clock
+from orchestrator.flags.book import Book
+from orchestrator.flags.poll import beat, poll
+from orchestrator.flags.publisher import Publisher
+from orchestrator.flags.registry_file import Declared, read_registry
+from orchestrator.flags.service import FlagsService
+from orchestrator.flags.told import WorkerSeen
+from orchestrator.notify.notifier import Notifier
+from orchestrator.notify.options import NotifyOptions
+from orchestrator.settings import Paths, Settings
+from orchestrator.storage import Storage
+from orchestrator.supervision.fleet import Fleet
+from orchestrator.supervision.keeper import Keeper
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("daemon")
+
+
+class Flagging:
+    """The daemon's flags.
+
+    Attributes:
+        service: changes and reads them.
+        notifier: tells others of changes.
+    """
+
+    def __init__(
+        self, settings: Settings, paths: Paths, storage: Storage, clock: Clock, revision: Callable[[], int]
+    ) -> None:
+        """Put them together; nothing runs yet.
+
+        Args:
+            settings: their sections `flags` and `notify`.
+            paths: where the page is.
+            storage: holds the store.
+            clock: for records and conditions on the time.
+            revision: the routing table's, for the audit.
+
+        Raises:
+            SettingsError: the registry file cannot be read, or a destination cannot be used.
+        """
+        store = storage.store.flags
+        declared = read_registry(settings.flags.file)
+        _say(declared)
+        self.notifier = Notifier(store, options_of(settings), clock)
+        book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision)
+        self.fleet: Fleet | None = None
+        self.service = FlagsService(book, Publisher(paths.flags.parent), clock, self._workers)
+        self._poll = settings.flags.poll
+
+    async def start(self, tasks: TaskGroup, fleet: Fleet) -> None:
+        """Publish the stored flags and keep them: heartbeat, poll, deliveries run in `tasks` from now on."""
+        self.fleet = fleet
+        await self.service.start()
+        tasks.start_soon(beat, self.service)
+        tasks.start_soon(poll, self.service, self._poll)
+        tasks.start_soon(self.notifier.run)
+        tasks.start_soon(self._wake)
+
+    def prepare(self, fresh: Settings, tasks: TaskGroup, actor: str) -> Callable[[], None]:
+        """Read what a reload would change and return how to take it over, which cannot fail any more.
+
+        Raises:
+            SettingsError: the registry file or a destination cannot be used; everything stays as it is.
+        """
+        declared = read_registry(fresh.flags.file)
+        told = options_of(fresh)
+        told.check()
+
+        def take_over() -> None:
+            _say(declared)
+            try:
+                self.notifier.reload(told)
+            except SwitchoverError as error:  # the file of the secret was changed since it was checked
+                log.error("those who are told of flags stay as they were", actor=actor, reason=str(error))  # noqa: TRY400
+            tasks.start_soon(self._reload, declared, actor)
+
+        return take_over
+
+    async def close(self) -> None:
+        """Let go of readers in good order: they serve safe values until there is a daemon again."""
+        await self.service.close()
+
+    async def _reload(self, declared: Declared, actor: str) -> None:
+        try:
+            await self.service.reload(declared.registry, actor=actor)
+        except SwitchoverError as error:
+            log.error("registry not taken over, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
+
+    async def _wake(self) -> None:
+        """Have notices delivered as soon as there are any."""
+        while True:  # a subscription ends for whoever is far behind; this one needs no single change
+            async for _ in self.service.subscribe():
+                self.notifier.wake()
+
+    def _workers(self) -> Iterator[WorkerSeen]:
+        """Yield the workers that are ready: those that are being started will read the newest page."""
+        if self.fleet is not None:
+            for keeper in (*self.fleet.keepers.values(), *self.fleet.others.values()):
+                yield from _ready(keeper)
+
+
+def _ready(keeper: Keeper) -> Iterator[WorkerSeen]:
+    if keeper.process is not None and keeper.ready_at is not None:
+        yield WorkerSeen(keeper.process.pid, keeper.generation.number)
+
+
+def _say(declared: Declared) -> None:
+    for problem in declared.problems:
+        log.error("flag declared wrongly, it answers its safe value", problem=problem)
+
+
+def options_of(settings: Settings) -> NotifyOptions:
+    """Return who is told of changes, and how."""
+    told = settings.notify
+    return NotifyOptions(
+        webhooks=told.webhooks,
+        secret=told.secret,
+        secret_file=told.secret_file,
+        apprise=told.apprise,
+        retry_initial=told.retry_initial,
+        retry_cap=told.retry_cap,
+        give_up_after=told.give_up_after,
+    )
