@@ -20,12 +20,3 @@ class RefusedCommandError(HandError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class DryRunError(HandError):
-    """The work would have an effect outside the private state, and this process is a dry run."""
-
-    def __init__(self, tool: str, effect: str) -> None:
-        super().__init__(
-            f"{tool} is refused: this process is a dry run and {effect}; call a worker whose role is serving"
-        )

@@ -54,7 +54,11 @@ class Further:
     read_only: bool = False
 
 
-def check(text: str, *, strict: bool, further: Further | None = None, programs: Commands = PROGRAMS) -> Command:
+NOTHING_FURTHER: Final = Further()
+"""The gates alone."""
+
+
+def check(text: str, *, strict: bool, further: Further = NOTHING_FURTHER, programs: Commands = PROGRAMS) -> Command:
     """Let a command line through, or refuse it.
 
     Args:
@@ -69,7 +73,7 @@ def check(text: str, *, strict: bool, further: Further | None = None, programs: 
     try:
         parts = words(text)
         command = _known(parts, programs)
-        if strict and further is not None:
+        if strict:
             _restrict(text, parts, command, further)
     except RefusedCommandError as error:
         raise RefusedCommandError(error.reason, f"{PREFIX}{error}") if strict else error from None

@@ -1,7 +1,8 @@
 """What git may be asked: to look, to add and to commit.  Nothing here throws work away or runs a program.
 
 Git itself runs programs that its configuration, attributes and hooks name.  `HARDENING` turns off what can be turned
-off from outside; the rest lives in the work tree's own `.git`, which no tool of this worker writes to.  No option that
+off from outside.  What remains are the content filters (`filter.*`) that the work tree's own `.git/config` names, as
+git-lfs needs them: they are the operator's choice, because no tool of this worker writes there.  No option that
 git knows as a way to a program or a file is on a list: -c, -C, --exec-path, --upload-pack, --output, --ext-diff,
 --textconv, --open-files-in-pager, --show-signature, --no-index.  Above it stands `programs`, below it `rules`.
 """
@@ -86,6 +87,7 @@ GIT: Final[Mapping[str, Rule]] = MappingProxyType(
             values={"-L": Kind.LINES},
             rest=Kind.REVISION,
             least=1,
+            forced=("--no-textconv",),
         ),
         "branch": Rule(
             flags=_flags("-a -r -v -vv --all --remotes --list --show-current --verbose --no-color"), rest=None
