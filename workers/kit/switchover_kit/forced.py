@@ -1,0 +1,107 @@
+"""Flags that the environment of this process forces: `SWITCHOVER_FLAG_<KEY>`, or the variable the flag itself names.
+
+Above it stand the snapshots of flags, below it `values`.  For one process on somebody's desk, or to try one flag in one
+worker; nobody else sees it, which is why decisions, the daemon's list and stderr say so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from switchover_kit.values import TYPES, ValueRefusedError, shown, typed
+
+PREFIX: Final = "SWITCHOVER_FLAG_"
+_WORDS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def variable(key: str) -> str:
+    """Return the variable that forces a flag: what no shell can set in a name (`.` and `-`) is `_` in it."""
+    return PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", key)
+
+
+def forced_values(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what an environment forces.
+
+    Args:
+        flags: the document's flags.
+        environ: the variables.
+
+    Returns:
+        The values by key, and a sentence for every variable that was ignored.
+    """
+    values: dict[str, Any] = {}
+    ignored: list[str] = []
+    for key, flag in flags.items():
+        if not isinstance(flag, Mapping) or "invalid" in flag:
+            continue
+        name = next((one for one in (variable(key), flag.get("env")) if isinstance(one, str) and one in environ), None)
+        if name is None:
+            continue
+        try:
+            values[key] = from_text(flag.get("type"), flag.get("values"), environ[name])
+        except ValueRefusedError as error:
+            ignored.append(f"{name} is ignored: for flag {key}, {error}")
+    return values, ignored
+
+
+def from_text(kind: Any, values: Any, text: str) -> Any:
+    """Return the value that a variable's text means for a flag of a type.
+
+    Raises:
+        ValueRefusedError: it means none; the message says what would.
+    """
+    if kind not in TYPES:
+        raise ValueRefusedError(f"its type {shown(kind)} is not known to this kit")
+    try:
+        value = _READERS.get(kind, str)(text.strip() if kind in _READERS else text)
+    except (KeyError, ValueError, RecursionError):
+        wanted = {"bool": "one of " + ", ".join(_WORDS), "object": "JSON"}.get(kind, "a number")
+        raise ValueRefusedError(f"{shown(text)} is not {wanted}") from None
+    return typed(kind, values if isinstance(values, list) else None, value)
+
+
+def like(default: object, text: str) -> Any:
+    """Return what a variable's text means where no flag's type is known but a default is.
+
+    Raises:
+        ValueRefusedError: it means nothing of the default's type.
+    """
+    kinds = {bool: "bool", int: "int", float: "float", str: "string", dict: "object", list: "object"}
+    if type(default) not in kinds:
+        raise ValueRefusedError(f"{shown(text)} has no type without a daemon and without a default")
+    return from_text(kinds[type(default)], None, text)
+
+
+def _whole(text: str) -> int:
+    """Return a whole number; `int` alone would take 1_000 and digits of other scripts."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    """Return a finite number."""
+    if "_" in text or not math.isfinite(float(text)):
+        raise ValueError(text)
+    return float(text)
+
+
+_READERS: Final[Mapping[str, Any]] = {
+    "bool": lambda text: _WORDS[text.lower()],
+    "int": _whole,
+    "float": _float,
+    "object": lambda text: json.loads(text, parse_constant=_whole),  # NaN is no JSON, and no whole number either
+}
