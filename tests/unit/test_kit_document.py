@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from flag_documents import asks, flag, needs, rule, typed_flag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from switchover_kit import document
+from switchover_kit.conditions import OPS
 from switchover_kit.document import Document, DocumentError, is_on, safe_value
-from switchover_kit.flag_parts import Percentage, Prerequisite, Targeting
+from switchover_kit.flag_parts import Percentage, Prerequisite, Targeting, read_targeting
 from switchover_kit.values import TYPES, ValueRefusedError, any_of, same, typed
 
 pytestmark = pytest.mark.requirement("FLAG-6")
@@ -193,3 +196,12 @@ def test_one_true_and_the_text_of_either_are_four_values() -> None:
     )
     assert same(1, 1.0)
     assert same({"a": 1, "b": 2}, {"b": 2, "a": 1})
+
+
+def test_the_targeting_shown_in_the_documents_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "flags.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```json\n(.*?)^```", page.partition("## Targeting")[2], re.DOTALL | re.MULTILINE)
+    read = read_targeting("enum", ["legacy", "wsjf"], json.loads(shown[0]))
+    assert (len(read.rules), read.percentage) == (2, Percentage("wsjf", 25.0))
+    ops = {op for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for op in re.findall(r"`(\w+)`", row)}
+    assert set(OPS) <= ops
