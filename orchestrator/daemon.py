@@ -141,7 +141,9 @@ class Daemon:
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self.verbs = Verbs(self.driver, settings.worker.source)
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
-        self._report = Report(self.driver, self.dispatcher, self.fleet, clock, version=VERSION, places=places)
+        self._report = Report(
+            self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
+        )
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
 
     # --- one life -----------------------------------------------------------------------------

@@ -124,6 +124,23 @@ class SwitchStatus(BaseModel):
     longest_gap_ms: float | None = Field(description="longest time between two completed calls around it")
 
 
+class LateReader(BaseModel):
+    """A process that has not applied the flags version yet."""
+
+    pid: int
+    generation: int
+    applied: int = Field(description="flags version it has")
+
+
+class FlagsInForce(BaseModel):
+    """The flags as `status` shows them."""
+
+    version: int
+    readers: int = Field(description="processes that say which flags version they have applied")
+    late: list[LateReader] = Field(description="those that have not applied the newest")
+    trouble: str | None = Field(description="what keeps flags from working fully, null in health")
+
+
 class Status(BaseModel):
     """Everything `switchover status` shows."""
 
@@ -145,6 +162,7 @@ class Status(BaseModel):
         default_factory=list,
         description='what shared workers asked their client for; they can have it with worker.isolation = "session"',
     )
+    flags: FlagsInForce | None = None
     log_file: str
     tools_socket: str
     memory_bytes: int = Field(description="resident memory of the daemon itself")

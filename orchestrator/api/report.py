@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 import psutil
 
-from orchestrator.api.models import GenerationStatus, Status, SwitchStatus
+from orchestrator.api.models import FlagsInForce, GenerationStatus, LateReader, Status, SwitchStatus
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollout import State
 from orchestrator.engine.driver import Driver
+from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
-from orchestrator.telemetry.metrics import Snapshot
+from orchestrator.telemetry.metrics import FlagCounts, Snapshot
 from orchestrator.telemetry.tally import Tally
 
 
@@ -28,6 +29,7 @@ class Report:
         dispatcher: Dispatcher,
         fleet: Fleet,
         clock: Clock,
+        flags: FlagsService,
         *,
         version: str,
         places: Mapping[str, str],
@@ -37,6 +39,7 @@ class Report:
         self._dispatcher = dispatcher
         self._fleet = fleet
         self._clock = clock
+        self._flags = flags
         self._version = version
         self._places = places
         self._switched: tuple[float, int] | None = None
@@ -64,6 +67,7 @@ class Report:
             last_switch=self._last_switch(),
             trouble=trouble or self._driver.trouble,
             unmet=list(dispatcher.unmet),
+            flags=self._in_force(),
             log_file=self._places["log_file"],
             tools_socket=self._places["tools_socket"],
             memory_bytes=self._process.memory_info().rss,
@@ -71,7 +75,7 @@ class Report:
 
     def metrics(self) -> Snapshot:
         """Return what the metrics are made of."""
-        keepers = self._fleet.keepers
+        keepers, flags = self._fleet.keepers, self._flags.status()
         links = {number: keeper.link for number, keeper in keepers.items()}
         return Snapshot(
             table=self._dispatcher.table,
@@ -81,7 +85,13 @@ class Report:
             restarts={number: keeper.restarts for number, keeper in keepers.items()},
             up={number: link is not None for number, link in links.items()},
             uptime=self._clock.monotonic() - self._started,
+            flags=FlagCounts(flags.version, flags.readers, len(flags.late), flags.changes),
         )
+
+    def _in_force(self) -> FlagsInForce:
+        flags = self._flags.status()
+        late = [LateReader(pid=one.pid, generation=one.generation, applied=one.applied) for one in flags.late]
+        return FlagsInForce(version=flags.version, readers=flags.readers, late=late, trouble=flags.trouble)
 
     def _numbers(self, state: State) -> set[int]:
         return {*state.generations, *self._fleet.keepers}

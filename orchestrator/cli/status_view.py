@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
-from orchestrator.api.models import GenerationStatus, Status
+from orchestrator.api.models import FlagsInForce, GenerationStatus, Status
 from orchestrator.cli.terminal import GAP, GREEN, RED, YELLOW, Cell, columns, heading, paint
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
@@ -26,6 +26,8 @@ HEADING: Final = (
 )  # fmt: skip
 NUMBERS: Final = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 NONE: Final = "-"
+SHOWN: Final = 5
+"""Late readers that are named."""
 
 
 def is_serving(status: Status) -> bool:
@@ -63,6 +65,8 @@ def troubles(status: Status) -> Iterator[str]:
         yield f"the active generation {active.number} is {active.standing}{why}: calls wait for it or are refused"
     if status.trouble:
         yield status.trouble
+    if status.flags is not None:
+        yield from _flag_troubles(status.flags)
     for generation in status.generations:
         if generation.fingerprint_changed:
             yield (
@@ -74,6 +78,15 @@ def troubles(status: Status) -> Iterator[str]:
             f"a worker that all sessions share asked its client for {', '.join(status.unmet)}, which is refused: "
             'it can have that with worker.isolation = "session"'
         )
+
+
+def _flag_troubles(flags: FlagsInForce) -> Iterator[str]:
+    if flags.trouble:
+        yield flags.trouble
+    if flags.late:
+        named = ", ".join(f"{one.pid} of generation {one.generation} ({one.applied})" for one in flags.late[:SHOWN])
+        more = f" and {len(flags.late) - SHOWN} more" if len(flags.late) > SHOWN else ""
+        yield f"flags version {flags.version} is not applied yet by process {named}{more}"
 
 
 def duration(seconds: float | None) -> str:
@@ -124,6 +137,7 @@ def _header(status: Status, *, colour: bool) -> list[str]:
     work = (
         f"{status.sessions} session{'' if status.sessions == 1 else 's'}",
         f"{status.in_flight} call{'' if status.in_flight == 1 else 's'} in flight, {status.waiting} of them waiting",
+        *([] if status.flags is None else [f"flags version {status.flags.version}"]),
         f"memory {memory(status.memory_bytes)}",
     )
     return [GAP.join(routing), GAP.join(work)]

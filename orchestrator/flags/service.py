@@ -147,7 +147,7 @@ class FlagsService:
 
     def status(self) -> FlagsStatus:
         """Return the flags in a few words."""
-        late = len(self.readers.late(self.version))
+        late = tuple(self.readers.late(self.version))
         return FlagsStatus(self.version, len(self.readers.all()), late, self._changes, self.trouble)
 
     # --- changes --------------------------------------------------------------------------------

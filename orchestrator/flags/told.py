@@ -220,7 +220,7 @@ class FlagsStatus:
 
     Attributes:
         version: the flags version.
-        readers: processes connected to the push socket of the live view.
+        readers: how many processes are connected to the push socket of the live view.
         late: those that have not applied the version yet.
         changes: changes of single flags since the daemon started.
         trouble: what is not as it should be, None in health.
@@ -228,6 +228,6 @@ class FlagsStatus:
 
     version: int
     readers: int
-    late: int
+    late: tuple[Reader, ...]
     changes: int
     trouble: str | None

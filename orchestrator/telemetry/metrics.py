@@ -14,6 +14,23 @@ from orchestrator.telemetry.tally import BUCKETS, Tally
 
 
 @dataclass(frozen=True, slots=True)
+class FlagCounts:
+    """The flags in numbers.
+
+    Attributes:
+        version: the flags version.
+        readers: processes that say which version they have applied.
+        late: those that have not applied the newest.
+        changes: changes of single flags since the daemon started.
+    """
+
+    version: int = 0
+    readers: int = 0
+    late: int = 0
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the metrics are made of.
 
@@ -25,6 +42,7 @@ class Snapshot:
         restarts: how often each generation's worker was started again.
         up: whether each generation's worker is ready.
         uptime: seconds the daemon has run.
+        flags: the flags.
     """
 
     table: RoutingTable
@@ -34,6 +52,7 @@ class Snapshot:
     restarts: Mapping[int, int] = field(default_factory=dict)
     up: Mapping[int, bool] = field(default_factory=dict)
     uptime: float = 0.0
+    flags: FlagCounts = field(default_factory=FlagCounts)
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -53,6 +72,7 @@ class _Once(Collector):
         yield from _routing(self._snapshot)
         yield from _calls(self._snapshot.tallies)
         yield from _workers(self._snapshot)
+        yield from _flags(self._snapshot.flags)
 
 
 def _routing(snapshot: Snapshot) -> Iterator[Metric]:
@@ -114,3 +134,10 @@ def _workers(snapshot: Snapshot) -> Iterator[Metric]:
     for number, count in snapshot.restarts.items():
         restarts.add_metric([str(number)], count)
     yield restarts
+
+
+def _flags(flags: FlagCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily("switchover_flags_version", "Flags version in force.", flags.version)
+    yield GaugeMetricFamily("switchover_flag_readers", "Processes that acknowledge flags versions.", flags.readers)
+    yield GaugeMetricFamily("switchover_flag_readers_late", "Those that have not applied the newest.", flags.late)
+    yield CounterMetricFamily("switchover_flag_changes", "Changes of single flags.", flags.changes)
