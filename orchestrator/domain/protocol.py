@@ -43,6 +43,9 @@ READ_ONLY_METHODS = LIST_METHODS | {
     "completion/complete",
     "server/discover",
     "ping",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
 }
 """Requests without effects by specification; a tool call is read-only only when the tool says `readOnlyHint`."""
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.errors import Code
 from orchestrator.domain.protocol import LIST_METHODS, Era
-from orchestrator.proxy import codec, listening, mcp
+from orchestrator.proxy import codec, listening, mcp, tasks
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
@@ -44,11 +44,11 @@ class Answers:
             self._unexpected(link, number)
             return
         now = link.last_heard = self._now()
-        if call.era is STATELESS:
+        if call.minded:
             if call.method == listening.LISTEN:
                 self._listener_ended(link, line, call)
                 return
-            line = self._stateless(line, call, result)
+            line = self._looked_into(link, line, call, result)
         call.session.answer(line, call.client_id)
         self._ledger.close(call)
         link.tally.answered(now - call.accepted, failed=result is UNSET or result.failed)
@@ -57,6 +57,8 @@ class Answers:
 
     def notified(self, link: WorkerLink, method: str, line: bytes) -> None:
         """Pass a worker's notification to the session it belongs to; drop what belongs to none."""
+        if method == tasks.STATUS and self._task_told(link, line):
+            return
         if method in mcp.LISTS and self.on_list_changed is not None:
             self.on_list_changed(link, mcp.LISTS[method])
         if link.era is STATELESS and method != "notifications/progress":
@@ -87,13 +89,28 @@ class Answers:
             if uri in session.value.subscriptions and self._dispatcher.link_of(session.key, link.era) is link:
                 session.put(line + b"\n")
 
+    def _looked_into(self, link: WorkerLink, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
+        """Return an answer as the client gets it, where that may not be as it came."""
+        good, dispatcher = result is not UNSET, self._dispatcher
+        makes = call.method == codec.CALL and good and (call.era is not STATELESS or result.task is not UNSET)
+        if makes or call.task or call.method == tasks.LIST:
+            serving = dispatcher.choose(call.key, call.era).generation
+            line = dispatcher.tasks.answered(link, line, call, good=good, serving=serving)
+        return self._stateless(line, call, result) if call.era is STATELESS else line
+
+    def _task_told(self, link: WorkerLink, line: bytes) -> bool:
+        """Note a task's status; from a shared worker, pass it to the session the task was made for, and say so."""
+        session = self._dispatcher.sessions.get(self._dispatcher.tasks.told(link, line))
+        if session is None or link.session is not None or link.era is STATELESS:
+            return False
+        session.put(line + b"\n")
+        return True
+
     def _stateless(self, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
         """Mark what the client brings along with the generation it belongs to; keep no list while lists differ."""
         if result is not UNSET and result.state is not UNSET:
             marked = mcp.mark_state(result.state, call.generation)
             return codec.with_result_member(line, "requestState", msgspec.json.encode(marked))
-        if call.method == codec.CALL and result is not UNSET and result.task is not UNSET:
-            self._dispatcher.remember_task(result.task, call.generation)
         if call.method in LIST_METHODS and self._dispatcher.lists_differ():
             return codec.with_result_member(line, "ttlMs", b"0")
         return line

@@ -44,11 +44,15 @@ class Meta(msgspec.Struct, gc=False):
 
 
 class Params(msgspec.Struct, gc=False):
-    """What routing reads of a request's parameters: a tool's or prompt's name, `_meta`, what a worker gave along."""
+    """What routing reads of a request's parameters: a tool's or prompt's name, `_meta`, what a worker gave along.
+
+    `augment` asks for the call to be made a task.
+    """
 
     name: str | UnsetType = UNSET
     state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
     task: str | UnsetType = msgspec.field(default=UNSET, name="taskId")
+    augment: Raw | UnsetType = msgspec.field(default=UNSET, name="task")
     meta: Meta | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
@@ -169,6 +173,7 @@ def lenient_params(params: Raw | UnsetType) -> Params:
     known.name = _text(members.get("name"))
     known.state = _text(members.get("requestState"))
     known.task = _text(members.get("taskId"))
+    known.augment = members.get("task", UNSET)
     if meta:
         known.meta = Meta(
             token=meta.get("progressToken", UNSET), key=_text(meta.get(KEY_META)), version=_text(meta.get(VERSION_META))
@@ -220,10 +225,13 @@ def with_token(params: Raw, token: int | bytes) -> Raw:
     return Raw(_encode(members))
 
 
-def with_member(params: Raw, name: str, value: bytes) -> Raw:
-    """Return parameters with one member replaced by JSON text."""
+def with_member(params: Raw, name: str, value: bytes | None) -> Raw:
+    """Return parameters with one member replaced by JSON text, or without it."""
     members = _decode_object(params)
-    members[name] = Raw(value)
+    if value is None:
+        members.pop(name, None)
+    else:
+        members[name] = Raw(value)
     return Raw(_encode(members))
 
 

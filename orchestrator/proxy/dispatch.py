@@ -19,15 +19,13 @@ from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.outbox import Turn
 from orchestrator.proxy.session import Session
+from orchestrator.proxy.tasks import Tasks
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.tally import GapMeter, Tally
 
 log = get_logger("proxy")
 
 HANDSHAKE = Era.HANDSHAKE
-
-TASKS = 10_000
-"""Tasks whose makers are remembered; the oldest are forgotten first."""
 
 
 @dataclass(slots=True)
@@ -57,6 +55,7 @@ class Dispatcher:
         tallies: what was counted, by generation.
         gap: the longest gap around the last switch.
         isolated: whether each session of the handshake era has workers of its own.
+        tasks: which process has made which task.
         unmet: what shared workers asked for and only a client could give.
     """
 
@@ -80,12 +79,12 @@ class Dispatcher:
         self.isolated = False
         self.unmet: list[str] = []
         self.now = now
+        self.tasks = Tasks(now)
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
         self._plain: WorkerLink | None = None
         self._plain_stateless: WorkerLink | None = None
         self._waiting: dict[int, Call] = {}
-        self._tasks: dict[str, int] = {}
 
     # --- the router's side --------------------------------------------------------------------
 
@@ -207,22 +206,16 @@ class Dispatcher:
         call.generation = call.pinned
         lane = self.table.lane_of(call.pinned)
         call.lane = lane or Lane.PREVIOUS
-        link = self.links.get(Place(call.pinned, call.era))
+        link = self.links.get(self._place(call))
         if link is None and lane is None:
             reason = f"what the request goes on with belongs to generation {call.pinned}, which is gone; begin again"
             if self.close(call):
                 call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
         return link
 
-    def remember_task(self, task: str, generation: int) -> None:
-        """Note which generation made a task: it alone knows it."""
-        self._tasks[task] = generation
-        if len(self._tasks) > TASKS:
-            del self._tasks[next(iter(self._tasks))]
-
-    def maker_of(self, task: str) -> int:
-        """Return the generation that made a task, 0 when it is not known."""
-        return self._tasks.get(task, 0)
+    def serves(self, link: WorkerLink) -> bool:
+        """Say whether a worker is in service."""
+        return self.links.get(link.place) is link
 
     # --- sessions with workers of their own ---------------------------------------------------
 

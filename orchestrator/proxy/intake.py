@@ -8,13 +8,14 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from orchestrator.domain.errors import INVALID_REQUEST, Code
+from orchestrator.domain.errors import INVALID_PARAMS, INVALID_REQUEST, Code
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
 from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.session import Session
+from orchestrator.proxy.tasks import ABOUT_ONE, LIST
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("proxy")
@@ -79,13 +80,20 @@ class Intake:
             now,
             now + limits.call_timeout,
         )
-        if params.meta is not UNSET or method is not codec.CALL:
-            self._read(call, params)
+        if (params.meta is not UNSET or method is not codec.CALL or params.augment is not UNSET) and not self._read(
+            call, params
+        ):
+            session.put(codec.error_line(written_id, INVALID_PARAMS, f"there is no task {call.task}"), written_id)
+            return
         ledger.add(call)
         dispatcher.route(call)
 
-    def _read(self, call: Call, params: codec.Params) -> None:
-        """Read what a plain tool call does not have: `_meta`, and methods that concern the session or the daemon."""
+    def _read(self, call: Call, params: codec.Params) -> bool:
+        """Read what a plain tool call does not have: `_meta`, and methods that concern the session or the daemon.
+
+        Returns:
+            False when it is about a task that is not there for its sender.
+        """
         method = call.method
         if params.meta is not UNSET:
             self._read_meta(call, params.meta)
@@ -96,6 +104,17 @@ class Intake:
             call.local = call.local or self._others_subscribe(call.session, call)
         if call.era is Era.STATELESS:
             self._read_stateless(call, params)
+        return self._read_task(call, params)
+
+    def _read_task(self, call: Call, params: codec.Params) -> bool:
+        """Send what is about a task to its maker; have a call that may become one looked into when it is answered."""
+        tasks = self._dispatcher.tasks
+        call.minded = call.era is Era.STATELESS or params.augment is not UNSET
+        if call.method == LIST:
+            tasks.turn_page(call)
+        elif call.method in ABOUT_ONE and params.task is not UNSET:
+            return tasks.direct(call, params.task, serving=self._dispatcher.serves)
+        return True
 
     def notified_by(self, session: Session, message: codec.Message) -> None:
         """Pass a client's notification on; a cancellation follows its call."""
@@ -167,8 +186,6 @@ class Intake:
         """Give a listener no deadline; send what a client brings along to the generation that gave it."""
         if call.method == listening.LISTEN:
             listening.begin(call)
-        if params.task is not UNSET:
-            call.pinned = self._dispatcher.maker_of(params.task)
         unmarked = mcp.unmark_state(params.state) if params.state is not UNSET else None
         if unmarked is None:
             return

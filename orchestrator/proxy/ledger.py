@@ -53,6 +53,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
         era: the wire era the request is written in.
         local: whether the daemon answers it from the worker's handshake.
         pinned: the generation it must go to, 0 when routing decides.
+        minded: whether its answer has to be looked into.
+        task: id of the task it is about, "" when it is about none.
         asked: whether its worker has asked the client something meanwhile.
         acknowledged: for a listener: whether the client has heard that it listens.
         token: the client's progress token exactly as written, None when it wants no progress.
@@ -75,6 +77,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
     era: Era = Era.HANDSHAKE
     local: bool = False
     pinned: int = 0
+    minded: bool = False
+    task: str = ""
     asked: bool = False
     acknowledged: bool = False
     token: bytes | None = None

@@ -6,6 +6,7 @@ Above: `dispatch` sends calls and hears what comes back.  Below: two pipes that 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -93,6 +94,7 @@ class WorkerLink(LineReader):
         era: the wire era this process is locked to.
         session: the one session it serves, None when all share it.
         tally: where its answered calls are counted (its generation's).
+        tasks: tasks it has made that are not over, and when each may be forgotten, seconds of the loop's clock.
         blocked: sessions paused because this worker does not read.
     """
 
@@ -126,6 +128,7 @@ class WorkerLink(LineReader):
         self.handshake: dict[str, Any] = {}
         self.tools: dict[str, ToolFacts] = {}
         self.lists: dict[str, list[Any]] = {}
+        self.tasks: dict[str, float] = {}
         self.blocked: set[Caller] = set()
         self.clogged = False
         self.dead = False
@@ -195,19 +198,31 @@ class WorkerLink(LineReader):
         if not self.in_flight:
             self.rest()
 
+    def task_over(self, task: str) -> None:
+        """Note that nobody needs this worker for a task any more."""
+        if self.tasks.pop(task, None) is not None:
+            self.rest()
+
     def rest(self) -> None:
-        """Tell whoever waits for it that no call is with this worker."""
+        """Have whoever waits for it look whether anything is with this worker still."""
         for future in self._idle:
             if not future.done():
                 future.set_result(None)
         self._idle.clear()
 
-    async def drained(self) -> None:
-        """Wait until no call is with this worker."""
+    def busy_until(self, now: float) -> float | None:
+        """Say until when this worker is needed at the longest (inf where nobody knows), None when it is not."""
         if self.in_flight:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return math.inf
+        return max((expires for expires in self.tasks.values() if expires > now), default=None)
+
+    async def drained(self) -> None:
+        """Wait until no call is with this worker, and no task that is neither over nor forgotten."""
+        loop = asyncio.get_running_loop()
+        while (until := self.busy_until(loop.time())) is not None:
+            future: asyncio.Future[None] = loop.create_future()
             self._idle.append(future)
-            await future
+            await asyncio.wait([future], timeout=None if until == math.inf else until - loop.time())
 
     def close(self, reason: str) -> None:
         """Give the link up: nothing is sent or heard any more; open questions fail."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import UNSET
 
+from orchestrator.domain.access import NOBODY
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR
 from orchestrator.proxy import codec
 from orchestrator.proxy.naming import id_at_ends
@@ -69,6 +70,8 @@ class Session(ABC):
         value: the serialisable part.
         key: what its calls stick by unless they name a key themselves.
         questions: what workers of its own asked it and it has not answered.
+        subject: whose bearer token its client has shown, "" for none.
+        caller: the same with what its token carries; nobody without one.
         calls: its calls that are not answered yet, by their ids as the client wrote them.
     """
 
@@ -76,6 +79,8 @@ class Session(ABC):
         """Build a session whose messages go to `owner`."""
         self.value = value
         self.key = value.key or value.id
+        self.subject = ""
+        self.caller = NOBODY
         self.calls: dict[bytes, Call] = {}
         self.questions = Questions()
         self._owner = owner

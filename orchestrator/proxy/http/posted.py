@@ -140,6 +140,7 @@ class PostedSession(Session):
         post = self._post
         if post is None or not self.admit(post, written_id, method, params):
             return False
+        self.caller = post.request.caller
         post.reply.client_id = written_id
         self.replies[written_id] = post.reply
         return True

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from orchestrator.domain.errors import SettingsError
+from orchestrator.domain.ports import TokenReader
 from orchestrator.proxy.http.access import Access, is_loopback
 from orchestrator.proxy.http.ports import Bounds
 from orchestrator.settings import Settings
@@ -33,12 +34,13 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
-def access_of(settings: Settings, address: str) -> Access:
+def access_of(settings: Settings, address: str, reader: TokenReader | None = None) -> Access:
     """Return who may call a door.
 
     Args:
         settings: names, pages and tokens.
         address: what the door is really bound to.
+        reader: who knows signed tokens.
 
     Raises:
         SettingsError: the tokens cannot be read, or there are none and more than this machine could call.
@@ -49,12 +51,20 @@ def access_of(settings: Settings, address: str) -> Access:
         raise SettingsError(f"anybody could call {address}: set http.token_file or http.tokens, or listen on 127.0.0.1")
     own = [http.place[0]] if http.listen else []
     return Access.to(
-        address, hosts=[*http.allowed_hosts, *own, socket.gethostname()], origins=http.allowed_origins, tokens=tokens
+        address,
+        hosts=[*http.allowed_hosts, *own, socket.gethostname()],
+        origins=http.allowed_origins,
+        tokens=tokens,
+        reader=reader,
     )
 
 
-def tokens_in(path: Path) -> list[str]:
+def tokens_in(path: Path, setting: str = "http.token_file") -> list[str]:
     """Read a file of tokens, one a line; empty lines and those that begin with `#` do not count.
+
+    Args:
+        path: the file.
+        setting: what names it, for the reason.
 
     Raises:
         SettingsError: it cannot be read, holds no token, or one that is none.
@@ -62,13 +72,13 @@ def tokens_in(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="ascii").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the tokens in {path} (http.token_file) cannot be read: {error}") from error
+        raise SettingsError(f"the tokens in {path} ({setting}) cannot be read: {error}") from error
     tokens = [line for line in lines if line and not line.startswith("#")]
     bad = next((number for number, line in enumerate(lines, 1) if line in tokens and not is_token(line)), None)
     if bad is not None:
         raise SettingsError(f"{path}:{bad}: a token has {SHORTEST_TOKEN} or more characters and no spaces")
     if not tokens:
-        raise SettingsError(f"there is no token in {path} (http.token_file); write one a line")
+        raise SettingsError(f"there is no token in {path} ({setting}); write one a line")
     if path.stat().st_mode & 0o044:
         log.warning("the file of tokens can be read by others than its owner", path=str(path))
     return tokens

@@ -81,6 +81,7 @@ class StatelessSession(PostedSession):
         known = envelope.params_of(request.body)
         refusal = envelope.refuse(request, method, written_id, known)
         if refusal is None:
+            self.subject = request.subject
             self.key = request.subject or self._sender(known)
             refusal = self._unmirrored(request, method, written_id, known, params)
         return refusal is None or post.refuse(refusal)
