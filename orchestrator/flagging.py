@@ -5,16 +5,19 @@ Above: `daemon`.  Below: `flags`, `notify`, the store behind `storage`, the flee
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 
 from anyio.abc import TaskGroup
 
 from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.flag_report import Finding
 from orchestrator.domain.ports import Clock
 from orchestrator.flags.book import Book
 from orchestrator.flags.poll import beat, poll
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.registry_file import Declared, read_registry
+from orchestrator.flags.reminders import Reminders
 from orchestrator.flags.service import FlagsService
 from orchestrator.flags.told import WorkerSeen
 from orchestrator.notify.notifier import Notifier
@@ -58,7 +61,9 @@ class Flagging:
         book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision)
         self.fleet: Fleet | None = None
         self.service = FlagsService(book, Publisher(paths.flags.parent), clock, self._workers)
-        self._poll = settings.flags.poll
+        self._poll, self._before = settings.flags.poll, settings.flags.remind_before
+        self._store, self._clock = store, clock
+        self._reminders = Reminders(self.service, storage.store.desired, clock, lambda: self._before, self._remind)
 
     async def start(self, tasks: TaskGroup, fleet: Fleet) -> None:
         """Publish the stored flags and keep them: heartbeat, poll, deliveries run in `tasks` from now on."""
@@ -68,6 +73,7 @@ class Flagging:
         tasks.start_soon(poll, self.service, self._poll)
         tasks.start_soon(self.notifier.run)
         tasks.start_soon(self._wake)
+        tasks.start_soon(self._reminders.run)
 
     def prepare(self, fresh: Settings, tasks: TaskGroup, actor: str) -> Callable[[], None]:
         """Read what a reload would change and return how to take it over, which cannot fail any more.
@@ -81,6 +87,7 @@ class Flagging:
 
         def take_over() -> None:
             _say(declared)
+            self._before = fresh.flags.remind_before
             try:
                 self.notifier.reload(told)
             except SwitchoverError as error:  # the file of the secret was changed since it was checked
@@ -104,6 +111,14 @@ class Flagging:
         while True:  # a subscription ends for whoever is far behind; this one needs no single change
             async for _ in self.service.subscribe():
                 self.notifier.wake()
+
+    async def _remind(self, finding: Finding) -> None:
+        """Have everybody told of a flag that expires."""
+        now = self._clock.wall()
+        at = dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        told = {"event": "flag.expiring", "flag": finding.key, "kind": finding.kind, "detail": finding.detail, "at": at}
+        await self._store.outbox_add(finding.key, told, self.notifier.names, now)
+        self.notifier.wake()
 
     def _workers(self) -> Iterator[WorkerSeen]:
         """Yield the workers that are ready: those that are being started will read the newest page."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from state.entries import check_key
 from state.flag_entries import FlagRow, FlagWrite
 
 EVENT: Final = "flag.changed"
@@ -88,6 +89,17 @@ def step_of(write: FlagWrite, version: int, found: Mapping[str, FlagRow], new_id
         "changes": [{"flag": change.key, **_from_to(change), "fields": sorted(_diff(change))} for change in changes],
     }
     return FlagStep(new_version, changes, detail, tuple(_notices(write, new_version, changes, new_id)))
+
+
+def notice_of(flag: str, told: Mapping[str, Any], destination: str, name: str) -> NewNotice:
+    """Return a notice that comes with no change.
+
+    Raises:
+        ValueError: a part of it cannot be stored.
+    """
+    check_key(flag)
+    check_key(destination)
+    return NewNotice(name, destination, flag, json.dumps({"id": name, **told}, separators=(",", ":"), allow_nan=False))
 
 
 def iso(at: float) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from state import statements
@@ -28,7 +29,7 @@ from state.flag_entries import (
     check_state,
 )
 from state.flag_shapes import Write
-from state.flag_steps import FlagStep, NewId, iso, row_from, row_text, step_of
+from state.flag_steps import FlagStep, NewId, NewNotice, iso, notice_of, row_from, row_text, step_of
 from state.writer import Writer
 
 _SQL = statements.named("orchestrator", "flag_queries.sql")
@@ -129,6 +130,15 @@ class SqliteFlagStore:
         # A single statement is its own transaction.
         await self._writer.run(lambda connection: connection.execute(_SQL["mark"], row).close())
 
+    async def outbox_add(self, flag: str, told: Mapping[str, Any], destinations: Sequence[str], at: float) -> None:
+        """Put out what comes with no change, such as a reminder; each notice's `id` is added to the payload.
+
+        Raises:
+            ValueError: a part of it cannot be stored.
+        """
+        notices = [notice_of(flag, told, destination, self._new_id()) for destination in destinations]
+        await self._writer.run(partial(_add_notices, notices, at))
+
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first.
 
@@ -157,7 +167,7 @@ class SqliteFlagStore:
                 return None
             _store_version(connection, write, step)
             _store_rows(connection, write)
-            _store_notices(connection, write, step)
+            _store_notices(connection, step.notices, write.at)
             connection.execute(_SQL["prune_notices"], {"keep": self._keep})
             return step.version
 
@@ -235,7 +245,12 @@ def _store_rows(connection: sqlite3.Connection, write: FlagWrite) -> None:
         connection.execute(_SQL["put_setting"], shown)
 
 
-def _store_notices(connection: sqlite3.Connection, write: FlagWrite, step: FlagStep) -> None:
-    for notice in step.notices:
+def _add_notices(notices: Sequence[NewNotice], at: float, connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        _store_notices(connection, notices, at)
+
+
+def _store_notices(connection: sqlite3.Connection, notices: Sequence[NewNotice], at: float) -> None:
+    for notice in notices:
         told = {"id": notice.id, "destination": notice.destination, "flag": notice.flag}
-        connection.execute(_SQL["add_notice"], {**told, "payload": notice.payload, "created": write.at})
+        connection.execute(_SQL["add_notice"], {**told, "payload": notice.payload, "created": at})

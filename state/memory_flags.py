@@ -6,8 +6,9 @@ It behaves as `flags.SqliteFlagStore` does, shown by one suite run against both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from state.audit import AuditRow
 from state.flag_entries import (
@@ -22,7 +23,7 @@ from state.flag_entries import (
     check_state,
 )
 from state.flag_shapes import Write
-from state.flag_steps import FlagStep, NewId, step_of
+from state.flag_steps import FlagStep, NewId, NewNotice, notice_of, step_of
 from state.flags import unique
 from state.memory import BeforeWrite, let_through
 
@@ -120,6 +121,13 @@ class MemoryFlagStore:
             self._notices[seq] = replace(found, state=state, attempts=attempts, due=due, error=error)
         await asyncio.sleep(0)
 
+    async def outbox_add(self, flag: str, told: Mapping[str, Any], destinations: Sequence[str], at: float) -> None:
+        """Put out what comes with no change; arguments and errors as `SqliteFlagStore.outbox_add`."""
+        notices = [notice_of(flag, told, destination, self._new_id()) for destination in destinations]
+        self._count_write()
+        self._store_notices(at, notices)
+        await asyncio.sleep(0)
+
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first; arguments as `SqliteFlagStore.outbox_page`."""
         check_page(limit)
@@ -159,10 +167,10 @@ class MemoryFlagStore:
         for row in write.rows:
             self._rows[row.key] = row
             self.settings[row.key] = self._ours[row.key] = row.plain()
-        self._store_notices(write.at, step)
+        self._store_notices(write.at, step.notices)
 
-    def _store_notices(self, at: float, step: FlagStep) -> None:
-        for new in step.notices:
+    def _store_notices(self, at: float, notices: Sequence[NewNotice]) -> None:
+        for new in notices:
             self._last_notice = seq = self._last_notice + 1
             self._notices[seq] = Notice(seq, new.id, new.destination, new.flag, new.payload, at, due=at)
         for seq, notice in list(self._notices.items()):

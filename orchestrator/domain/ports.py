@@ -193,6 +193,17 @@ class FlagOutbox(Protocol):
         """
         ...
 
+    async def outbox_add(self, flag: str, told: Mapping[str, Any], destinations: Sequence[str], at: float) -> None:
+        """Put out what comes with no change, such as a reminder.
+
+        Args:
+            flag: whose notice it is; it is delivered in order with those of its changes.
+            told: the payload, JSON; each notice's `id` is added.
+            destinations: who is told.
+            at: seconds since the Unix epoch.
+        """
+        ...
+
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first; `before` is the last number of the page before."""
         ...

@@ -29,7 +29,7 @@ from orchestrator.flags.exchange import exported, imported
 from orchestrator.flags.news import News
 from orchestrator.flags.publisher import LIVE, Publisher
 from orchestrator.flags.readers import Readers
-from orchestrator.flags.told import Applied, AsOf, Changed, FlagsStatus, FlagView, Reader, Remembered, WorkerSeen
+from orchestrator.flags.told import Applied, AsOf, Changed, FlagsStatus, FlagView, Remembered, WorkerSeen
 from orchestrator.flags.turns import Turns
 from orchestrator.flags.views import findings_of, view_of
 
@@ -38,7 +38,12 @@ VIEW: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 class FlagsService:
-    """Live flags.  Every method is to be called on the event loop."""
+    """Live flags.  Every method is to be called on the event loop.
+
+    Attributes:
+        readers: the processes that say what they have applied.
+        since: when looking at the flags' use began, seconds since the Unix epoch.
+    """
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class FlagsService:
         self._turns = Turns()
         self._changes = 0
         self._published = -1
-        self._since = clock.wall()
+        self.since = clock.wall()
         self.readers = Readers(clock.wall, self._known)
 
     def _known(self) -> Collection[str]:
@@ -136,13 +141,9 @@ class FlagsService:
             stale_after: seconds unread or at one value after which a flag is stale.
             expires_within: seconds before its expiry from which a flag is named.
         """
+        now, since = self._clock.wall(), self.since
         return findings_of(
-            self._book,
-            self.readers,
-            since=self._since,
-            now=self._clock.wall(),
-            stale_after=stale_after,
-            expires_within=expires_within,
+            self._book, self.readers, since=since, now=now, stale_after=stale_after, expires_within=expires_within
         )
 
     def status(self) -> FlagsStatus:
@@ -294,10 +295,6 @@ class FlagsService:
         await self.readers.applied(wanted, timeout)
         late = tuple(self.readers.late(wanted))
         return Applied(wanted, tuple(self.readers.all()), late, tuple(self._silent()))
-
-    def readers_of(self, view: str = LIVE) -> list[Reader]:
-        """Return the connected readers of a view."""
-        return self.readers.all(view)
 
     def subscribe(self) -> AsyncIterator[Changed]:
         """Return every change from now on; it ends when the daemon stops, or for one that is far behind."""

@@ -12,6 +12,9 @@ from typing import Any, Final
 LONGEST: Final = 200
 """Characters of a value that are shown; the history has the rest."""
 
+EXPIRING: Final = "flag.expiring"
+"""Event of a reminder: no change, only a sentence."""
+
 BY: Final = {
     "person": "",
     "timer": " (by a timer)",
@@ -44,6 +47,8 @@ def message(payload: str) -> Message:
         payload: JSON text as the store wrote it.
     """
     told: dict[str, Any] = json.loads(payload)
+    if told.get("event") == EXPIRING:
+        return Message(f"Flag {told['flag']} expires", told["detail"], alarming=False)
     flag, cause = told["flag"], told["cause"]
     lines = [
         _headline(flag, told),

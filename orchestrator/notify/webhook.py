@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import logging
-from typing import Final
 
 import httpx
 
 from orchestrator.domain.flag_records import Notice
 from orchestrator.domain.ports import Clock
 from orchestrator.notify.schedule import Again, Never, Outcome, judge
-
-EVENT: Final = "flag.changed"
-"""What happened, in the header X-Switchover-Event."""
 
 
 class HttpClient:
@@ -45,6 +42,11 @@ class HttpClient:
 def signature(key: bytes, body: bytes) -> str:
     """Return the value of X-Hub-Signature-256: HMAC-SHA256 over the exact bytes of the body, in hex."""
     return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
+
+
+def event_of(payload: str) -> str:
+    """Return what happened, for the header X-Switchover-Event: `flag.changed` or `flag.expiring`."""
+    return str(json.loads(payload).get("event", "flag.changed"))
 
 
 class Webhook:
@@ -73,7 +75,7 @@ class Webhook:
             "Content-Type": "application/json",
             "X-Hub-Signature-256": signature(self._key, body),
             "X-Switchover-Delivery": notice.id,
-            "X-Switchover-Event": EVENT,
+            "X-Switchover-Event": event_of(notice.payload),
             "X-Switchover-Timestamp": str(int(self._clock.wall())),
         }
         try:

@@ -245,6 +245,23 @@ async def test_a_new_version_is_above_what_readers_saw_before(world: World) -> N
     assert (between.version, between.rows) == (0, ())
 
 
+@pytest.mark.requirement("FLAG-23")
+async def test_a_notice_without_a_change_waits_for_its_flags_changes_and_makes_no_version(world: World) -> None:
+    await world.store.write(ask(row("A", 1), destinations=["one"]))
+    await world.store.outbox_add("A", {"event": "flag.expiring", "flag": "A"}, ["one", "two"], NOON)
+    assert (await world.store.load()).version == 1
+    heads = await world.store.outbox_heads()
+    assert [(one.destination, json.loads(one.payload)["event"]) for one in heads] == [
+        ("one", "flag.changed"),
+        ("two", "flag.expiring"),
+    ]
+    await world.store.outbox_mark(heads[0].seq, "delivered", attempts=1, due=NOON)
+    (second, _) = await world.store.outbox_heads()
+    assert json.loads(second.payload) == {"id": second.id, "event": "flag.expiring", "flag": "A"}
+    with pytest.raises(ValueError, match="empty"):
+        await world.store.outbox_add("", {}, ["one"], NOON)
+
+
 @pytest.mark.requirement("FLAG-21")
 async def test_settings_edited_by_hand_change_no_flag_and_are_named(world: World) -> None:
     await world.store.write(ask(row("A", "on"), row("B", "on")))
