@@ -1,0 +1,146 @@
+"""Judges for `guard`: ours, and those it is set against.  Each takes call after call and can be asked at any time.
+
+- `Sequential`: the evidence of `orchestrator.domain.evidence`, one unit a call or a key.
+- `Fixed`: cumulative thresholds, +5 points of error rate, p95 beyond 1.2 times, quality 5 points lower, from 30 calls.
+- `Kayenta`: a Mann-Whitney shift with its confidence interval, high when the interval exceeds a quarter of the effect.
+  Errors it leaves alone: among values that are nearly all the same its shift says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from typing import Protocol
+
+import numpy as np
+
+from bench.guard_worlds import METRICS, Call, World
+from orchestrator.domain.betting import together
+from orchestrator.domain.evidence import Kind, MetricEvidence, Unit
+from orchestrator.domain.units import Blocks
+
+KINDS = {"error": Kind.RATE, "latency": Kind.MAGNITUDE, "quality": Kind.SCORE}
+TINY = 1e-3
+"""Shifts below this share of the spread are what bisection leaves of none."""
+LEAST = 30
+"""Calls of each arm before a threshold judge says anything."""
+
+
+class Judge(Protocol):
+    """Whoever decides about the canary."""
+
+    def take(self, call: Call) -> None:
+        """Hear of a call."""
+        ...
+
+    def verdicts(self) -> dict[str, bool]:
+        """Say for each metric, and for `all` of them together, whether it is a regression."""
+        ...
+
+
+class Sequential:
+    """Betting on the draw."""
+
+    def __init__(self, world: World, alpha: float) -> None:
+        self._limit = 1 / alpha
+        self._share = world.share
+        self._metrics = {name: MetricEvidence(kind) for name, kind in KINDS.items()}
+        keyed = world.keys > 0
+        self._blocks = {name: Blocks(world.share, seconds=math.inf) for name in METRICS} if keyed else {}
+
+    def take(self, call: Call) -> None:
+        """Hear of a call."""
+        for name, metric in self._metrics.items():
+            value = getattr(call, name)
+            if not self._blocks:
+                metric.observe(Unit(call.canary, value, self._share))
+            elif unit := self._blocks[name].sample(call.key, value, call.number, canary=call.canary):
+                metric.observe(unit)
+
+    def verdicts(self) -> dict[str, bool]:
+        """Say for each metric whether it is a regression."""
+        values = {name: metric.worse for name, metric in self._metrics.items()}
+        values["all"] = together(values.values())
+        return {name: value >= self._limit for name, value in values.items()}
+
+
+class Fixed:
+    """Thresholds on all calls so far."""
+
+    def __init__(self, _world: World, _alpha: float) -> None:
+        self._count = [0, 0]
+        self._sums = {"error": [0.0, 0.0], "quality": [0.0, 0.0]}
+        self._latency: tuple[list[float], list[float]] = ([], [])
+
+    def take(self, call: Call) -> None:
+        """Hear of a call."""
+        self._count[call.canary] += 1
+        self._sums["error"][call.canary] += call.error
+        self._sums["quality"][call.canary] += call.quality
+        insort(self._latency[call.canary], call.latency)
+
+    def verdicts(self) -> dict[str, bool]:
+        """Say for each metric whether it is a regression."""
+        base, canary = self._count
+        if min(base, canary) < LEAST:
+            return dict.fromkeys((*METRICS, "all"), False)
+        rise = {name: sums[1] / canary - sums[0] / base for name, sums in self._sums.items()}
+        p95 = [ordered[int(0.95 * len(ordered))] for ordered in self._latency]
+        found = {"error": rise["error"] > 0.05, "latency": p95[1] > 1.2 * p95[0], "quality": rise["quality"] < -5}
+        return {**found, "all": any(found.values())}
+
+
+class Kayenta:
+    """Mann-Whitney at each look, at confidence 1 - 2 alpha; the shift is found on a grid of the pooled spread."""
+
+    def __init__(self, _world: World, alpha: float) -> None:
+        self._z = -_normal_quantile(alpha)
+        self._values: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in METRICS}
+
+    def take(self, call: Call) -> None:
+        """Hear of a call."""
+        for name, arms in self._values.items():
+            arms[call.canary].append(getattr(call, name))
+
+    def verdicts(self) -> dict[str, bool]:
+        """Say for each metric whether it is a regression."""
+        if min(len(arm) for arm in self._values["error"]) < LEAST:
+            return dict.fromkeys((*METRICS, "all"), False)
+        found = {name: self._worse(name, *map(np.array, arms)) for name, arms in self._values.items()}
+        return {**found, "all": any(found.values())}
+
+    def _worse(self, name: str, baseline: np.ndarray, canary: np.ndarray) -> bool:
+        if name == "error":
+            return False
+        if name == "quality":
+            baseline, canary = -baseline, -canary
+        low, middle = (_shift(baseline, canary, at) for at in (self._z, 0.0))
+        return bool(middle > TINY * np.std(baseline) and low > 0.25 * middle)
+
+
+def _shift(baseline: np.ndarray, canary: np.ndarray, z: float) -> float:
+    """Return the shift at which the standardised rank statistic is z: by bisection, it falls with the shift."""
+    low, high = -4.0 * float(np.std(baseline) + 1e-9), 4.0 * float(np.std(canary) + 1e-9)
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _statistic(baseline, canary - middle) > z else (low, middle)
+    return (low + high) / 2
+
+
+def _statistic(baseline: np.ndarray, canary: np.ndarray) -> float:
+    n, m = len(canary), len(baseline)
+    ordered = np.sort(baseline)
+    wins = np.searchsorted(ordered, canary, "left") + np.searchsorted(ordered, canary, "right")
+    _, ties = np.unique(np.concatenate((baseline, canary)), return_counts=True)
+    spread = n * m / 12 * (n + m + 1 - (ties**3 - ties).sum() / ((n + m) * (n + m - 1)))
+    centred = wins.sum() / 2 - n * m / 2
+    return float((centred - 0.5 * np.sign(centred)) / math.sqrt(max(spread, 1e-9)))
+
+
+def _normal_quantile(share: float) -> float:
+    """Return the standard normal's quantile, by bisection of its distribution function."""
+    low, high = -10.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 0.5 * math.erfc(-middle / math.sqrt(2)) < share else (low, middle)
+    return low
