@@ -5,15 +5,18 @@ Above: `wiring` wants them.  Below: the fleet runs them, the dispatcher sends to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import anyio
 
 from orchestrator.domain.errors import UNSUPPORTED_VERSION
 from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.lists import Lists
+from orchestrator.proxy.lists import Lists, shown_by
+from orchestrator.proxy.parking import Standing, due
 from orchestrator.proxy.session import Session
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.telemetry.logging import get_logger
@@ -25,9 +28,15 @@ LinkMaker = Callable[[int, Callable[[], None], Session | None], WorkerLink]
 
 
 class Others:
-    """Has other workers started when they are wanted, and stopped when they are not."""
+    """Has other workers started when they are wanted, and stopped when they are not.
 
-    def __init__(self, dispatcher: Dispatcher, fleet: Fleet, lists: Lists, link: LinkMaker, warm: int) -> None:
+    Attributes:
+        idle: seconds after which the workers of an idle session are parked; None or 0 for never; changed on reload.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, fleet: Fleet, lists: Lists, link: LinkMaker, *, warm: int, idle: float | None
+    ) -> None:
         """Build it.
 
         Args:
@@ -36,7 +45,9 @@ class Others:
             lists: tells sessions of lists that differ.
             link: makes the proxy's end of a worker's pipes.
             warm: workers of single sessions that are kept for the way back, all sessions together.
+            idle: seconds after which the workers of an idle session are parked; None or 0 for never.
         """
+        self.idle = idle
         self.dispatcher = dispatcher
         self.fleet = fleet
         self.lists = lists
@@ -62,19 +73,64 @@ class Others:
         self._warm = [place for place in self._warm if place.session != session.value.id]
 
     def settled_in(self, link: WorkerLink) -> None:
-        """A session has its new worker: bring it up to date, tell of lists that differ, and bound what stays warm."""
+        """A session has its new worker: tell of lists that differ, and bound what stays warm."""
         session = self.dispatcher.sessions.get(link.place.session)
         if session is None:
             self.fleet.release(link.place)
             return
-        restore(link, session)
         former = [one for one in self.dispatcher.own_links(session) if one is not link and one.era is link.era]
         for other in former:
-            self.lists.swapped(session, other, link)
+            self.lists.swapped(session, shown_by(other), link)
             self._warm.append(other.place)
+        if session.parked is not None:
+            before, session.parked = session.parked, None
+            self.lists.swapped(session, before, link)
         self._warm = [place for place in self._warm if place != link.place and place in self.fleet.others]
         while len(self._warm) > self._limit:
             self.fleet.release(self._warm.pop(0))
+
+    # --- parking ------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Park the workers of idle sessions, for ever."""
+        while True:  # noqa: ASYNC110 - time is what it waits for
+            await anyio.sleep(self.park(self.dispatcher.now()))
+
+    def park(self, now: float) -> float:
+        """Park whoever may be; return in how many seconds to look again."""
+        own: dict[str, list[WorkerLink]] = {}
+        for place, link in self.dispatcher.links.items():
+            if place.session in self.dispatcher.sessions:
+                own.setdefault(place.session, []).append(link)
+        sessions = self.dispatcher.sessions
+        ripe, wait = due((standing(sessions[name], links, now) for name, links in own.items()), now, self.idle)
+        for name in ripe:
+            self._park(sessions[name], own[name])
+        return wait
+
+    def _park(self, session: Session, links: list[WorkerLink]) -> None:
+        """Stop a session's workers; nothing is sent to them from here on, so a call that comes now gets a fresh one."""
+        newest = max(links, key=lambda link: link.since)
+        session.parked = shown_by(newest)
+        for link in links:
+            self.dispatcher.suspend(link)
+            self.fleet.release(link.place)
+        self._warm = [place for place in self._warm if place.session != session.value.id]
+        log.info("session parked", session=session.value.id, generation=newest.generation, workers=len(links))
+
+
+def standing(session: Session, links: Iterable[WorkerLink], now: float) -> Standing:
+    """Say how long the workers of a session have had nothing to do, and what keeps it from being parked."""
+    links = list(links)
+    reasons = (
+        ("a call is not answered", session.calls),
+        ("a question is not answered", session.questions.any),
+        ("a resource is subscribed to", session.value.subscriptions),
+        ("a task is not over", any(link.busy_until(now) is not None for link in links)),
+        ("the daemon waits for an answer", any(link.asked for link in links)),
+    )
+    held = next((reason for reason, holds in reasons if holds), "")
+    return Standing(session.value.id, max(max(link.last_heard, link.since) for link in links), held)
 
 
 def restore(link: WorkerLink, session: Session) -> None:
@@ -100,6 +156,9 @@ class OtherWorker:
     def ready(self, generation: int, link: Link) -> None:
         """Take it into service."""
         assert isinstance(link, WorkerLink)  # noqa: S101 - the daemon's link factory makes no other
+        session = self._others.dispatcher.sessions.get(self._place.session)
+        if session is not None:
+            restore(link, session)  # before the calls that wait for it
         self._others.dispatcher.attach(link)
         log.info("worker ready", generation=generation, era=self._place.era.value, session=self._place.session or None)
         if self._session is not None:

@@ -62,11 +62,11 @@ class Wiring:
             log.warning("candidate would break clients", generation=generation, reason=refusal)
             self._post(ev.GenerationFailed(generation, refusal))
             return
-        self._dispatcher.attach(link)
-        self._learned(link)
         if not self._dispatcher.isolated and link.era is Era.HANDSHAKE:
             for session in list(self._dispatcher.sessions.values()):
-                restore(link, session)
+                restore(link, session)  # before the calls that wait for it
+        self._dispatcher.attach(link)
+        self._learned(link)
         log.info("worker ready", generation=generation, server=link.handshake.get("serverInfo"))
         self._post(ev.GenerationReady(generation))
 

@@ -154,6 +154,7 @@ class Status(BaseModel):
     lanes: dict[str, int]
     generations: list[GenerationStatus]
     sessions: int
+    parked: int = Field(0, description="sessions whose own worker is stopped until their next call")
     in_flight: int
     waiting: int = Field(description="calls that wait for a worker")
     last_switch: SwitchStatus | None

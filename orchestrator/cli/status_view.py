@@ -135,7 +135,8 @@ def _header(status: Status, *, colour: bool) -> list[str]:
         paint("kill switch ON", RED, colour=colour) if status.kill_switch else "kill switch off",
     )
     work = (
-        f"{status.sessions} session{'' if status.sessions == 1 else 's'}",
+        f"{status.sessions} session{'' if status.sessions == 1 else 's'}"
+        + (f", {status.parked} of them parked" if status.parked else ""),
         f"{status.in_flight} call{'' if status.in_flight == 1 else 's'} in flight, {status.waiting} of them waiting",
         *([] if status.flags is None else [f"flags version {status.flags.version}"]),
         f"memory {memory(status.memory_bytes)}",

@@ -92,7 +92,8 @@ class Answers:
     def _looked_into(self, link: WorkerLink, line: bytes, call: Call, result: codec.ResultHead | UnsetType) -> bytes:
         """Return an answer as the client gets it, where that may not be as it came."""
         good, dispatcher = result is not UNSET, self._dispatcher
-        makes = call.method == codec.CALL and good and (call.era is not STATELESS or result.task is not UNSET)
+        made = result is not UNSET and (call.era is not STATELESS or result.task is not UNSET)
+        makes = call.method == codec.CALL and made
         if makes or call.task or call.method == tasks.LIST:
             serving = dispatcher.choose(call.key, call.era).generation
             line = dispatcher.tasks.answered(link, line, call, good=good, serving=serving)

@@ -107,6 +107,7 @@ class Dispatcher:
         self._hopeless.pop(link.generation, None)
         self._refused.pop(link.place, None)
         link.tally = self._tally(link.generation)
+        link.since = self.now()
         self._replan()
         self._route_waiting()
 

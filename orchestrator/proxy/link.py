@@ -93,6 +93,7 @@ class WorkerLink(LineReader):
         lists: its tools, resources (templates included) and prompts as it lists them.
         era: the wire era this process is locked to.
         session: the one session it serves, None when all share it.
+        since: when it was taken into service, monotonic seconds.
         tally: where its answered calls are counted (its generation's).
         tasks: tasks it has made that are not over, and when each may be forgotten, seconds of the loop's clock.
         blocked: sessions paused because this worker does not read.
@@ -133,6 +134,7 @@ class WorkerLink(LineReader):
         self.clogged = False
         self.dead = False
         self.last_heard = 0.0
+        self.since = 0.0
         self.tally = Tally()
         self.outbox = Outbox(turn)
         self._owner = owner
@@ -191,6 +193,11 @@ class WorkerLink(LineReader):
     def place(self) -> Place:
         """What it serves."""
         return Place(self.generation, self.era, self.session.value.id if self.session is not None else "")
+
+    @property
+    def asked(self) -> bool:
+        """Whether the daemon itself waits for an answer of this worker."""
+        return bool(self._questions)
 
     def settled(self) -> None:
         """Note that one call with this worker is over."""

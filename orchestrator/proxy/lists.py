@@ -34,6 +34,11 @@ def _digests(shown: dict[str, list[Any]]) -> Digests:
     return {kind: digest(items) for kind, items in shown.items()}
 
 
+def shown_by(link: WorkerLink) -> Digests:
+    """Digest the lists a worker shows."""
+    return _digests(link.lists)
+
+
 class Lists:
     """Remembers what lists each generation shows, and who has to be told."""
 
@@ -68,9 +73,9 @@ class Lists:
             if old != new and old is not None and new is not None:
                 self._tell_listener(call, self._known.get(old, {}), self._known.get(new, {}))
 
-    def swapped(self, session: Session, old: WorkerLink, new: WorkerLink) -> None:
+    def swapped(self, session: Session, old: Digests, new: WorkerLink) -> None:
         """Tell a session whose own worker was replaced of the lists that differ between the two."""
-        self._tell(session, _digests(old.lists), _digests(new.lists))
+        self._tell(session, old, shown_by(new))
 
     def differ(self, *tables: RoutingTable) -> bool:
         """Say whether any two generations in these tables' lanes show different lists."""

@@ -30,6 +30,11 @@ class Questions:
         """Take a question out by the client's id: who asked, and under which id; None when nobody did."""
         return self._open.pop(client_id, None)
 
+    @property
+    def any(self) -> bool:
+        """Whether something was asked and not answered."""
+        return bool(self._open)
+
     def find(self, asker: Asker, written_id: bytes) -> bytes | None:
         """Return the client's id of a question, None when it is answered."""
         return next((mine for mine, question in self._open.items() if question == (asker, written_id)), None)

@@ -72,6 +72,7 @@ class Session(ABC):
         questions: what workers of its own asked it and it has not answered.
         subject: whose bearer token its client has shown, "" for none.
         caller: the same with what its token carries; nobody without one.
+        parked: the digests of the lists its parked worker showed, None while it is not parked.
         calls: its calls that are not answered yet, by their ids as the client wrote them.
     """
 
@@ -80,6 +81,7 @@ class Session(ABC):
         self.value = value
         self.key = value.key or value.id
         self.subject = ""
+        self.parked: dict[str, bytes] | None = None
         self.caller = NOBODY
         self.calls: dict[bytes, Call] = {}
         self.questions = Questions()

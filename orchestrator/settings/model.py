@@ -64,6 +64,12 @@ class Worker(Section):
         ge=0,
         le=10_000,
     )
+    session_idle: float | None = seconds(
+        None,
+        "Seconds without a call after which a session's own process is stopped until its next call (`isolation = "
+        "session`); without it, or with 0, never. What the process kept in memory is lost.",
+        least=0.0,
+    )
     strict_fingerprint: bool = setting(
         default=False,
         meaning="Refuse to start a stored generation whose files have changed, instead of flagging it.",

@@ -64,6 +64,7 @@ class Fleet:
         """
         self.keepers: dict[int, Keeper] = {}
         self.others: dict[Place, Keeper] = {}
+        self._succeeded: set[Keeper] = set()
         self._starts = anyio.Semaphore(care.starts)
         self._tasks = tasks
         self._care = care
@@ -88,7 +89,7 @@ class Fleet:
         """Have another process of a generation run: for its other era, or for one session alone.
 
         Does nothing while the generation's own process is not ready (its era is not known yet), when that one serves
-        the place, or when there is a process for it already.
+        the place, or when there is a process for it already that is not about to end.
 
         Args:
             place: what the process is to serve.
@@ -97,10 +98,13 @@ class Fleet:
             hello: the client's `initialize` parameters, for a session's own process.
         """
         first = self.keepers.get(place.generation)
-        if first is None or first.link is None or first.retiring or place in self.others:
+        before = self.others.get(place)
+        if first is None or first.link is None or first.retiring or (before is not None and not before.retiring):
             return
         if not place.session and first.era is place.era:
             return
+        if before is not None:
+            self._succeeded.add(before)
         keeper = self._keeper(first.generation, owner, place.era, link_factory, hello)
         self.others[place] = keeper
         self._tasks.start_soon(self._keep_other, place, keeper, name=f"worker of {place}")
@@ -143,7 +147,7 @@ class Fleet:
         self._tasks.start_soon(self._clean_up, number, keepers, name=f"retire {number}")
 
     def _all(self) -> list[Keeper]:
-        return [*self.keepers.values(), *self.others.values()]
+        return [*self.keepers.values(), *self.others.values(), *self._succeeded]
 
     def suspect(self, link: Link) -> None:
         """Look at a worker that let calls' deadlines pass: one that does not answer a ping either is replaced."""
@@ -179,6 +183,7 @@ class Fleet:
         try:
             await keeper.run()
         finally:
+            self._succeeded.discard(keeper)
             if self.others.get(place) is keeper:
                 del self.others[place]
 

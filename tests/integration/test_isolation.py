@@ -139,3 +139,40 @@ async def test_news_of_a_resource_reach_the_sessions_that_subscribed_and_survive
             assert (told["generation"], told["subscribed"]) == (2, ["mem://one"])
             await eventually(lambda: one.notifications)
             assert not two.notifications
+
+
+@pytest.mark.requirement("ISO-6")
+async def test_an_idle_sessions_worker_is_parked_and_the_next_call_finds_all_as_it_was() -> None:
+    with RunningDaemon.start(worker(), config=f"{OWN}session_idle = 0.3\n") as daemon:
+        async with connected(daemon.tools_socket) as client, connected(daemon.tools_socket) as subscribed:
+            for each in (client, subscribed):
+                await greet(each, "someone")
+            await client.answer(client.ask("logging/setLevel", {"level": "debug"}))
+            await subscribed.answer(subscribed.ask("resources/subscribe", {"uri": "mem://one"}))
+            first, kept = await said(client, "hello"), await said(subscribed, "hello")
+            await eventually(lambda: daemon.status()["parked"] == 1)
+            await eventually(lambda: not Path(f"/proc/{first['pid']}").exists())
+            (line,) = await eventually(lambda: daemon.log("session parked"))
+            assert line["generation"] == 1
+            calls = [client.begin("hello") for _ in range(3)]
+            found = [(await client.answer(call))["result"]["structuredContent"]["said"] for call in calls]
+            assert found[0] == found[2] == {**first, "pid": found[0]["pid"]}
+            assert found[0]["pid"] != first["pid"]
+            assert (found[0]["level"], found[0]["client"]["clientInfo"]["name"]) == ("debug", "someone")
+            answer = client.begin("ask")
+            (question,) = await client.strays(1)
+            await asyncio.sleep(0.5)
+            assert daemon.status()["parked"] == 0  # neither who owes an answer nor who waits for news
+            client.reply(question["id"], {"text": "yes"})
+            assert (await client.answer(answer))["result"]["structuredContent"]["said"] == {"text": "yes"}
+            assert (await said(subscribed, "hello"))["pid"] == kept["pid"]
+            assert not client.notifications
+            await eventually(lambda: daemon.status()["parked"] == 1)
+            await verb(daemon, "canary", command=worker())
+            await verb(daemon, "switch")
+            daemon.write_config(f"{OWN}session_idle = 0\n")
+            await asyncio.to_thread(daemon.verb, "reload")
+            moved = await said(client, "hello")
+            assert moved["generation"] == 2
+            await asyncio.sleep(0.7)
+            assert (await said(client, "hello"))["pid"] == moved["pid"]
