@@ -44,9 +44,8 @@ class Publisher:
             return 0
 
     def sweep(self) -> None:
-        """Make the directory and remove the pinned views that a killed daemon left."""
-        with contextlib.suppress(OSError):  # a directory that cannot be made is said with the first publication
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Remove the pinned views that a killed daemon left."""
+        with contextlib.suppress(OSError):  # a directory that is none, or cannot be made, is said when publishing
             for leftover in self.folder.iterdir():
                 if leftover.name != LIVE and not leftover.is_dir():
                     leftover.unlink(missing_ok=True)
@@ -65,6 +64,7 @@ class Publisher:
         try:
             page = self._pages.get(view)
             if page is None:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._pages[view] = PageWriter.create(self.path(view), payload, version=version)
             else:
                 page.publish(version, payload)

@@ -61,10 +61,12 @@ class Readers:
             server = await asyncio.get_running_loop().create_unix_server(lambda: Reading(self, view), sock=_bound(path))
         except OSError as error:
             why = f"{path} cannot be listened on ({error}): workers apply changes and cannot say so"
+            if self.trouble != why:
+                log.error("no push socket", view=view, reason=why)  # noqa: TRY400
             self.trouble = why if view == LIVE else self.trouble
-            log.error("no push socket", view=view, reason=why)  # noqa: TRY400
         else:
             self._servers[view] = server, path
+            self.trouble = None if view == LIVE else self.trouble
 
     def tell(self, view: str, version: int) -> None:
         """Tell a view's readers that there is a version."""

@@ -352,7 +352,9 @@ class FlagsService:
         return await self._turns.take(work)
 
     async def look(self) -> list[Changed]:
-        """Take over what somebody changed in the table `settings` by hand, and write what is still owed."""
+        """Take over what somebody changed in the table `settings` by hand, and make up for what failed before."""
+        if self.readers.trouble is not None:
+            await self.readers.listen(LIVE, self._publisher.path(LIVE), self.version)
 
         async def work() -> list[Changed]:
             return [self._spread(changed) for changed in await self._book.look()]
