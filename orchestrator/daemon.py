@@ -22,6 +22,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator import VERSION
+from orchestrator.access.service import AccessService
+from orchestrator.admission import Admission
 from orchestrator.api.models import Status
 from orchestrator.api.report import Report
 from orchestrator.api.verbs import RefusedError, Told, Verbs
@@ -30,7 +32,7 @@ from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, SwitchoverError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
-from orchestrator.doors import Doors, OpenHttp, signals
+from orchestrator.doors import Doors, OpenControl, OpenHttp, reload_doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover
@@ -40,6 +42,7 @@ from orchestrator.founding import begin, trouble_in_founding
 from orchestrator.others import Others
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.gating import Gating
 from orchestrator.proxy.intake import Intake
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
@@ -110,9 +113,12 @@ class Daemon:
         self._exit_reason: str | None = None
         self._said_ready = False
         self._http: OpenHttp | None = None
+        self._control: OpenControl | None = None
         self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
         self._movement = Movement(self.dispatcher)
-        self._intake, self._answers = Intake(self.dispatcher), Answers(self.dispatcher, self._movement)
+        gating = Gating(self.dispatcher, self._movement)
+        self._intake = Intake(self.dispatcher, gating)
+        self._answers = Answers(self.dispatcher, self._movement, gating)
         lists = Lists(self.dispatcher, self._movement)
         self._wiring = Wiring(self.dispatcher, self._answers, lists, self._in_background)
         self._care = care_of(settings)
@@ -135,11 +141,11 @@ class Daemon:
         )
         self.dispatcher.on_suspect = self.fleet.suspect
         self.dispatcher.isolated = settings.worker.isolation == "session"
-        warm, idle = settings.worker.session_warm, settings.worker.session_idle
-        self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, warm=warm, idle=idle)
+        self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, settings.worker.session_warm)
         executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
+        self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
         self.verbs = Verbs(self.driver, settings.worker.source)
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
         self._report = Report(
@@ -152,15 +158,16 @@ class Daemon:
     async def run(self) -> int:
         """Serve until asked to stop; return the exit status."""
         self._tasks.start_soon(self.driver.run)
-        self._tasks.start_soon(self._others.watch)
         await self._flagging.start(self._tasks, self.fleet)
-        doors = Doors(self._options.paths, self._settings.sockets, self._options.activated)
+        self._tasks.start_soon(self._admission.run)
+        paths, sockets = self._options.paths, self._settings.sockets
+        doors = Doors(paths, sockets, self._options.activated, self._admission.access)
         with signals(self._handlers()):
             tool_plane = doors.tool_plane(self._session)
             http_plane = doors.http_plane(self._settings, self._intake, self.dispatcher)
             async with tool_plane, http_plane as self._http:
                 await begin(self.driver, self.verbs, self._settings.worker, self._options.announce)
-                async with doors.control_plane(self):
+                async with doors.control_plane(self, self._settings) as self._control:
                     self._tasks.start_soon(self._see_to_founding)
                     self._tasks.start_soon(
                         feed_watchdog, self._options.notifier, self._is_healthy, lambda: self._care.start_timeout
@@ -279,6 +286,11 @@ class Daemon:
         return self._flagging.service
 
     @property
+    def access(self) -> AccessService:
+        """Who makes tokens, and reads them."""
+        return self._admission.access
+
+    @property
     def flag_settings(self) -> Flags:
         """What the configuration says about them."""
         return self._settings.flags
@@ -317,8 +329,7 @@ class Daemon:
         try:
             fresh = self._options.load()
             take_flags = self._flagging.prepare(fresh, self._tasks, actor)
-            if self._http is not None:
-                self._http.reload(fresh)
+            reload_doors(self._http, self._control, settings=fresh)
         except SettingsError as error:
             log.error("configuration not reloaded, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
             raise
@@ -326,8 +337,8 @@ class Daemon:
         _, later = changed(self._options.settings, fresh)
         take_over(self.dispatcher.limits, limits_of(fresh))
         take_over(self._care, care_of(fresh))
-        self._others.idle = fresh.worker.session_idle
         take_flags()
+        self._admission.reload(fresh)
         self._options.logs.set_level(fresh.log.level)
         self._settings = fresh
         log.info("configuration reloaded", actor=actor, changed=taken, needs_restart=later)

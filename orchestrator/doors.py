@@ -17,6 +17,7 @@ import anyio
 
 from orchestrator import VERSION
 from orchestrator.domain.errors import StartError
+from orchestrator.domain.ports import TokenReader
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.http.catalogue import Catalogue
 from orchestrator.proxy.http.door import HttpDoor
@@ -29,7 +30,8 @@ from orchestrator.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
     from orchestrator.api.app import Control
-    from orchestrator.api.server import ControlServer
+    from orchestrator.api.planes import Planes
+    from orchestrator.api.tcp import TcpDoor
 
 
 log = get_logger("daemon")
@@ -53,14 +55,51 @@ class OpenHttp:
     address: str
     url: str
 
-    def reload(self, settings: Settings) -> None:
-        """Take over what may change while running.
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Read what may change while running, and return how to take it over.
 
         Raises:
-            SettingsError: the tokens cannot be read, or there are none left; then nothing has changed.
+            SettingsError: the tokens cannot be read, or there are none left.
         """
-        self.door.access = access_of(settings, self.address)
-        self.door.bounds = bounds_of(settings)
+        access, bounds = access_of(settings, self.address, self.door.access.reader), bounds_of(settings)
+
+        def take_over() -> None:
+            self.door.access, self.door.bounds = access, bounds
+
+        return take_over
+
+
+@dataclass(frozen=True, slots=True)
+class OpenControl:
+    """The control plane while it is served.
+
+    Attributes:
+        tokens: who knows signed tokens.
+        door: what stands before it over TCP, None where it is not served there.
+        address: what that is bound to.
+    """
+
+    tokens: TokenReader
+    door: TcpDoor | None
+    address: str
+
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Read what may change while running, and return how to take it over.
+
+        Raises:
+            SettingsError: the tokens cannot be read, or there are none left.
+        """
+        door = self.door
+        if door is None:
+            return lambda: None
+        from orchestrator.api.tcp_access import control_access  # noqa: PLC0415 - loaded with the door
+
+        access = control_access(settings, self.address, self.tokens)
+
+        def take_over() -> None:
+            door.access = access
+
+        return take_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +110,13 @@ class Doors:
         paths: places of the sockets.
         sockets: mode, group and backlog of `tools.sock`.
         activated: listening sockets handed over by systemd, by name; they are used as they are and stay.
+        tokens: who knows signed tokens, for the doors that take them.
     """
 
     paths: Paths
     sockets: Sockets
     activated: Mapping[str, socket.socket]
+    tokens: TokenReader | None = None
 
     @contextlib.asynccontextmanager
     async def tool_plane(self, session: Callable[[], SocketSession]) -> AsyncIterator[None]:
@@ -110,11 +151,12 @@ class Doors:
             yield None
             return
         if listener is None:
-            listener = _listener(settings)
-        address, port = listener.getsockname()[:2]
-        door = HttpDoor(owner, bounds_of(settings), access_of(settings, address), Catalogue(dispatcher).mirrors)
+            listener = _listener(settings.http.listen or "", settings.http.place)
+        address = listener.getsockname()[0]
+        access = access_of(settings, address, self.tokens)
+        door = HttpDoor(owner, bounds_of(settings), access, Catalogue(dispatcher).mirrors)
         server = await asyncio.get_running_loop().create_server(door.connect, sock=listener, backlog=BACKLOG)
-        url = f"http://{f'[{address}]' if ':' in address else address}:{port}/mcp"
+        url = f"{_url(listener)}/mcp"
         log.info("http door open", url=url, tokens=len(door.access.tokens))
         try:
             yield OpenHttp(door, address, url)
@@ -123,50 +165,69 @@ class Doors:
             door.close()
 
     @contextlib.asynccontextmanager
-    async def control_plane(self, control: Control) -> AsyncIterator[None]:
-        """Serve `control.sock` while inside.  Its libraries are loaded while the worker starts.
+    async def control_plane(self, control: Control, settings: Settings) -> AsyncIterator[OpenControl]:
+        """Serve `control.sock` while inside, and TCP if that is configured; libraries load while the worker starts.
 
         Raises:
-            StartError: the socket is taken or cannot be made.
+            StartError: the socket or the address is taken or cannot be used.
+            SettingsError: the tokens for TCP cannot be read, or there are none.
         """
         path, listener = self.paths.control_socket, self.activated.get("control")
         if listener is None:
             listener = bind(path, 0o600, None, self.sockets.backlog)
-        server = await anyio.to_thread.run_sync(_build_server, control)
-        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        tcp = None if settings.control.listen is None else _listener(settings.control.listen, settings.control.place)
+        planes = await anyio.to_thread.run_sync(_build_planes, control, settings, tcp)
+        serving = [asyncio.ensure_future(planes.local.serve(sockets=[listener]))]
+        if planes.tcp is not None and tcp is not None:
+            serving.append(asyncio.ensure_future(planes.tcp.serve(sockets=[tcp])))
+            log.info("control door open", url=_url(tcp), tokens=len(planes.door.access.tokens) if planes.door else 0)
         try:
-            yield
+            yield OpenControl(control.access, planes.door, "" if tcp is None else tcp.getsockname()[0])
         finally:
-            server.finish()
+            planes.finish()
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([serving])
+                await asyncio.wait(serving)
             if "control" not in self.activated:
                 path.unlink(missing_ok=True)
 
 
-def _listener(settings: Settings) -> socket.socket:
-    host, port = settings.http.place
+def reload_doors(*doors: OpenHttp | OpenControl | None, settings: Settings) -> None:
+    """Have open doors take over what may change while running: all of them, or none.
+
+    Raises:
+        SettingsError: the tokens of one cannot be read, or there are none left; then nothing has changed.
+    """
+    for take_over in [door.prepare(settings) for door in doors if door is not None]:
+        take_over()
+
+
+def _url(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+
+def _listener(listen: str, place: tuple[str, int]) -> socket.socket:
+    host, port = place
     try:
-        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind)
     except OSError as error:
-        raise StartError(f"cannot listen on {settings.http.listen}: {error.strerror or error}") from error
+        raise StartError(f"cannot listen on {listen}: {error.strerror or error}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
+        listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise StartError(f"cannot listen on {settings.http.listen}: {error.strerror or error}") from error
+        raise StartError(f"cannot listen on {listen}: {error.strerror or error}") from error
     listener.settimeout(0)
     return listener
 
 
-def _build_server(control: Control) -> ControlServer:
-    from orchestrator.api.app import build  # noqa: PLC0415 - FastAPI takes 0.2 s to import; the worker starts first
-    from orchestrator.api.server import ControlServer  # noqa: PLC0415 - likewise
+def _build_planes(control: Control, settings: Settings, tcp: socket.socket | None) -> Planes:
+    from orchestrator.api.planes import Planes  # noqa: PLC0415 - FastAPI takes 0.2 s to import; the worker starts first
 
-    return ControlServer(build(control, VERSION))
+    return Planes.build(control, VERSION, settings, None if tcp is None else tcp.getsockname()[0])
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from orchestrator.settings import Settings
@@ -30,3 +30,7 @@ class Rules:
         """Take them from the settings."""
         access = settings.access
         return cls(access.environment == "development", access.token_ttl, access.admin_claims, dict(access.tools))
+
+    def renewed(self, settings: Settings) -> Self:
+        """Return the rules after a reload; the environment is as the daemon was started in."""
+        return replace(type(self).of(settings), development=self.development)

@@ -7,7 +7,10 @@ from typing import Protocol
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
 
+from orchestrator.api import events, flags, ofrep, tokens
+from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
     CanaryBody,
@@ -18,13 +21,15 @@ from orchestrator.api.models import (
     Status,
     WeightBody,
 )
+from orchestrator.api.ofrep import OfrepControl
+from orchestrator.api.sse import Closing
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 
 REFUSALS: dict[int | str, dict[str, type]] = {409: {"model": Refused}, 422: {"model": Refused}}
 
 
-class Control(Protocol):
+class Control(OfrepControl, Protocol):
     """What the routes need of the daemon."""
 
     verbs: Verbs
@@ -50,18 +55,18 @@ class Control(Protocol):
         ...
 
 
-def build(control: Control, version: str) -> FastAPI:
-    """Build the app over a daemon."""
+def build(control: Control, version: str, closing: Closing) -> FastAPI:
+    """Build the app over a daemon; `closing` ends its streams."""
     app = FastAPI(title="Switchover control API", version=version, docs_url=None, redoc_url=None)
     _errors(app)
     _verbs(app, control)
+    flags.add(app, control)
+    events.add(app, control, closing)
+    ofrep.add(app, control, closing)
+    tokens.add(app, control)
     _lifecycle(app, control)
     _health(app, control)
     return app
-
-
-def _actor(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
 
 
 def _done(told: Told) -> Done:
@@ -72,6 +77,10 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(_request: Request, error: RefusedError) -> JSONResponse:
         return JSONResponse({"reason": str(error)}, status_code=409)
+
+    @app.exception_handler(HTTPException)
+    async def unserved(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"reason": str(error.detail)}, status_code=error.status_code, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -92,30 +101,30 @@ def _verbs(app: FastAPI, control: Control) -> None:
             source=body.source,
             replace=body.replace,
             allow_breaking=body.allow_breaking,
-            actor=_actor(request),
+            actor=actor(request),
             reason=body.reason,
         )
         return _done(told)
 
     @app.post("/v1/canary/stop", responses=REFUSALS, summary="Drain and stop the canary, or give up its start")
     async def canary_stop(body: Asking, request: Request) -> Done:
-        return _done(await control.verbs.drop_canary(actor=_actor(request), reason=body.reason))
+        return _done(await control.verbs.drop_canary(actor=actor(request), reason=body.reason))
 
     @app.post("/v1/switch", responses=REFUSALS, summary="Move all traffic to the canary")
     async def switch(body: Asking, request: Request) -> Done:
-        return _done(await control.verbs.switch(actor=_actor(request), reason=body.reason))
+        return _done(await control.verbs.switch(actor=actor(request), reason=body.reason))
 
     @app.post("/v1/switch-back", responses=REFUSALS, summary="Move all traffic back to the previous generation")
     async def switch_back(body: Asking, request: Request) -> Done:
-        return _done(await control.verbs.switch_back(actor=_actor(request), reason=body.reason))
+        return _done(await control.verbs.switch_back(actor=actor(request), reason=body.reason))
 
     @app.post("/v1/weight", responses=REFUSALS, summary="Send a share of assignment keys to the canary")
     async def weight(body: WeightBody, request: Request) -> Done:
-        return _done(await control.verbs.weight(body.weight, actor=_actor(request), reason=body.reason))
+        return _done(await control.verbs.weight(body.weight, actor=actor(request), reason=body.reason))
 
     @app.post("/v1/kill-switch", responses=REFUSALS, summary="Turn the kill switch on or off")
     async def kill_switch(body: KillSwitchBody, request: Request) -> Done:
-        return _done(await control.verbs.kill_switch(on=body.on, actor=_actor(request), reason=body.reason))
+        return _done(await control.verbs.kill_switch(on=body.on, actor=actor(request), reason=body.reason))
 
 
 def _lifecycle(app: FastAPI, control: Control) -> None:
@@ -125,13 +134,13 @@ def _lifecycle(app: FastAPI, control: Control) -> None:
 
     @app.post("/v1/stop", summary="Drain and stop the daemon")
     async def stop(_body: Asking, request: Request) -> Done:
-        control.request_stop(_actor(request))
+        control.request_stop(actor(request))
         return Done(revision=control.status().revision, message="the daemon drains and stops")
 
     @app.post("/v1/reload", responses=REFUSALS, summary="Read the configuration again")
     async def reload(_body: Asking, request: Request) -> Done:
         try:
-            message = control.reload(_actor(request))
+            message = control.reload(actor(request))
         except SettingsError as error:
             raise RefusedError(str(error)) from error
         return Done(revision=control.status().revision, message=message)

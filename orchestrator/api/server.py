@@ -1,4 +1,4 @@
-"""HTTP on a Unix socket, in the daemon's own loop: uvicorn, with the peer's user checked on every connection."""
+"""HTTP in the daemon's own loop: uvicorn; on the Unix socket the peer's user is checked on every connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from orchestrator.telemetry.logging import get_logger
@@ -45,11 +45,18 @@ class PeerCheckedProtocol(H11Protocol):
 class ControlServer(uvicorn.Server):
     """uvicorn without its own signal handling: the daemon has one owner for signals."""
 
-    def __init__(self, app: FastAPI) -> None:
-        """Build a server for an app."""
+    def __init__(self, app: ASGIApp, protocol: type[H11Protocol], connections: int | None = None) -> None:
+        """Build a server for an app.
+
+        Args:
+            app: what is served.
+            protocol: how connections are spoken to: `PeerCheckedProtocol` on a Unix socket.
+            connections: how many there may be at the same time; no bound by default.
+        """
         config = uvicorn.Config(
             app,
-            http=PeerCheckedProtocol,
+            http=protocol,
+            limit_concurrency=connections,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -6,7 +6,9 @@ A verb's libraries cost start-up time, so each verb's module is imported when it
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,27 +16,36 @@ from orchestrator import VERSION
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
-    "canary", "switch", "weight", "kill-switch", "logs", "reload", "stop",
+    "canary", "switch", "weight", "kill-switch", "flags", "token", "logs", "reload", "stop",
 )  # fmt: skip
 
 
 class Verbs(click.Group):
-    """Finds a verb in the module of its name."""
+    """Finds a verb in its module, the command itself being called `command` there."""
+
+    def __init__(self, *args: Any, homes: Mapping[str, str], **options: Any) -> None:
+        """Build it; `homes` are the verbs' modules, in the order in which a person meets them."""
+        super().__init__(*args, **options)
+        self._homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the verbs in the order in which a person meets them."""
-        return list(VERBS)
+        """Return the verbs in their order."""
+        return list(self._homes)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         """Import one verb."""
-        if cmd_name not in VERBS:
+        home = self._homes.get(cmd_name)
+        if home is None:
             return None
-        module = importlib.import_module(f"orchestrator.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(home).command
         return command
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    homes={verb: f"orchestrator.cli.{verb.replace('-', '_')}" for verb in VERBS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="switchover")
 def switchover() -> None:
     """Upgrade a running tool server without its clients noticing.
@@ -55,3 +66,8 @@ def state_dir_option(function: click.decorators.FC) -> click.decorators.FC:
 def reason_option(function: click.decorators.FC) -> click.decorators.FC:
     """Add `--reason`, which goes into the audit."""
     return click.option("--reason", default="", help="Why, for the audit.")(function)
+
+
+def json_option(function: click.decorators.FC) -> click.decorators.FC:
+    """Add `--json`, which prints what the control API says."""
+    return click.option("--json", "as_json", is_flag=True, help="Print what the control API says.")(function)

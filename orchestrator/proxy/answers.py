@@ -14,6 +14,8 @@ from orchestrator.domain.errors import Code
 from orchestrator.domain.protocol import LIST_METHODS, Era
 from orchestrator.proxy import codec, listening, mcp, tasks
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.gating import LIST as GATED_LIST
+from orchestrator.proxy.gating import Gating
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.movement import Movement
@@ -29,7 +31,8 @@ STATELESS = Era.STATELESS
 class Answers:
     """Takes what workers say."""
 
-    def __init__(self, dispatcher: Dispatcher, movement: Movement) -> None:
+    def __init__(self, dispatcher: Dispatcher, movement: Movement, gating: Gating) -> None:
+        self._gating = gating
         self._movement = movement
         self.on_list_changed: Callable[[WorkerLink, str], None] | None = None
         self._dispatcher = dispatcher
@@ -97,6 +100,8 @@ class Answers:
         if makes or call.task or call.method == tasks.LIST:
             serving = dispatcher.choose(call.key, call.era).generation
             line = dispatcher.tasks.answered(link, line, call, good=good, serving=serving)
+        elif call.method == GATED_LIST and good:
+            line = self._gating.shown(line, call)
         return self._stateless(line, call, result) if call.era is STATELESS else line
 
     def _task_told(self, link: WorkerLink, line: bytes) -> bool:

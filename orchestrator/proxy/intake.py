@@ -12,6 +12,7 @@ from orchestrator.domain.errors import INVALID_PARAMS, INVALID_REQUEST, Code
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
 from orchestrator.proxy import codec, listening, mcp
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.gating import GATED, Gating
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.session import Session
@@ -24,7 +25,8 @@ log = get_logger("proxy")
 class Intake:
     """Accepts clients and their messages."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, gating: Gating) -> None:
+        self._gating = gating
         self._dispatcher = dispatcher
         self._now = dispatcher.now
         self._ledger = dispatcher.ledger
@@ -84,6 +86,8 @@ class Intake:
             call, params
         ):
             session.put(codec.error_line(written_id, INVALID_PARAMS, f"there is no task {call.task}"), written_id)
+            return
+        if self._gating.keeper is not None and method in GATED and not self._gating.admits(call):
             return
         ledger.add(call)
         dispatcher.route(call)

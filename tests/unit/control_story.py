@@ -1,0 +1,190 @@
+"""A control plane without a daemon: the real app over real flags in memory, and verbs that only note what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from gates_story import StoryClock
+
+from orchestrator.access.judge import Judge
+from orchestrator.access.rules import Rules
+from orchestrator.access.service import AccessService
+from orchestrator.api.app import build
+from orchestrator.api.models import Status
+from orchestrator.api.sse import Closing
+from orchestrator.api.verbs import RefusedError, Told
+from orchestrator.domain.errors import SettingsError
+from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
+from orchestrator.domain.flag_values import FlagType
+from orchestrator.flags.book import Book
+from orchestrator.flags.publisher import Publisher
+from orchestrator.flags.service import FlagsService
+from orchestrator.settings import Flags
+from state.memory_flags import MemoryFlagStore
+
+KEY = b"k" * 32
+
+DECLARED = (
+    Declaration("DISABLE_NEW", FlagType.ENUM, ("0", "1"), "0", "0", kill_switch=True),
+    Declaration("PROMPT_MODE", FlagType.ENUM, ("compact", "verbose"), "compact", "compact", owner="ann"),
+    Declaration("SCHEDULER_MODE", FlagType.ENUM, ("wsjf", "legacy"), "legacy", "legacy", on="wsjf"),
+    Declaration("beta", FlagType.BOOL, None, default=False, safe=False),
+    Declaration("limit", FlagType.INT, None, 3, 1),
+    Declaration("rate", FlagType.FLOAT, None, 1.0, 0.0),
+    Declaration("theme", FlagType.OBJECT, None, {"colour": "blue"}, {}),
+    Declaration(
+        "gamma", FlagType.BOOL, None, default=False, safe=False, prerequisites=(Prerequisite("beta", (True,)),)
+    ),
+)
+
+
+class StoryVerbs:
+    """Verbs that note what they were asked and refuse when they are told to; fits what the routes use of `Verbs`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.refusal = ""
+
+    def __getattr__(self, name: str) -> Any:
+        async def verb(*words: Any, **named: Any) -> Told:
+            self.asked.append((name, {"words": words, **named}))
+            if self.refusal:
+                raise RefusedError(self.refusal)
+            return Told(1, f"{name} is done")
+
+        return verb
+
+
+class StoryControl:
+    """What the app needs of the daemon; fits `api.app.Control`."""
+
+    def __init__(self, folder: Path, rules: Rules | None = None) -> None:
+        self.clock = StoryClock()
+        self.store = MemoryFlagStore()
+        known, flaws = registry(DECLARED)
+        assert not flaws
+        self.flags = FlagsService(Book(known, self.store, self.clock), Publisher(folder), self.clock)
+        self.flag_settings = Flags()
+        self.access = AccessService(Judge(self.flags, rules or Rules()), KEY, self.clock)
+        self.verbs: Any = StoryVerbs()
+        self.bad_settings = ""
+        self.ready = True
+
+    def status(self) -> Status:
+        """Say how things stand."""
+        return Status(
+            version="0", pid=1, uptime=1.0, revision=1, phase="idle", weight=0, kill_switch=False, lanes={},
+            generations=[], sessions=0, in_flight=0, waiting=0, last_switch=None, trouble=None, unmet=[],
+            log_file="/log", tools_socket="/tools", memory_bytes=1,
+        )  # fmt: skip
+
+    def metrics(self) -> bytes:
+        """Return no metrics."""
+        return b"# none\n"
+
+    def unready(self) -> str | None:
+        """Say whether calls can be served."""
+        return None if self.ready else "no worker"
+
+    def request_stop(self, actor: str) -> None:
+        """Note it."""
+        self.verbs.asked.append(("stop", {"actor": actor}))
+
+    def reload(self, _actor: str) -> str:
+        """Read nothing again."""
+        if self.bad_settings:
+            raise SettingsError(self.bad_settings)
+        return "changed: nothing"
+
+
+class StoryPlane:
+    """A control plane under test.
+
+    Attributes:
+        control: what is behind it.
+        app: the app itself.
+        closing: ends its streams.
+        client: asks it, as a user of this machine does on `control.sock`.
+    """
+
+    def __init__(self, control: StoryControl) -> None:
+        self.control = control
+        self.closing = Closing()
+        self.app = build(control, "0", self.closing)
+        transport = httpx.ASGITransport(app=self.app, client=("uid:0,pid:1", 0))
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://switchover")
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Make one request; return status and answer."""
+        response = await self.client.request(method, path, json=body)
+        return response.status_code, response.json()
+
+
+class Stream:
+    """One request whose answer never ends, chunk by chunk."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._gone = asyncio.Event()
+
+    async def next(self) -> bytes | None:
+        """Return the next chunk, None at the end."""
+        return await self._chunks.get()
+
+    def hang_up(self) -> None:
+        """Go away."""
+        self._gone.set()
+
+    async def receive(self) -> dict[str, Any]:
+        """Send no body, and then nothing until the client goes away (ASGI)."""
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        """Take what is answered (ASGI)."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message.get("body"):
+            await self._chunks.put(message["body"])
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await self._chunks.put(None)
+
+
+@asynccontextmanager
+async def streaming(app: Any, path: str, last: int | None = None) -> AsyncIterator[Stream]:
+    """Read a stream of events while inside, as one who saw the event `last` before."""
+    stream = Stream()
+    headers = [(b"host", b"switchover"), *([] if last is None else [(b"last-event-id", b"%d" % last)])]
+    scope = {
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "client": ("uid:0,pid:1", 0), "server": ("switchover", 80), "scheme": "http",
+        "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0", "spec_version": "2.3"},
+    }  # fmt: skip
+    serving = asyncio.ensure_future(app(scope, stream.receive, stream.send))
+    try:
+        async with asyncio.timeout(10):
+            yield stream
+    finally:
+        stream.hang_up()
+        await asyncio.wait([serving], timeout=10)
+        serving.result()
+
+
+@asynccontextmanager
+async def control_plane(folder: Path, rules: Rules | None = None) -> AsyncIterator[StoryPlane]:
+    """Have a control plane while inside."""
+    control = StoryControl(folder, rules)
+    await control.flags.start()
+    plane = StoryPlane(control)
+    try:
+        async with plane.client:
+            yield plane
+    finally:
+        plane.closing.end()
+        await control.flags.close()
