@@ -22,6 +22,8 @@ from switchover_kit import ContractError, Environment, FeatureGates, environment
 
 from workers.reference import VERSION
 from workers.reference.database import StoreError
+from workers.reference.hands.errors import HandError
+from workers.reference.hands.settings import HandSettings
 from workers.reference.store import Store
 from workers.reference.world import World
 
@@ -38,18 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         process = environment(_default_state_dir())
+        hands = HandSettings.read(os.environ)
         store = Store.open(process.state_dir, datetime.now(UTC))
-    except (ContractError, StoreError) as error:
+    except (ContractError, HandError, StoreError) as error:
         sys.stderr.write(f"workers.reference: {error}\n")
         return 1
     try:
-        _serve(store, options, process, started)
+        _serve(store, options, process, hands, started)
     finally:
         store.close()
     return 0
 
 
-def _serve(store: Store, options: argparse.Namespace, process: Environment, started: float) -> None:
+def _serve(
+    store: Store, options: argparse.Namespace, process: Environment, hands: HandSettings, started: float
+) -> None:
     """Serve until stdin closes."""
     # Importing the SDK is nearly all of the time to start: late, so that mistakes are told at once, and without the
     # collector, which would look again and again through a hundred thousand new objects that all stay.
@@ -65,7 +70,7 @@ def _serve(store: Store, options: argparse.Namespace, process: Environment, star
         flags_trouble=lambda: live.trouble,
     )
     world = World(options.work_tree or process.state_dir / WORK_TREE, process.state_dir, process.dry_run)
-    server = build(store, identity, world, FeatureGates(live), lambda: datetime.now(UTC))
+    server = build(store, identity, world=world, gates=FeatureGates(live), hands=hands, now=lambda: datetime.now(UTC))
     gc.freeze()
     gc.enable()
     server.run()

@@ -28,6 +28,14 @@ class Gates(Protocol):
         """Return whether SELECTIVE_TESTS is 1."""
         ...
 
+    def is_danger_gates_enabled(self) -> bool:
+        """Return whether DANGER_GATES is 1."""
+        ...
+
+    def is_sandbox_pool_enabled(self) -> bool:
+        """Return whether SANDBOX_MODE is pool."""
+        ...
+
     def is_mo_engine_enabled(self) -> bool:
         """Return whether MO_ENGINE is 1."""
         ...

@@ -9,8 +9,11 @@ from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 
+from workers.reference.hands.settings import HandSettings
 from workers.reference.modes import Gates, Modes
 from workers.reference.store import Store
+from workers.reference.tools.commands import CommandTools
+from workers.reference.tools.files import FileTools
 from workers.reference.tools.options import Options
 from workers.reference.tools.outlook import OutlookTools
 from workers.reference.tools.reviews import ReviewTools
@@ -23,11 +26,13 @@ NAME = "switchover-reference"
 INSTRUCTIONS = (
     "A queue of tasks that agents work on. plan adds a task, plan_next shows what comes next, dispatch gives the next "
     "ready task to an agent, context tells it what to know, report_mo hands its work in with evidence, verify has "
-    "critics judge it, plan_update changes a task by hand."
+    "critics judge it, plan_update changes a task by hand. cmd_run, fs_read and fs_write work in the work tree."
 )
 
 
-def build(store: Store, identity: Identity, world: World, gates: Gates, now: Now) -> MCPServer[Any]:
+def build(
+    store: Store, identity: Identity, *, world: World, gates: Gates, hands: HandSettings, now: Now
+) -> MCPServer[Any]:
     """Put the server together.
 
     Args:
@@ -35,6 +40,7 @@ def build(store: Store, identity: Identity, world: World, gates: Gates, now: Now
         identity: what this process knows of itself.
         world: where it may work.
         gates: the feature flags.
+        hands: what the operator set about commands and browsers.
         now: returns the present time, with time zone.
     """
     modes = Modes(gates)
@@ -44,5 +50,7 @@ def build(store: Store, identity: Identity, world: World, gates: Gates, now: Now
         *OutlookTools(store, modes, options).tools(),
         *ReviewTools(store, modes, world, now).tools(),
         *StatusTools(store, modes, identity).tools(),
+        *CommandTools(world, gates.is_danger_gates_enabled, hands).tools(),
+        *FileTools(world).tools(),
     ]
     return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools)

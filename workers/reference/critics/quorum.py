@@ -14,7 +14,7 @@ from typing import Final
 from workers.reference.critics.opinion import Critic, Opinion
 from workers.reference.critics.reputation import Standing
 
-ENOUGH: Final = 0.5
+ENOUGH: Final = 0.25
 """Reputation that has to speak: one new critic (0.6) is enough, one that is hardly better than a coin is not."""
 
 MAJORITY: Final = 2 / 3
@@ -23,8 +23,8 @@ MAJORITY: Final = 2 / 3
 EVEN: Final = 0.5
 """Forecast below which a critic expects bad work."""
 
-VETO: Final = 0.5
-"""Reputation from which on a critic that expects bad work stops it alone."""
+VETO: Final = 0.3
+"""Reputation from which on a critic that expects bad work stops it alone; two mistakes take it from a new critic."""
 
 
 @dataclass(frozen=True, slots=True)

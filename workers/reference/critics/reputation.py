@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-BELIEF: Final = 4
-"""A new critic's opinion counts as if it had held this often, and failed once: Beta(4, 1), a forecast of 0.8."""
+BELIEF: Final = 8
+DOUBT: Final = 2
+"""A new critic's opinion counts as if it had held eight times and failed twice: Beta(8, 2), a forecast of 0.8."""
 
 COIN: Final = 0.25
 """Brier score of somebody who always forecasts 1/2."""
@@ -24,8 +25,8 @@ COIN: Final = 0.25
 PRIOR_SCORE: Final = 0.1
 """Brier score that a new critic is credited with; with `COIN` that makes a reputation of 0.6."""
 
-PRIOR_COUNT: Final = 4
-"""For how many forecasts that credit counts."""
+PRIOR_COUNT: Final = 10
+"""For how many forecasts that credit counts: one mistake is no ruin, three in a row are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Standing:
     def forecast(self, *, passed: bool) -> float:
         """Return how likely the work is good when this critic says so: 0 to 1."""
         alike = [it for it in self.past if it.passed is passed]
-        good, bad = (BELIEF, 1) if passed else (1, BELIEF)
+        good, bad = (BELIEF, DOUBT) if passed else (DOUBT, BELIEF)
         return (good + sum(it.good for it in alike)) / (good + bad + len(alike))
 
     @property

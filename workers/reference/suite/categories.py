@@ -71,7 +71,7 @@ def is_test_file(path: str) -> bool:
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
-def tests_in(path: str, source: str) -> list[Test] | None:
+def find_tests(path: str, source: str) -> list[Test] | None:
     """Return the tests in a file, None when its source cannot be read as Python."""
     try:
         tree = ast.parse(source)

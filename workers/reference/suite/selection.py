@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from workers.reference.suite.categories import Category, Test, is_test_file, tests_in
+from workers.reference.suite.categories import Category, Test, find_tests, is_test_file
 from workers.reference.suite.imports import reached
 
 CONFIGURATION: Final = frozenset(
@@ -72,7 +72,7 @@ def select(sources: Mapping[str, str] | None, changed: Collection[str] | None, c
         return everything("nobody knows what changed: name the files, or keep the tree in git")
     if any(name in configuration for name in RENAMED):
         return everything("pytest is configured to find other tests than its own rules say")
-    found = {path: tests_in(path, text) for path, text in sources.items() if is_test_file(path)}
+    found = {path: find_tests(path, text) for path, text in sources.items() if is_test_file(path)}
     if broken := sorted(path for path, tests in found.items() if tests is None):
         return everything(f"{broken[0]} cannot be read as Python")
     affected, why = affected_files(sources, changed)

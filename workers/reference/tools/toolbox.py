@@ -21,6 +21,7 @@ from switchover_kit import metrics
 
 from workers.reference.choice.profiles import ProfileError
 from workers.reference.database import StoreError
+from workers.reference.hands.errors import HandError
 from workers.reference.results import Result
 from workers.reference.suite.work_tree import WorkTreeError
 from workers.reference.tasks import TaskError
@@ -33,7 +34,7 @@ Now = Callable[[], datetime]
 Work = Callable[..., CallToolResult] | Callable[..., Awaitable[CallToolResult]]
 """What a tool does; what is not async runs in a thread."""
 
-TOLD: Final = (TaskError, StoreError, ProfileError, WorkTreeError, DryRunError)
+TOLD: Final = (TaskError, StoreError, ProfileError, WorkTreeError, DryRunError, HandError)
 """Errors whose message is for the client; of any other it learns only the tool's name."""
 
 
