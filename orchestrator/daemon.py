@@ -141,7 +141,8 @@ class Daemon:
         )
         self.dispatcher.on_suspect = self.fleet.suspect
         self.dispatcher.isolated = settings.worker.isolation == "session"
-        self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, settings.worker.session_warm)
+        warm, idle = settings.worker.session_warm, settings.worker.session_idle
+        self._others = Others(self.dispatcher, self.fleet, self._wiring.lists, self._link, warm=warm, idle=idle)
         executor = Executor(self.dispatcher, self.fleet, storage.store.desired)
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
@@ -158,6 +159,7 @@ class Daemon:
     async def run(self) -> int:
         """Serve until asked to stop; return the exit status."""
         self._tasks.start_soon(self.driver.run)
+        self._tasks.start_soon(self._others.watch)
         await self._flagging.start(self._tasks, self.fleet)
         self._tasks.start_soon(self._admission.run)
         paths, sockets = self._options.paths, self._settings.sockets
@@ -337,6 +339,7 @@ class Daemon:
         _, later = changed(self._options.settings, fresh)
         take_over(self.dispatcher.limits, limits_of(fresh))
         take_over(self._care, care_of(fresh))
+        self._others.idle = fresh.worker.session_idle
         take_flags()
         self._admission.reload(fresh)
         self._options.logs.set_level(fresh.log.level)
