@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from switchover_kit.page import PageWriter
-from switchover_kit.push_messages import FromReader, Lines, Version, decode_from_reader, encode
+from switchover_kit.push_messages import Applied, FromReader, Lines, Version, decode_from_reader, encode
 
 PATIENCE = 20.0
 """Seconds that anything may take before the test fails."""
@@ -60,18 +60,21 @@ class PushSocket:
         self._listener.settimeout(PATIENCE)
         self._listener.bind(str(self.path))
         self._listener.listen()
+        self._peers: list[PushPeer] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._listener.close()
+        for one in (self._listener, *self._peers):
+            one.close()
 
     def accept(self) -> PushPeer:
         """Wait for the next reader."""
         connection, _ = self._listener.accept()
         connection.settimeout(PATIENCE)
-        return PushPeer(connection)
+        self._peers.append(PushPeer(connection))
+        return self._peers[-1]
 
 
 class PushPeer:
@@ -94,6 +97,11 @@ class PushPeer:
                 raise EOFError
             self._heard += map(decode_from_reader, self._lines.feed(data))
         return self._heard.pop(0)
+
+    def acknowledged(self, version: int) -> None:
+        """Wait until the reader acknowledges a version; it may have said something else before."""
+        while not isinstance(told := self.receive(), Applied) or told.version != version:
+            pass
 
     def tell(self, version: int) -> None:
         """Tell the reader of a version."""
