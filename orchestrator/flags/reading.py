@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from switchover_kit.push_messages import Hello, Lines, MessageError, Version, decode_from_reader, encode
 
@@ -81,9 +81,8 @@ class Reading(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is: other users' processes have no business here."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket's transport is one
-        self._transport = transport
-        self._pid, uid = _peer(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self._pid, uid = _peer(self._transport)
         if uid not in {os.geteuid(), 0}:
             self._refuse(f"it belongs to user {uid}")
         elif not self._readers.came(self):
