@@ -135,15 +135,13 @@ def caller_of(call: Call) -> Caller:
         return known
     if call.key != session.key:
         return Caller(call.key)
-    client = session.value.client or _client_in(call)
+    client = _client_in(call) if call.era is Era.STATELESS else session.value.client
     name = client.get("name") if isinstance(client, dict) else None
     return Caller(name if isinstance(name, str) else "")
 
 
 def _client_in(call: Call) -> Any:
     """Return what a request of the stateless era says of its client."""
-    if call.era is not Era.STATELESS:
-        return {}
     try:
         return msgspec.json.decode(b"".join((b'{"id":0', call.tail)), type=_Request).params.meta.client
     except msgspec.MsgspecError:
