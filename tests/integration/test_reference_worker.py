@@ -32,6 +32,38 @@ NEEDED = {"context": {"task_id": 3}}
 PASSED = {"kind": "test", "passed": True, "detail": "12 passed"}
 FAILED = {"kind": "review", "passed": False, "detail": "the name is misleading"}
 
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("plan", {"title": 5}, "title: Input should be a valid string"),
+    ("plan", {"title": "x", "business_value": 21}, "business_value: Input should be less than or equal to 20"),
+    ("plan", {"title": "x", "job_size": 0}, "job_size: Input should be greater than or equal to 1"),
+    ("plan", {"title": "x", "files": ["a\nb"]}, "files.0: String should match pattern"),
+    ("plan", {"title": "x", "details": "x" * 10_001}, "details: String should have at most 10000 characters"),
+    ("plan_update", {"task_id": 4}, "nothing is to be changed about task 4"),
+    ("plan_update", {"task_id": 99, "title": "x"}, "there is no task 99"),
+    ("plan_update", {"task_id": 4, "depends_on": [4]}, "task 4 cannot depend on task 4, only on tasks planned before"),
+    ("plan_update", {"task_id": 6, "title": "x", "depends_on": [0]}, "depends_on.0: Input should be greater"),
+    ("plan_update", {"task_id": 4, "status": "in_progress"}, "status: Input should be 'pending', 'needs_improvement'"),
+    ("plan_update", {"task_id": 4, "title": "x", "status": "done"}, "task 4 is pending and cannot be moved to done"),
+    ("plan_next", {"limit": "many"}, "limit: Input should be a valid integer"),
+    ("plan_next", {"everything": "perhaps"}, "everything: Input should be a valid boolean"),
+    ("dispatch", {"agent": "ada", "prefer": "luck"}, "prefer: Input should be 'balanced', 'cost'"),
+    ("dispatch", {"agent": "ada", "max_cost": -1}, "max_cost: Input should be greater than or equal to 0"),
+    ("dispatch", {"agent": "ada", "min_quality": 101}, "min_quality: Input should be less than or equal to 100"),
+    ("report_mo", {"task_id": 7, "agent": "grace", "evidence": [{}]}, "evidence.0.kind: Field required"),
+    ("report_mo", {"task_id": 7, "agent": "grace", "evidence": [PASSED], "cost": -1}, "cost: Input should be greater"),
+    ("report_mo", {"task_id": 99, "agent": "grace", "evidence": [PASSED]}, "there is no task 99"),
+    ("verify", {"task_id": 0}, "task_id: Input should be greater than or equal to 1"),
+    ("verify", {"task_id": 2, "work_tree": ".."}, "'..' leads outside the work tree"),
+    ("verify", {"task_id": 2, "work_tree": "."}, "'.' is no directory in the work tree"),
+    ("verify", {"task_id": 2, "time_limit": 0}, "time_limit: Input should be greater than 0"),
+    ("verify", {"task_id": 2, "changed": ["a.py"]}, "changed and since are about a work tree; name that too"),
+    ("context", {"task_id": 99}, "there is no task 99"),
+    ("context", {"task_id": True}, "task_id: Input should be a valid integer"),
+    ("orchestrator_status", {"x": 1}, "x: Extra inputs are not permitted"),
+    ("autopilot_status", {"x": 1}, "x: Extra inputs are not permitted"),
+]
+"""A call that is refused, and what it says."""
+
 OPENER = """
 import sys
 from datetime import UTC, datetime
@@ -187,6 +219,43 @@ async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Pa
             client, "report_mo", task_id=7, agent="grace", evidence=[]
         )
         assert "(it takes no arguments)" in await refused(client, "health", deep=True)
+
+
+@pytest.mark.requirement("REF-1")
+async def test_bad_arguments_of_every_tool_are_told_and_leave_the_store_as_it_was(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        before = await asked(client, "plan_next", limit=50, everything=True)
+        for tool, arguments, message in BAD:
+            assert message in await refused(client, tool, **arguments), (tool, arguments)
+        assert await asked(client, "plan_next", limit=50, everything=True) == before
+        assert (await asked(client, "health"))["store"] == "ok"
+
+
+@pytest.mark.requirement("REF-1")
+async def test_profiles_that_cannot_be_used_refuse_the_call_and_dispatch_nothing(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        (tmp_path / "state" / "profiles.toml").write_text("[mine]\n")
+        assert "mine.provider: Field required" in await refused(client, "dispatch", agent="ada")
+        (tmp_path / "state" / "profiles.toml").unlink()
+        assert (await asked(client, "dispatch", agent="ada"))["task"]["id"] == 3
+
+
+@pytest.mark.requirement("REF-1")
+async def test_a_task_is_changed_by_hand_and_asking_twice_changes_nothing_more(tmp_path: Path) -> None:
+    async with worker(tmp_path / "state") as client:
+        change = {"task_id": 5, "title": "Write a guide", "files": ["docs/guide.md"], "details": "short"}
+        changed = (await asked(client, "plan_update", **change))["task"]
+        assert (changed["title"], changed["priority"]) == ("Write a guide", 50)
+        assert (await asked(client, "plan_update", **change))["task"] == changed
+        told = await asked(client, "context", task_id=5)
+        assert told["files"] == ["docs/guide.md"]
+        assert told["entries"][1:] == ["short", "After task 1 (done): List what changed since the last release"]
+        reopened = await asked(client, "plan_update", task_id=1, status="needs_improvement", reason="one is missing")
+        assert reopened["task"]["status"] == "needs_improvement"
+        waiting = await asked(client, "plan_next", limit=50, everything=True)
+        assert [line["task"]["id"] for line in waiting["upcoming"]] == [2, 3, 1, 4, 7, 6, 5]
+        told = await asked(client, "context", task_id=1)
+        assert told["history"][-1].endswith("moved by hand from done to needs_improvement: one is missing")
 
 
 @pytest.mark.requirement("REF-1")

@@ -22,7 +22,7 @@ from workers.reference.choice.engine import (
 from workers.reference.choice.forecast import Forecast, Limits, Record, forecast, violation
 from workers.reference.choice.front import objectives, pareto_front
 from workers.reference.choice.profiles import FILE_NAME, Profile, ProfileError, load
-from workers.reference.choice.resources import Resources, available, memory_left
+from workers.reference.choice.resources import Resources, available, cores_left, memory_left
 
 OPEN = Limits()
 IDLE = Resources(cores=4, memory_gib=32)
@@ -174,7 +174,9 @@ def test_the_machine_is_read_without_any_library() -> None:
     left = available()
     assert left.cores > 0
     assert left.memory_gib > 0
+    assert (cores_left(4, 0.5), cores_left(2, 5)) == (3.5, pytest.approx(1 / 3)), "idle cores, or a fair share"
     assert memory_left("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n") == 2
+    assert (cores_left(4, 0.5), cores_left(2, 5)) == (3.5, pytest.approx(1 / 3)), "idle cores, or a fair share"
     assert memory_left("MemTotal: 9 kB\n") == memory_left("MemAvailable: plenty\n") == 0
 
 

@@ -91,12 +91,12 @@ def assemble(task: Task, needs: Sequence[Task], history: Sequence[Happening], mo
     Args:
         task: what it is about.
         needs: the tasks it depends on.
-        history: what happened to it, in any order.
+        history: what happened to it; what happened at one moment stays in order.
         mode: how much is told.
     """
     limits = LIMITS[mode]
     told = [_head(task), *_details(task, mode), *(f"After task {it.id} ({it.status}): {it.title}" for it in needs)]
-    newest = sorted(history, key=lambda happening: (happening.at, happening.text))[-limits.history :]
+    newest = sorted(history, key=lambda happening: happening.at)[-limits.history :]
     lines = [_line(happening, mode) for happening in newest]
     files = task.files[: limits.files]
     longer = sum(len(_one_line(text)) > limits.entry for text in (*told, *lines, *files))

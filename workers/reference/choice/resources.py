@@ -19,8 +19,8 @@ class Resources:
     """What a machine has left.
 
     Attributes:
-        cores: processor cores that nobody used on average over the last minute; never below a tenth of one, for
-            somebody who waits gets a share even of a busy machine.
+        cores: processor cores that a new process can have: those nobody used on average over the last minute, or its
+            fair share of a busy machine.
         memory_gib: memory that can be had without swapping, GiB.
     """
 
@@ -28,13 +28,15 @@ class Resources:
     memory_gib: float
 
 
-LEAST_CORES: Final = 0.1
-
-
 def available() -> Resources:
     """Read what is left; where the kernel does not say how much memory is free, none is taken to be."""
-    idle = len(os.sched_getaffinity(0)) - os.getloadavg()[0]
-    return Resources(cores=max(idle, LEAST_CORES), memory_gib=memory_left(_text()))
+    cores = cores_left(len(os.sched_getaffinity(0)), os.getloadavg()[0])
+    return Resources(cores=cores, memory_gib=memory_left(_text()))
+
+
+def cores_left(cores: int, load: float) -> float:
+    """Return how many cores a new process can have beside `load` others that run or want to."""
+    return max(cores - load, cores / (load + 1))
 
 
 def memory_left(meminfo: str) -> float:

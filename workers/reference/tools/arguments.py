@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 _LARGEST = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
 
-TaskNumber = Annotated[int, Field(ge=1, le=_LARGEST, description="Number of the task.")]
+TaskNumber = Annotated[int, Field(strict=True, ge=1, le=_LARGEST, description="Number of the task.")]
 """A task's number; whether there is such a task is for the store to say."""
 
 AgentName = Annotated[

@@ -1,0 +1,169 @@
+"""Each flag of the reference worker flipped live, behind one daemon, while the official client goes on calling."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from daemon import RunningDaemon
+from mcp import Client
+from sdk_client import SocketTransport
+from switchover_kit import METRICS_KEY
+
+LIMIT = 40
+"""Seconds that a test's calls may take together."""
+WORKER = [sys.executable, "-m", "workers.reference"]
+TESTS = {
+    "shop.py": "def price(net):\n    return net * 1.2\n",
+    "mail.py": "",
+    "tests/unit/test_mail.py": "import mail\n\ndef test_mail():\n    pass\n",
+    "tests/integration/test_price.py": "from shop import price\n\ndef test_price():\n    assert price(1) > 1\n",
+}
+LONG = "word " * 100
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """One daemon around one worker, which works in a tree with tests."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name, text in TESTS.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    with RunningDaemon.start([*WORKER, "--work-tree", str(tree)], env=environment) as running:
+        yield running
+
+
+@asynccontextmanager
+async def client(daemon: RunningDaemon) -> AsyncIterator[Client]:
+    """Connect the official client, with every flag at its safe value."""
+    assert daemon.cli("flags", "reset", "--all").returncode == 0
+    with anyio.fail_after(LIMIT):
+        async with Client(SocketTransport(daemon.tools_socket), mode="legacy") as connected:
+            yield connected
+
+
+def flip(daemon: RunningDaemon, assignment: str) -> None:
+    ended = daemon.cli("flags", "set", assignment)
+    assert ended.returncode == 0, ended.stderr
+
+
+async def asked(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool that must succeed and return its structured content."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    content: dict[str, Any] = result.structured_content
+    return content
+
+
+async def order(client: Client) -> list[int]:
+    """Return the numbers of the tasks that come next."""
+    return [line["task"]["id"] for line in (await asked(client, "plan_next", limit=50))["upcoming"]]
+
+
+@pytest.mark.requirement("REF-4")
+async def test_prompt_mode_changes_how_much_the_next_call_tells(daemon: RunningDaemon) -> None:
+    async with client(daemon) as speaker:
+        files = [f"src/{number}.py" for number in range(9)]
+        details = f"{LONG}\n\n{LONG}\n\n{LONG}"
+        task = (await asked(speaker, "plan", title="Explain", details=details, files=files, priority=0))["task"]["id"]
+        compact = await speaker.call_tool("context", {"task_id": task})
+        flip(daemon, "PROMPT_MODE=verbose")
+        verbose = await speaker.call_tool("context", {"task_id": task})
+        assert compact.structured_content is not None
+        assert verbose.structured_content is not None
+        for result, mode, longest, shown in ((compact, "compact", 120, 3), (verbose, "verbose", 220, 5)):
+            told = result.structured_content or {}
+            assert (told["mode"], len(told["files"])) == (mode, shown)
+            assert max(map(len, told["entries"])) <= longest < max(map(len, told["entries"])) + 10
+            assert result.meta is not None
+            assert result.meta[METRICS_KEY]["context_tokens"] == told["tokens"]
+        assert verbose.structured_content["tokens"] > 1.5 * compact.structured_content["tokens"]
+
+
+@pytest.mark.requirement("REF-3")
+async def test_scheduler_mode_changes_what_comes_next_and_what_is_dispatched(daemon: RunningDaemon) -> None:
+    async with client(daemon) as speaker:
+        urgent = (await asked(speaker, "plan", title="Now", business_value=20, time_criticality=20, job_size=1))["task"]
+        assert (await order(speaker))[0] == 2, "what is nearest to done"
+        flip(daemon, "SCHEDULER_MODE=wsjf")
+        first = (await asked(speaker, "plan_next", limit=1))["upcoming"][0]
+        assert (first["task"]["id"], first["wsjf"]["score"]) == (urgent["id"], 41)
+        taken = await asked(speaker, "dispatch", agent="ada")
+        assert (taken["task"]["id"], taken["scheduler"]) == (urgent["id"], "wsjf")
+        flip(daemon, "SCHEDULER_MODE=legacy")
+        assert (await order(speaker))[0] == 2
+
+
+@pytest.mark.requirement("REF-5")
+async def test_mo_engine_changes_how_a_task_is_executed(daemon: RunningDaemon) -> None:
+    async with client(daemon) as speaker:
+        limits = {"prefer": "quality", "min_quality": 0}
+        lines = [await asked(speaker, "plan_next", limit=50)]
+        flip(daemon, "MO_ENGINE=1")
+        lines.append(await asked(speaker, "plan_next", limit=50))
+        engines = [{it["option"]["engine"] for it in line["upcoming"] if it["option"]} for line in lines]
+        assert engines == [{"single_objective"}, {"multi_objective"}]
+        result = await speaker.call_tool("dispatch", {"agent": "ada", **limits})
+        assert result.structured_content is not None
+        assert result.meta is not None
+        option = result.structured_content["option"]
+        assert option["profile"] in option["front"]
+        metrics = result.meta[METRICS_KEY]
+        assert (metrics["cost"], metrics["quality"]) == (option["cost"], option["quality"])
+        dear = await asked(speaker, "dispatch", agent="ada", prefer="cost", max_cost=0, max_minutes=0)
+        assert "nothing is within the limits" in dear["option"]["reason"]
+
+
+@pytest.mark.requirement("REF-6", "REF-8")
+async def test_selective_tests_changes_which_tests_verify_runs(daemon: RunningDaemon) -> None:
+    async with client(daemon) as speaker:
+        ran = []
+        for number in range(2):
+            planned = await asked(speaker, "plan", title=f"Work {number}", priority=100)
+            while (taken := (await asked(speaker, "dispatch", agent="eve"))["task"])["id"] != planned["task"]["id"]:
+                assert taken is not None
+            evidence = [{"kind": "test", "passed": True, "detail": "seen"}]
+            await asked(speaker, "report_mo", task_id=taken["id"], agent="eve", evidence=evidence, tokens=9, cost=0.1)
+            answer = await asked(speaker, "verify", task_id=taken["id"], work_tree=".", changed=["mail.py"])
+            assert answer["verdict"] == "done", answer["reasons"]
+            ran.append(sorted(it["test"] for it in answer["tests"]["results"]))
+            flip(daemon, "SELECTIVE_TESTS=1")
+        price, mail = "tests.integration.test_price::test_price", "tests.unit.test_mail::test_mail"
+        assert ran == [[price, mail], [mail]]
+        crew = await asked(speaker, "autopilot_status")
+        critics = {it["name"]: it for it in crew["critics"]}
+        assert critics["tests"]["opinions"] == 2
+        assert {it["name"]: it["reviews"] for it in crew["profiles"]}, "what the profiles have done is known"
+
+
+async def test_the_flags_show_in_the_status_and_the_kill_switch_makes_all_of_them_safe(daemon: RunningDaemon) -> None:
+    async with client(daemon) as speaker:
+        flip(daemon, "PROMPT_MODE=verbose")
+        assert (await asked(speaker, "orchestrator_status"))["flags"]["PROMPT_MODE"] == "verbose"
+        flip(daemon, "DISABLE_NEW=1")
+        assert (await asked(speaker, "orchestrator_status"))["flags"]["PROMPT_MODE"] == "compact"
+        assert (await asked(speaker, "health"))["flags"] == "ok"
+
+
+@pytest.mark.requirement("REF-2")
+async def test_a_canary_works_on_the_same_live_state_beside_the_active_one(daemon: RunningDaemon) -> None:
+    daemon.verb("canary", command=[*WORKER, "--version-label", "v2"])
+    daemon.verb("weight", weight=50)
+    async with client(daemon) as speaker:
+        for number in range(20):
+            await asked(speaker, "plan", title=f"task {number}")
+        taken: list[tuple[int, str]] = []
+        for number in range(20):
+            key = {"io.switchover/key": f"mission-{number}"}
+            result = await speaker.call_tool("dispatch", {"agent": f"agent-{number}"}, meta=key)
+            health = await speaker.call_tool("health", meta=key)
+            assert result.structured_content is not None
+            assert health.structured_content is not None
+            taken.append((result.structured_content["task"]["id"], health.structured_content["version"]))
+        assert len({number for number, _ in taken}) == 20, "no task twice"
+        assert len({version for _, version in taken}) == 2, "and both versions gave some away"
