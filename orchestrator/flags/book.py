@@ -14,7 +14,7 @@ from typing import Final
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.flag_declaration import Registry
 from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
-from orchestrator.domain.flags import FlagSet, is_safe_move
+from orchestrator.domain.flags import FlagSet, FlagState, is_safe_move, safe_values
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.flags.adoption import Adopted, adopt
 from orchestrator.flags.rows import as_of, copied, differences, flags_of, redeclared, remembered, rows_for
@@ -52,6 +52,7 @@ class Reason:
 
 
 DECLARED: Final = Reason("daemon", "what is declared differs from what is stored", "registry", "flags declared")
+STORED: Final = Reason("daemon", "what is stored can be read again", "database")
 
 
 class Book:
@@ -89,6 +90,7 @@ class Book:
         self._clock = clock
         self._destinations = destinations
         self._revision = revision
+        self._is_open = False
         self._kept: dict[str, FlagRow] = {}
         self._mark: int | None = None
         self._unwritten: str | None = None
@@ -104,7 +106,7 @@ class Book:
     async def open(self, above: int) -> None:
         """Read what is stored and bring it in line with what is declared.
 
-        A store that cannot be read or written is said; the flags have their defaults then, or what was read.
+        A store that cannot be read is said and read with a later look; the flags have their safe values until then.
 
         Args:
             above: the newest flags version that readers have seen; the flags' own is no older.
@@ -112,7 +114,10 @@ class Book:
         self.flags = FlagSet(above)
         stored = await self._load()
         if stored is None:
+            states = {key: FlagState(safe, salt=key) for key, safe in safe_values(self.registry).items()}
+            self.flags = FlagSet(above + 1, states)
             return
+        self._is_open = True
         self._kept = {row.key: copied(row) for row in stored.rows}
         self.flags = replace(flags_of(stored), version=max(stored.version, above))
         await self._look_back()
@@ -184,6 +189,10 @@ class Book:
 
     async def look(self) -> list[Changed]:
         """Write what is still owed, and take over what somebody changed by hand since the last look."""
+        if not self._is_open:
+            before = self.flags
+            await self.open(before.version)
+            return [self._changed(STORED, tuple(differences(self.registry, before, self.flags)))]
         told = [await self._settle(DECLARED)] if self._unwritten else []
         try:
             mark = await self._store.data_version()

@@ -52,7 +52,7 @@ CONFIG = '[flags]\nfile = "flags.toml"\n[worker.stop_grace]\nclose_stdin = 0.2\n
 
 def flag_worker(*options: str) -> list[str]:
     """Return the command of the worker that reads flags."""
-    return [sys.executable, str(WORKERS / "flag_worker.py"), *options]
+    return [sys.executable, str(WORKERS / "live_flags_worker.py"), *options]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,13 @@ def edit(daemon: RunningDaemon, key: str, text: str) -> None:
 def declare(registry: Path, text: str) -> None:
     """Write the registry file."""
     registry.write_text(text)
+
+
+def spoil(path: Path) -> None:
+    """Damage a database beyond repair."""
+    data = bytearray(path.read_bytes())
+    data[: len(data) // 2] = b"?" * (len(data) // 2)
+    path.write_bytes(data)
 
 
 def row(daemon: RunningDaemon, key: str) -> str:
@@ -234,3 +241,19 @@ async def test_a_process_that_outlives_its_daemon_answers_safe_values_until_ther
         assert (back["trouble"], back["version"]) == (None, version)
         assert read_outside(process, keys=[*live])["values"] == live
     assert (await seen_by_worker(daemon, "MODE"))["values"] == {"MODE": "verbose"}
+
+
+@pytest.mark.requirement("FLAG-24", "FLAG-40")
+async def test_a_damaged_database_is_said_and_kept_aside_and_flags_begin_again_above_what_was_seen(
+    daemon: RunningDaemon,
+) -> None:
+    await put(daemon, {"MODE": "verbose", "RATE": "0.125"})
+    version = daemon.status()["flags"]["version"]
+    daemon.stop()
+    spoil(daemon.state_dir / "orchestrator.db")
+    daemon.restart()
+    status = daemon.status()
+    assert "orchestrator.db was damaged and set aside as orchestrator.db." in status["trouble"]
+    assert status["flags"]["version"] > version
+    seen = await seen_by_worker(daemon, "MODE", "RATE")
+    assert (seen["values"], seen["version"]) == ({"MODE": "compact", "RATE": 0.5}, status["flags"]["version"])

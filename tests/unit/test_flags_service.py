@@ -220,17 +220,29 @@ async def test_the_version_never_goes_back_for_a_reader_even_when_the_store_bega
 
 
 @pytest.mark.requirement("FLAG-40")
-async def test_a_store_that_cannot_be_read_or_written_leaves_defaults_and_says_so(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_store_that_cannot_be_read_leaves_safe_values_until_it_can_be(tmp_path: Path) -> None:
+    world = World(tmp_path, declare(flag("MODE"), flag("ON", default="on")))
+    await world.service.start()
+    await world.service.set({"MODE": "other"}, actor="ann")
+    await world.service.close()
+    load = world.store.load
+
     async def broken() -> Any:
         raise StorageFullError(IN_MEMORY, "the disk is gone (injected)")
 
-    world.before_write = full
-    monkeypatch.setattr(world.store, "load", broken)
-    await started(world)
-    assert world.shown() == {"MODE": "off", "ENGINE": "off", "POOL": "off", "DISABLE_NEW": "0"}
+    world.store.load = broken  # type: ignore[method-assign]
+    await world.another().start()
+    assert world.shown() == {"MODE": "off", "ON": "off"}
+    assert world.page()["flags_version"] == 3
     assert "the disk is gone" in str(world.service.trouble)
+    await world.service.look()
+    assert world.shown() == {"MODE": "off", "ON": "off"}
+    world.store.load = load  # type: ignore[method-assign]
+    (told,) = await heard(world, 1, world.service.look)
+    assert {one.key: one.after for one in told.changes} == {"MODE": "other", "ON": "on"}
+    assert world.shown() == {"MODE": "other", "ON": "on"}
+    assert world.service.trouble is None
+    assert world.page()["flags_version"] > 3
     await world.service.close()
 
 
