@@ -1,4 +1,4 @@
-"""Tools behind gates, at every door and in both eras: refused by the gate's name, hidden, and told when that changes."""
+"""Tools behind gates, at every door and in both eras: refused by the gate, hidden, and told when that changes."""
 
 from __future__ import annotations
 

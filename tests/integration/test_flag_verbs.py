@@ -1,0 +1,187 @@
+"""The verbs of `flags` and `token` against a running daemon whose worker reads flags."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+from daemon import EXECUTABLE, RunningDaemon
+from flag_daemon import start
+
+from orchestrator.cli.group import switchover
+
+PATIENCE = 20.0
+"""Seconds any single wait may take."""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """One daemon for all verbs."""
+    with start(tmp_path_factory.mktemp("verbs")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def safe(daemon: RunningDaemon) -> Iterator[None]:
+    """Leave flags as safe as they were."""
+    yield
+    status, answer = daemon.control("POST", "/v1/flags/-/reset", {})
+    assert status == 200, answer
+
+
+def run(daemon: RunningDaemon, *words: str, stdin: str = "") -> Result:
+    """Run a verb in this process, as the executable would: starting one takes longer than all it does."""
+    return CliRunner().invoke(switchover, words, input=stdin, env=daemon.environment())
+
+
+def good(daemon: RunningDaemon, *words: str, stdin: str = "") -> str:
+    """Run a verb that must succeed; return what it printed."""
+    done = run(daemon, *words, stdin=stdin)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def bad(daemon: RunningDaemon, status: int, *words: str) -> str:
+    """Run a verb that must fail; return what it said."""
+    done = run(daemon, *words)
+    assert done.exit_code == status, (done.output, done.exception)
+    return done.stderr
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_flags_are_set_shown_explained_and_remembered(daemon: RunningDaemon) -> None:
+    said = good(daemon, "flags", "set", "MODE=wsjf", "limit=7", "--reason", "to try it")
+    assert "MODE: legacy -> wsjf" in said
+    assert "changed MODE, limit" in said
+    assert good(daemon, "flags", "get", "MODE") == "wsjf\n"
+    assert "values" in good(daemon, "flags", "get", "MODE", "--all")
+    assert (
+        next(line for line in good(daemon, "flags", "list").splitlines() if line.startswith("limit")).split()[1] == "7"
+    )
+    newest = good(daemon, "flags", "history", "limit").splitlines()[1]
+    assert all(word in newest for word in ("limit", "-> 7", "uid:", "to try it"))
+    explained = good(daemon, "flags", "explain", "MODE", "--for", "mission-42", "--attribute", "agent_type=planner")
+    assert "MODE is wsjf for mission-42" in explained
+    assert "default decided" in explained
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_targeting_comes_from_a_file_or_the_command_line_and_goes_again(daemon: RunningDaemon) -> None:
+    rules = json.dumps({"allow": {"value": "wsjf", "keys": ["mission-42"]}})
+    good(daemon, "flags", "target", "MODE", "-", stdin=rules)
+    assert "allow decided" in good(daemon, "flags", "explain", "MODE", "--for", "mission-42")
+    assert "targeting removed" in good(daemon, "flags", "target", "MODE", "--clear", "--reason", "enough")
+    assert "targeting changed" in good(daemon, "flags", "target", "MODE", "--rules", rules)
+    assert "no JSON" in bad(daemon, 1, "flags", "target", "MODE", "--rules", "[]")
+    bad(daemon, 2, "flags", "target", "MODE")
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_an_export_is_imported_and_a_reset_makes_all_safe(daemon: RunningDaemon, tmp_path: Path) -> None:
+    good(daemon, "flags", "set", "limit=42")
+    kept = tmp_path / "flags.json"
+    kept.write_text(good(daemon, "flags", "export"))
+    good(daemon, "flags", "reset", "--all")
+    assert good(daemon, "flags", "get", "limit") == "1\n"
+    good(daemon, "flags", "import", str(kept))
+    assert good(daemon, "flags", "get", "limit") == "42\n"
+    assert "flag" in good(daemon, "flags", "stale")
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_every_answer_is_to_be_had_as_json(daemon: RunningDaemon) -> None:
+    for words in (
+        ("list",), ("get", "MODE"), ("set", "limit=5"), ("reset", "limit"), ("history",), ("history", "--at", "1"),
+        ("explain", "MODE"), ("stale",), ("export",), ("target", "MODE", "--clear"), ("lint",),
+    ):  # fmt: skip
+        more = () if words == ("export",) else ("--json",)
+        assert isinstance(json.loads(good(daemon, "flags", *words, *more)), dict), words
+
+
+@pytest.mark.requirement("FLAG-51")
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("set", "MODE=loud"), 1, 'allowed: "legacy", "wsjf"'),
+        (("set", "MODES=wsjf"), 1, "did you mean MODE?"),
+        (("set", "limit=5", "--expect-version", "0"), 1, "not 0"),
+        (("get", "nothing"), 1, "no flag nothing"),
+        (("set", "MODE"), 2, "NAME=VALUE"),
+        (("set", "limit=1", "limit=2"), 2, "twice"),
+        (("reset",), 2, "--all"),
+    ],
+)
+def test_what_is_refused_is_said_in_words(
+    daemon: RunningDaemon, words: tuple[str, ...], status: int, said: str
+) -> None:
+    assert said in bad(daemon, status, "flags", *words)
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_lint_needs_no_daemon_and_names_file_and_line(tmp_path: Path) -> None:
+    declared = tmp_path / "flags.toml"
+    declared.write_text('[flags.MODE]\ntype = "enum"\nvalues = ["a"]\ndefault = "b"\nsafe = "a"\n')
+    for words, status, said in (((), 0, "can be used"), ((str(declared),), 1, f"{declared}:4: MODE: default")):
+        done = CliRunner().invoke(switchover, ["flags", "lint", *words])
+        assert (done.exit_code, said in done.stdout) == (status, True), done.output
+
+
+@pytest.mark.requirement("FLAG-53")
+def test_waiting_ends_when_every_worker_has_acknowledged(daemon: RunningDaemon) -> None:
+    said = good(daemon, "flags", "set", "limit=6", "--wait")
+    assert "is applied by 1 process\n" in said
+
+
+@pytest.mark.requirement("FLAG-53")
+def test_a_process_that_does_not_acknowledge_is_named(daemon: RunningDaemon) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.settimeout(PATIENCE)
+        silent.connect(str(daemon.state_dir / "run" / "flags" / "live.sock"))
+        hello = {"hello": {"pid": 1, "generation": 7, "role": "serving", "version": 0, "forced": {}}}
+        silent.sendall(json.dumps(hello).encode() + b"\n")
+        assert silent.recv(100), "the daemon has heard who it is"
+        done = run(daemon, "flags", "set", "limit=5", "--wait", "--timeout", "0.3")
+    assert done.exit_code == 1
+    assert "is applied by 1 process\n" in done.stdout
+    assert "not yet: process" in done.stderr
+    assert "generation 7" in done.stderr
+
+
+@pytest.mark.requirement("FLAG-52")
+def test_watching_shows_each_change_as_it_happens(daemon: RunningDaemon) -> None:
+    command = [EXECUTABLE, "flags", "watch"]
+    watching = [
+        subprocess.Popen([*command, *more], env=daemon.environment(), stdout=subprocess.PIPE, text=True)
+        for more in ((), ("--json",))
+    ]
+    try:
+        for one in watching:
+            assert one.stdout is not None
+            assert "version" in one.stdout.readline()
+        good(daemon, "flags", "set", "MODE=wsjf", "--reason", "now")
+        plain, as_json = (one.stdout.readline() for one in watching if one.stdout)
+        assert "MODE: legacy -> wsjf  by uid:" in plain
+        assert plain.rstrip().endswith("(now)")
+        told: dict[str, Any] = json.loads(as_json)
+        assert (told["type"], told["changes"][0]["after"]) == ("changed", "wsjf")
+    finally:
+        for one in watching:
+            one.kill()
+            one.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.requirement("FLAG-60", "FLAG-51")
+def test_a_token_is_printed_when_its_gates_are_open_and_refused_by_their_names(daemon: RunningDaemon) -> None:
+    assert "tool-access" in bad(daemon, 1, "token", "ann", "--gate", "tool-access")
+    good(daemon, "flags", "set", "tool-access=true")
+    printed = good(daemon, "token", "ann", "--gate", "tool-access", "--attribute", "level=3", "--ttl", "60")
+    claims = jwt.decode(printed.strip(), options={"verify_signature": False})
+    assert (claims["sub"], claims["gates"], claims["attributes"]) == ("ann", {"tool-access": True}, {"level": 3})
+    assert json.loads(good(daemon, "token", "ann", "--json"))["gates"] == {}
