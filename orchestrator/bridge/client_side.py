@@ -13,6 +13,7 @@ from orchestrator.bridge.calls import INITIALIZE, LISTEN, Request
 from orchestrator.bridge.conversation import Conversation, Link
 from orchestrator.domain.errors import INVALID_REQUEST, Code
 from orchestrator.proxy import codec
+from orchestrator.proxy.batch import VERSIONS, Batch, BatchError, is_batch, messages_in, refusal_of
 
 
 class ClientSide:
@@ -25,7 +26,9 @@ class ClientSide:
     def take(self, line: bytes, now: float) -> None:
         """Take one line, without newline; `now` in seconds on a clock that only goes forward."""
         message = messages.read(line)
-        if message is None:
+        if message is None and is_batch(line) and self._conversation.memory.told.version in VERSIONS:
+            self._batched(line, now)
+        elif message is None:
             self._pass_on(line)  # the daemon has the words for nonsense
         elif message.method is UNSET:
             self._answered(line, message)
@@ -35,6 +38,39 @@ class ClientSide:
             self._requested(Request(bytes(message.id), message.method, line), now)
         else:
             self._pass_on(line)
+
+    def _batched(self, line: bytes, now: float) -> None:
+        """Take a batch's messages one by one, so that each fares as it would alone; answer them together."""
+        conversation, books = self._conversation, self._books
+        try:
+            members = messages_in(line, conversation.memory.told.version)
+        except BatchError as error:
+            conversation.to_client.append(codec.error_line(b"null", error.code, str(error))[:-1])
+            return
+        batch = Batch(conversation.to_client.append)
+        for member in members:
+            before, said = set(books.pending), len(conversation.to_client)
+            refusal = refusal_of(member) or self._unreadable(member)
+            if refusal is None:
+                self.take(member, now)
+                for error_said in conversation.to_client[said:]:
+                    batch.add([error_said], b"null")
+                del conversation.to_client[said:]
+            else:
+                batch.add([codec.error_line(refusal[0], INVALID_REQUEST, refusal[1])[:-1]], refusal[0])
+            for client_id in books.pending.keys() - before:
+                batch.expect()
+                conversation.batches[client_id] = batch
+        batch.seal()
+
+    def _unreadable(self, message: bytes) -> tuple[bytes, str] | None:
+        """Say what is wrong with a message the daemon would only answer by itself, outside of the batch."""
+        known = messages.read(message)
+        if known is None or (known.id is not UNSET and not messages.is_id(known.id)):
+            return b"null", "not a JSON-RPC message"
+        if known.method is UNSET and (known.id is UNSET or (known.result is UNSET and known.error is UNSET)):
+            return b"null", "the message has no method"
+        return None
 
     def _requested(self, request: Request, now: float) -> None:
         conversation, books = self._conversation, self._books
@@ -83,6 +119,9 @@ class ClientSide:
             request.cancelled = True
         else:
             self._books.forget(request)
+            batch = self._conversation.batches.pop(request.id, None)
+            if batch is not None:
+                batch.dropped()
 
     def _pass_on(self, line: bytes) -> None:
         """Send what has no answer of its own, or keep it for the next daemon."""

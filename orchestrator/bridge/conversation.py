@@ -21,6 +21,7 @@ from orchestrator.bridge.calls import INITIALIZE, LISTEN, Fate, Request
 from orchestrator.bridge.memory import Memory, told_by
 from orchestrator.domain.errors import Code
 from orchestrator.proxy import codec
+from orchestrator.proxy.batch import Batch
 
 PAGES: Final = 1000
 """Pages of a tool list read at most: a cursor that never ends must not keep a call for ever."""
@@ -49,6 +50,7 @@ class Conversation:
         books: the client's requests without an answer.
         memory: what a new daemon has to be told.
         asked: the daemon's requests to the client.
+        batches: for the id of each open request that came in a batch: that batch.
         questions: what the bridge itself has asked the daemon: who takes the answer, by id.
     """
 
@@ -61,6 +63,7 @@ class Conversation:
         self.books = Books()
         self.memory = Memory()
         self.asked = Asked()
+        self.batches: dict[bytes, Batch] = {}
         self.questions: dict[bytes, Handler] = {}
         self._questions_so_far = 0
         self._opening: Request | None = None
@@ -157,7 +160,11 @@ class Conversation:
     def answer(self, request: Request, line: bytes) -> None:
         """Close a request with its one answer."""
         self.books.forget(request)
-        self.to_client.append(line)
+        batch = self.batches.pop(request.id, None)
+        if batch is None:
+            self.to_client.append(line)
+        else:
+            batch.answered([line], request.id)
         if request is self._opening:
             self._go_live()
 

@@ -110,6 +110,8 @@ PREFIX = b'{"jsonrpc":"2.0","id":'
 ID_AT = len(PREFIX)
 CALL = "tools/call"
 CALL_HEAD = b',"method":"tools/call","params":'
+RESULT = b',"result":'
+ERROR = b',"error":'
 LONGEST_ID = 24
 BRACE = ord("}")
 LAST_CALL = b'{"method":"tools/call","params":'
@@ -214,6 +216,16 @@ def answer_parts(line: bytes, client_id: bytes) -> tuple[bytes, bytes | memoryvi
     message = decode_message(line)
     member, payload = (b"result", message.result) if message.error is UNSET else (b"error", message.error)
     return PREFIX + client_id, b"".join((b',"', member, b'":', b"null" if payload is UNSET else payload, b"}"))
+
+
+def is_answer(line: bytes, of: bytes) -> bool:
+    """Tell whether a line the daemon built is the answer to `of`, and not a message about it."""
+    after = ID_AT + len(of)
+    return (
+        (line.startswith(RESULT, after) or line.startswith(ERROR, after))
+        and line.startswith(of, ID_AT)
+        and line.startswith(PREFIX)
+    )
 
 
 def with_token(params: Raw, token: int | bytes) -> Raw:

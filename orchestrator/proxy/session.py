@@ -15,6 +15,7 @@ from msgspec import UNSET
 from orchestrator.domain.access import NOBODY
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR
 from orchestrator.proxy import codec
+from orchestrator.proxy.batch import BatchError, is_batch, messages_in, refusal_of
 from orchestrator.proxy.naming import id_at_ends
 from orchestrator.proxy.questions import Questions
 from orchestrator.proxy.session_value import SessionValue
@@ -109,6 +110,13 @@ class Session(ABC):
     def close(self) -> None:
         """Hang up after what has been written is sent."""
 
+    @abstractmethod
+    def take_members(self, members: list[bytes]) -> None:
+        """Take the messages of a batch by `take_member`, and see to it that their answers go out together."""
+
+    def noticed(self, message: codec.Message) -> None:  # noqa: B027 - not every door has something to do
+        """Look at a notification after it has taken effect."""
+
     # --- what all doors share -----------------------------------------------------------------
 
     def complain(self, code: int, reason: str, written: bytes = b"null") -> None:
@@ -156,6 +164,7 @@ class Session(ABC):
             self._no_method(message)
         elif message.id is UNSET:
             self._owner.notified_by(self, message)
+            self.noticed(message)
         elif bytes(message.id)[0] in NUMBER_OR_STRING:
             tail = codec.request_tail(message.method, message.params)
             known = codec.lenient_params(message.params)
@@ -167,9 +176,8 @@ class Session(ABC):
         self.complain(INVALID_REQUEST, "a request's id is a string or a number")
 
     def _bad_line(self, line: bytes, error: Exception) -> None:
-        if line.lstrip().startswith(b"["):
-            reason = "batches are not supported: send one JSON-RPC message a line"
-            self.complain(INVALID_REQUEST, reason)
+        if is_batch(line):
+            self._batched(line)
             return
         written = self.nameable(line, line)
         if isinstance(error, RecursionError):
@@ -178,6 +186,25 @@ class Session(ABC):
             self.complain(INVALID_REQUEST, f"not a JSON-RPC message: {error}", written)
         else:
             self.complain(PARSE_ERROR, f"the line is not JSON: {error}", written)
+
+    def _batched(self, line: bytes) -> None:
+        """Take a batch, where the session's version has them."""
+        try:
+            members = messages_in(line, self.value.version)
+        except BatchError as error:
+            self.complain(error.code, str(error))
+        else:
+            self.take_members(members)
+
+    def take_member(self, message: bytes) -> None:
+        """Take one message of a batch."""
+        refusal = refusal_of(message)
+        if refusal is None:
+            self.take(message)
+        else:
+            named, reason = refusal
+            known = named[0] in NUMBER_OR_STRING and named not in self.calls
+            self.complain(INVALID_REQUEST, reason, named if known else b"null")
 
     def _no_method(self, message: codec.Message) -> None:
         """Handle a message that is no request: an answer to what a worker asked, or no message at all."""

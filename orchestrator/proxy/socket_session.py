@@ -13,7 +13,9 @@ from typing import cast
 
 from orchestrator.domain.errors import INVALID_REQUEST, PARSE_ERROR, Code
 from orchestrator.proxy import codec
+from orchestrator.proxy.batch import Batch
 from orchestrator.proxy.lines import LineReader
+from orchestrator.proxy.mcp import CANCELLED
 from orchestrator.proxy.outbox import LONG, Outbox, Turn
 from orchestrator.proxy.session import Session, SessionOwner
 from orchestrator.proxy.session_value import SessionValue
@@ -49,6 +51,8 @@ class SocketSession(LineReader, Session):
         self._clogged = False
         self._held_back = False
         self._refused = False
+        self._batches: dict[bytes, Batch] = {}
+        self._collecting: Batch | None = None
 
     # --- asyncio's side -----------------------------------------------------------------------
 
@@ -110,8 +114,10 @@ class SocketSession(LineReader, Session):
 
     # --- the proxy's side ---------------------------------------------------------------------
 
-    def put(self, line: bytes, of: bytes | None = None) -> None:  # noqa: ARG002 - one stream carries all
+    def put(self, line: bytes, of: bytes | None = None) -> None:
         """Send a line; a client that leaves too much unread is disconnected."""
+        if (self._batches or self._collecting is not None) and self._collected(line, of):
+            return
         self.outbox.put(line)
         if self._clogged:
             self._check_backlog()
@@ -127,6 +133,9 @@ class SocketSession(LineReader, Session):
 
     def answer(self, line: bytes, client_id: bytes) -> None:
         """Send a worker's answer under the client's own id."""
+        if self._batches and (batch := self._batches.pop(client_id, None)) is not None:
+            batch.answered(codec.answer_parts(line, client_id), client_id)
+            return
         comma = line.find(b",", codec.ID_AT, codec.ID_AT + codec.LONGEST_ID)
         if comma > 0 and len(line) < LONG and line.startswith(codec.PREFIX):
             self.outbox.put(b"%b%b%b\n" % (codec.PREFIX, client_id, line[comma:]))
@@ -134,6 +143,46 @@ class SocketSession(LineReader, Session):
             self.outbox.put_spliced(*codec.answer_parts(line, client_id))
         if self._clogged:
             self._check_backlog()
+
+    # --- batches ------------------------------------------------------------------------------
+
+    def take_members(self, members: list[bytes]) -> None:
+        """Take the messages of a batch; each one's answer is kept until all are there."""
+        batch = self._collecting = Batch(lambda answers: self.put(answers + b"\n"))
+        for member in members:
+            open_before = len(self.calls)
+            self.take_member(member)
+            if len(self.calls) > open_before:
+                batch.expect()
+                self._batches[next(reversed(self.calls))] = batch
+        self._collecting = None
+        batch.seal()
+
+    def complain(self, code: int, reason: str, written: bytes = b"null") -> None:
+        """Answer a message that cannot be taken, within its batch if it is part of one."""
+        if self._collecting is None:
+            super().complain(code, reason, written)
+        else:
+            self._collecting.add([codec.error_line(written, code, reason)[:-1]], written)
+
+    def noticed(self, message: codec.Message) -> None:
+        """Expect no answer to what was cancelled."""
+        if message.method == CANCELLED:
+            for client_id in [each for each in self._batches if each not in self.calls]:
+                self._batches.pop(client_id).dropped()
+
+    def _collected(self, line: bytes, of: bytes | None) -> bool:
+        """Keep a line if it is an answer to a message of a batch; a message being taken may be answered at once."""
+        if of is None or not codec.is_answer(line, of):
+            return False
+        batch = self._batches.pop(of, None)
+        if batch is not None:
+            batch.answered([line[:-1]], of)
+        elif self._collecting is not None:
+            self._collecting.add([line[:-1]], of)
+        return batch is not None or self._collecting is not None
+
+    # --- flow -----------------------------------------------------------------------------------
 
     def block(self) -> None:
         """Stop reading this client because the worker it calls does not keep up."""

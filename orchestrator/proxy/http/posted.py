@@ -14,14 +14,12 @@ import msgspec
 
 from orchestrator.domain.errors import PARSE_ERROR
 from orchestrator.proxy import codec
+from orchestrator.proxy.batch import Batch
 from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.refusal import BAD_REQUEST, Refusal
 from orchestrator.proxy.http.request import Request
 from orchestrator.proxy.session import Session, SessionOwner
 from orchestrator.proxy.session_value import SessionValue
-
-RESULT = b',"result":'
-ERROR = b',"error":'
 
 
 class Reply(Protocol):
@@ -74,6 +72,32 @@ class Post:
         return False
 
 
+class MemberReply:
+    """The way back of one message of a batch: into the answer to the whole."""
+
+    __slots__ = ("_batch", "_whole", "client_id")
+
+    def __init__(self, whole: Reply, batch: Batch) -> None:
+        """Build it; `whole` is the way back of the batch."""
+        self.client_id = b""
+        self._whole = whole
+        self._batch = batch
+
+    def message(self, line: bytes) -> None:
+        """Send something that belongs to the request before the batch is answered."""
+        self._whole.message(line)
+
+    def finish(self, head: bytes, rest: bytes | memoryview) -> None:
+        """Keep its answer for the batch's."""
+        self._batch.answered((head, rest), self.client_id)
+
+    def lost(self, connection: HttpConnection) -> None:
+        """Nothing to do: the whole is told."""
+
+    def quiet(self, connection: HttpConnection) -> None:
+        """Nothing to do likewise."""
+
+
 class PostedSession(Session):
     """What both kinds share."""
 
@@ -107,9 +131,6 @@ class PostedSession(Session):
     def put_unbidden(self, line: bytes) -> None:
         """Send a message that belongs to no request."""
 
-    def noticed(self, message: codec.Message) -> None:
-        """Look at a notification after it has taken effect."""
-
     # --- one POST -----------------------------------------------------------------------------
 
     def post(self, connection: HttpConnection, request: Request) -> None:
@@ -134,6 +155,28 @@ class PostedSession(Session):
             connection.done(202)
         else:
             connection.refuse(post.refusal)
+
+    def take_members(self, members: list[bytes]) -> None:
+        """Take the messages of a posted batch; what they are answered with is the answer to its POST."""
+        outer = self._post
+        if outer is None:
+            return
+        batch = Batch(lambda answers: outer.reply.finish(b"", answers))
+        for member in members:
+            batch.expect()
+            inner = self._post = Post(outer.connection, outer.request, MemberReply(outer.reply, batch))
+            self.take_member(member)
+            if inner.reply.client_id:
+                continue  # it is a request, whose reply answers for it
+            if inner.refusal is not None:
+                named = inner.refusal.client_id or b"null"
+                refusal = inner.refusal
+                batch.add([codec.error_line(named, refusal.code, refusal.reason, refusal.data)[:-1]], named)
+            batch.dropped()
+        self._post = outer
+        if batch.wanted:
+            outer.reply.client_id = b"[]"
+        batch.seal()
 
     def takes_request(self, written_id: bytes, method: str, params: codec.Params) -> bool:
         """Tell whether a request is to be passed on."""
@@ -169,7 +212,7 @@ class PostedSession(Session):
             else:
                 self._post.refuse(_refusal_from(line))
             return
-        if is_answer(line, of):
+        if codec.is_answer(line, of):
             reply = self.replies.pop(of, None)
             if reply is not None:
                 cut = len(codec.PREFIX) + len(of)
@@ -219,7 +262,6 @@ class Clerk:
         posted = cast("PostedSession", session)
         if posted.takes_notice(message):
             self._owner.notified_by(session, message)
-            posted.noticed(message)
 
     def replied(self, session: Session, message: codec.Message) -> None:
         """Pass an answer on if the session takes it."""
@@ -248,16 +290,6 @@ def message_in(body: bytes) -> tuple[bytes, Refusal | None]:
         except (msgspec.MsgspecError, RecursionError) as error:
             return b"", Refusal(BAD_REQUEST, f"the body is not JSON: {error}", PARSE_ERROR)
     return line, None
-
-
-def is_answer(line: bytes, of: bytes) -> bool:
-    """Tell whether a line the daemon built is the answer to `of`, and not a message about it."""
-    after = len(codec.PREFIX) + len(of)
-    return (
-        (line.startswith(RESULT, after) or line.startswith(ERROR, after))
-        and line.startswith(of, len(codec.PREFIX))
-        and line.startswith(codec.PREFIX)
-    )
 
 
 class _Error(msgspec.Struct):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from orchestrator.proxy.codec import RESULT
 from orchestrator.proxy.http import wire
 from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.events import Event, EventLog
-from orchestrator.proxy.http.posted import RESULT
 
 RETRY: Final = 1000
 """Milliseconds a client should wait before it resumes a stream it has lost."""
