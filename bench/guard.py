@@ -76,8 +76,8 @@ class Cell:
         return 100 * (p + z * z / (2 * n) + z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
 
     def median(self, metric: str) -> float:
-        """Canary calls until it was found, where it was."""
-        return statistics.median(self.found[metric]) if self.found[metric] else math.inf
+        """Canary calls until it was found, where it was; one more than there were when it never was."""
+        return statistics.median(self.found[metric] or [CALLS + 1])
 
 
 def rollout(trial: Trial, number: int) -> dict[str, int]:
