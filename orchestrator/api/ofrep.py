@@ -101,7 +101,7 @@ def _evaluated(control: OfrepControl, flag: FlagView, context: answers.Context) 
         return answers.failure("TARGETING_KEY_MISSING", why, flag.key)
     if decided.value is None:
         return answers.failure("GENERAL", decided.detail, flag.key)
-    return answers.success(flag, decided, control.flags.version)
+    return answers.success(flag, decided)
 
 
 # --- the change stream --------------------------------------------------------------------------

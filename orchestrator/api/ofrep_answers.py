@@ -79,15 +79,15 @@ def read_context(body: bytes, key: str | None = None) -> Context:
     return Context(subject or None, attributes)
 
 
-def success(flag: FlagView, decided: Decision, version: int) -> Json:
-    """Return a flag's evaluation."""
+def success(flag: FlagView, decided: Decision) -> Json:
+    """Return a flag's evaluation; nothing in it changes unless the decision does, for clients tell flags apart by it."""
     value = as_typed(flag.type, decided.value)
     return {
         "key": flag.key,
         "value": value,
         "variant": variant(value),
         "reason": decided.reason,
-        "metadata": {"flagsVersion": version, "step": decided.step, "detail": decided.detail},
+        "metadata": {"step": decided.step, "detail": decided.detail},
     }
 
 
@@ -128,8 +128,7 @@ def variant(value: Any) -> str:
 
 def etag(flags: list[Json]) -> str:
     """Return the entity tag of evaluations: another one exactly when one of them differs."""
-    told = json.dumps([{name: flag.get(name) for name in ("key", "value", "reason", "errorCode")} for flag in flags])
-    return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(json.dumps(flags).encode()).hexdigest()[:32]}"'
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:

@@ -19,7 +19,7 @@ class Evaluation(BaseModel):
     value: Any = Field(description="of the flag's own type; a float flag's always has a point")
     variant: str = Field(description="the value's name")
     reason: Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED", "UNKNOWN"]
-    metadata: Metadata = Field(description="flags version, and which step decided why")
+    metadata: Metadata = Field(description="which step decided, and why")
 
 
 class Failure(BaseModel):
