@@ -190,3 +190,29 @@ async def test_a_list_that_changes_whenever_it_is_read_is_not_read_for_ever() ->
         async with connected(daemon.tools_socket) as client:
             asked = [told(await client.call("echo"))["asked"] for _ in range(200)]
         assert asked[-1] < 50
+
+
+@pytest.mark.requirement("SUP-8")
+async def test_a_server_from_before_the_rules_is_served_and_not_to_know_ping_counts_as_being_alive() -> None:
+    config = "[limits]\ncall_timeout = 0.4\n[health]\nping_timeout = 0.4\n"
+    with RunningDaemon.start(bad_worker("legacy"), config=config) as daemon:
+        skipped = await eventually(lambda: daemon.log("worker printed a line that is no JSON-RPC message"))
+        assert (skipped[0]["level"], skipped[0]["line"]) == ("warning", "Server v0.3 - listening on stdio")
+        async with connected(daemon.tools_socket) as client:
+            listed = await client.answer(client.ask("tools/list"))  # as from the server itself, before `initialize`
+            assert listed["result"]["tools"][0]["name"] == "echo"
+            pid = told(await client.call("echo"))["pid"]
+            assert (await client.call("echo", {"silent": True}))["error"]["code"] == DEADLINE_EXCEEDED
+
+            async def pinged() -> bool:
+                content = told(await client.call("echo"))
+                assert content["pid"] == pid
+                return bool(content["pings"])
+
+            async with asyncio.timeout(20):
+                while not await pinged():
+                    await asyncio.to_thread(daemon.status)
+            await asyncio.sleep(0.6)
+            assert told(await client.call("echo"))["pid"] == pid
+        assert (client.stray, client.notifications) == ([], [])
+        assert daemon.status()["generations"][0]["restarts"] == 0

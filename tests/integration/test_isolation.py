@@ -17,8 +17,8 @@ from waiting import eventually
 OWN = '[worker]\nisolation = "session"\n'
 
 
-def worker() -> list[str]:
-    return [sys.executable, "-S", str(Path(__file__).parents[1] / "workers" / "asking_worker.py")]
+def worker(*options: str) -> list[str]:
+    return [sys.executable, "-S", str(Path(__file__).parents[1] / "workers" / "asking_worker.py"), *options]
 
 
 async def greet(client: JsonRpcClient, name: str = "someone") -> Any:
@@ -139,6 +139,23 @@ async def test_news_of_a_resource_reach_the_sessions_that_subscribed_and_survive
             assert (told["generation"], told["subscribed"]) == (2, ["mem://one"])
             await eventually(lambda: one.notifications)
             assert not two.notifications
+
+
+@pytest.mark.requirement("ISO-5")
+async def test_a_warm_canarys_news_reach_nobody_it_does_not_serve() -> None:
+    with RunningDaemon.start(worker("--eager")) as daemon:
+        async with connected(daemon.tools_socket) as client:
+            await greet(client)
+            await client.answer(client.ask("resources/subscribe", {"uri": "mem://one"}))
+            await eventually(lambda: client.notifications)
+            await verb(daemon, "canary", command=worker("--eager"))  # it is told of the subscription, and has news
+            await said(client, "hello")
+            assert len(client.notifications) == 1
+            await verb(daemon, "switch")
+            assert (await said(client, "touch"))["subscribed"] == ["mem://one"]
+            await eventually(lambda: len(client.notifications) > 1)
+            await said(client, "hello")
+            assert [told["method"] for told in client.notifications] == ["notifications/resources/updated"] * 2
 
 
 @pytest.mark.requirement("ISO-6")

@@ -2,6 +2,7 @@
 
 `ask` sends `sampling/createMessage` under an id of its own kind and answers with what its client said.  Other tools
 tell who greeted it, what was set and subscribed; `note` logs a line first, `touch` says that a resource changed.
+`--eager` makes it say so of each resource that is subscribed to, too.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def answer(message: dict[str, Any]) -> dict[str, Any]:
         told["level"] = params["level"]
     elif method == "resources/subscribe":
         told["subscribed"].append(params["uri"])
+        if "--eager" in sys.argv:
+            send(method="notifications/resources/updated", params={"uri": params["uri"]})
     elif method == "resources/unsubscribe":
         told["subscribed"].remove(params["uri"])
     elif method == "tools/list":

@@ -107,6 +107,25 @@ def prints_rubbish() -> None:
     serve(respond)
 
 
+def legacy() -> None:
+    """Print banners and news before anything was asked, know no ping, and answer before the handshake as after it."""
+    pings = 0
+    write(b"Server v0.3 - listening on stdio\n\nUsage: see README\n")
+    say({"method": "notifications/message", "params": {"level": "info", "data": "up"}})
+    say({"id": 0, "result": {}})
+    for message in heard():
+        if message["method"] == "ping":
+            pings += 1
+            say({"id": message["id"], "error": {"code": -32601, "message": "Method not found"}})
+        elif message["method"] == "tools/call":
+            arguments = message["params"]["arguments"]
+            arguments["pings"] = pings
+            if not arguments.get("silent"):
+                say(answer(message))
+        elif "id" in message:
+            say(answer(message))
+
+
 def answers_unknown() -> None:
     """Answer ids it was never given, before each answer."""
 
@@ -269,7 +288,8 @@ def slow_to_start() -> None:
 HABITS: dict[str, Callable[[], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        good, prints_rubbish, answers_unknown, answers_twice, answers_bare, closes_stdout, closes_stdout_at_once,
+        good, legacy, prints_rubbish,
+        answers_unknown, answers_twice, answers_bare, closes_stdout, closes_stdout_at_once,
         never_ready, dies_at_once, refuses_handshake, overlong, deaf, stubborn, breeds,
         floods_stderr, changes_its_list, asks_without_end, slow_to_start,
     )
