@@ -23,6 +23,7 @@ from workers.reference.choice.profiles import ProfileError
 from workers.reference.database import StoreError
 from workers.reference.hands.errors import HandError
 from workers.reference.results import Result
+from workers.reference.subject import CURRENT, subject_of
 from workers.reference.suite.work_tree import WorkTreeError
 from workers.reference.tasks import TaskError
 from workers.reference.tokens import count_tokens
@@ -38,9 +39,10 @@ TOLD: Final = (TaskError, StoreError, ProfileError, WorkTreeError, DryRunError, 
 """Errors whose message is for the client; of any other it learns only the tool's name."""
 
 
-def reading(work: Work, title: str) -> Tool:
-    """Register a tool that changes nothing."""
-    return _tool(work, ToolAnnotations(title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=False))
+def reading(work: Work, title: str, *, open_world: bool = False) -> Tool:
+    """Register a tool that changes nothing; `open_world` tells whether it looks beyond this worker."""
+    hints = ToolAnnotations(title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=open_world)
+    return _tool(work, hints)
 
 
 def writing(work: Work, title: str, *, idempotent: bool, destructive: bool = False, open_world: bool = False) -> Tool:
@@ -83,9 +85,13 @@ def answer(result: Result, *, cost: float | None = None, quality: float | None =
 
 
 class _StrictTool(Tool):
-    """A tool that refuses arguments it does not know, and says in one line what is wrong with those it does."""
+    """A tool that refuses arguments it does not know, and says in one line what is wrong with those it does.
+
+    It also notes for whom it is called, since flags may answer differently for different subjects.
+    """
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: FBT001, FBT002 - the SDK's signature
+        noted = CURRENT.set(subject_of(context.request_context.meta, self.name))
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
@@ -95,6 +101,8 @@ class _StrictTool(Tool):
                 raise
             # The SDK logs the fields' names when the cause is a ValidationError, and a traceback when it is not.
             raise ToolError(self._refusal(error.__cause__)) from error.__cause__
+        finally:
+            CURRENT.reset(noted)
 
     def _refusal(self, error: ValidationError) -> str:
         problems = "; ".join(
