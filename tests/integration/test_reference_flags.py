@@ -147,7 +147,23 @@ async def test_the_flags_show_in_the_status_and_the_kill_switch_makes_all_of_the
         assert (await asked(speaker, "orchestrator_status"))["flags"]["PROMPT_MODE"] == "verbose"
         flip(daemon, "DISABLE_NEW=1")
         assert (await asked(speaker, "orchestrator_status"))["flags"]["PROMPT_MODE"] == "compact"
+        flip(daemon, "DISABLE_NEW=0")
+        assert (await asked(speaker, "orchestrator_status"))["flags"]["PROMPT_MODE"] == "verbose"
         assert (await asked(speaker, "health"))["flags"] == "ok"
+
+
+@pytest.mark.requirement("REF-4")
+async def test_a_flag_that_is_rolled_out_to_one_key_answers_that_keys_calls_only(daemon: RunningDaemon) -> None:
+    targeting = daemon.home / "targeting.json"
+    targeting.write_text('{"allow": {"value": "verbose", "keys": ["mission-1"]}}')
+    async with client(daemon) as speaker:
+        ended = daemon.cli("flags", "target", "PROMPT_MODE", str(targeting))
+        assert ended.returncode == 0, ended.stderr
+        for key, mode in (("mission-1", "verbose"), ("mission-2", "compact"), ("mission-1", "verbose")):
+            told = await speaker.call_tool("context", {"task_id": 2}, meta={"io.switchover/key": key})
+            assert told.structured_content is not None
+            assert told.structured_content["mode"] == mode
+        assert (await asked(speaker, "context", task_id=2))["mode"] == "compact", "a call that names no key"
 
 
 @pytest.mark.requirement("REF-2")

@@ -25,6 +25,7 @@ from workers.reference.database import StoreError
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.settings import HandSettings
 from workers.reference.store import Store
+from workers.reference.subject import Subject
 from workers.reference.world import World
 
 WORK_TREE: Final = "work"
@@ -70,7 +71,11 @@ def _serve(
         flags_trouble=lambda: live.trouble,
     )
     world = World(options.work_tree or process.state_dir / WORK_TREE, process.state_dir, process.dry_run)
-    server = build(store, identity, world=world, gates=FeatureGates(live), hands=hands, now=lambda: datetime.now(UTC))
+
+    def gates_for(subject: Subject) -> FeatureGates:
+        return FeatureGates(live, subject.key, subject.attributes or None)
+
+    server = build(store, identity, world=world, gates_for=gates_for, hands=hands, now=lambda: datetime.now(UTC))
     gc.freeze()
     gc.enable()
     server.run()

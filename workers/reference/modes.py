@@ -1,16 +1,18 @@
 """The feature flags, as the worker asks for them: one question a flag, answered anew at every call.
 
-Above it stand the tools, below it `switchover_kit`'s feature gates, of which it knows only the questions.
+Above it stand the tools, below it `subject`, and `switchover_kit`'s feature gates, of which it
+knows only the questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from workers.reference.choice.engine import Engine
 from workers.reference.context import PromptMode
 from workers.reference.scheduling import Scheduler
+from workers.reference.subject import CURRENT, Subject
 
 
 class Gates(Protocol):
@@ -46,10 +48,19 @@ class Gates(Protocol):
 
 
 class Modes:
-    """How the worker works right now."""
+    """How the worker works right now, for the subject of the call under way."""
 
-    def __init__(self, gates: Gates) -> None:
-        self._gates = gates
+    def __init__(self, gates_for: Callable[[Subject], Gates]) -> None:
+        """Keep what answers.
+
+        Args:
+            gates_for: returns the gates as they are for a subject.
+        """
+        self._gates_for = gates_for
+
+    @property
+    def _gates(self) -> Gates:
+        return self._gates_for(CURRENT.get())
 
     @property
     def prompt(self) -> PromptMode:
@@ -70,6 +81,16 @@ class Modes:
     def engine(self) -> Engine:
         """How an option is picked."""
         return Engine.MULTI if self._gates.is_mo_engine_enabled() else Engine.SINGLE
+
+    @property
+    def strict_commands(self) -> bool:
+        """Whether commands are gated strictly."""
+        return self._gates.is_danger_gates_enabled()
+
+    @property
+    def pooled_browsers(self) -> bool:
+        """Whether browsers are used again."""
+        return self._gates.is_sandbox_pool_enabled()
 
     def snapshot(self) -> dict[str, str]:
         """Return every flag's value as text, by its name."""

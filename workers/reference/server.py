@@ -5,6 +5,7 @@ Above it stands `__main__`, which opens the store and runs the server; below it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
@@ -12,6 +13,7 @@ from mcp.server.mcpserver import MCPServer
 from workers.reference.hands.settings import HandSettings
 from workers.reference.modes import Gates, Modes
 from workers.reference.store import Store
+from workers.reference.subject import Subject
 from workers.reference.tools.commands import CommandTools
 from workers.reference.tools.files import FileTools
 from workers.reference.tools.options import Options
@@ -31,7 +33,13 @@ INSTRUCTIONS = (
 
 
 def build(
-    store: Store, identity: Identity, *, world: World, gates: Gates, hands: HandSettings, now: Now
+    store: Store,
+    identity: Identity,
+    *,
+    world: World,
+    gates_for: Callable[[Subject], Gates],
+    hands: HandSettings,
+    now: Now,
 ) -> MCPServer[Any]:
     """Put the server together.
 
@@ -39,18 +47,18 @@ def build(
         store: the task store; whoever opened it closes it.
         identity: what this process knows of itself.
         world: where it may work.
-        gates: the feature flags.
+        gates_for: returns the feature flags as they are for a subject.
         hands: what the operator set about commands and browsers.
         now: returns the present time, with time zone.
     """
-    modes = Modes(gates)
+    modes = Modes(gates_for)
     options = Options(world.state_dir, modes)
     tools = [
         *TaskTools(store, modes, options, now).tools(),
         *OutlookTools(store, modes, options).tools(),
         *ReviewTools(store, modes, world, now).tools(),
         *StatusTools(store, modes, identity).tools(),
-        *CommandTools(world, gates.is_danger_gates_enabled, hands).tools(),
+        *CommandTools(world, lambda: modes.strict_commands, hands).tools(),
         *FileTools(world).tools(),
     ]
     return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools)
