@@ -10,61 +10,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
 from state.errors import DirectoryLockedError, StorageError, from_os
 from state.files import beside, sync_directory
+from state.owner import DAEMON_LOCK, Owner
 
-LOCK_NAME = "daemon.lock"
+LOCK_NAME = DAEMON_LOCK
 PROBE_BYTES = 4096
 """Written and removed again to see whether there is space: a block of the usual file systems."""
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_OWN_STAT = Path("/proc/self/stat")
-_START_TIME_FIELD = 19
-"""Of /proc/<pid>/stat, counted from 0 after the command's closing parenthesis (field 22 of proc(5))."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Which process owns a state directory; the three together name one process for ever.
-
-    Attributes:
-        pid: its process id.
-        boot_id: the kernel's id of the boot it runs in; empty in a sandbox that hides it.
-        start_time: clock ticks from boot to its start, as /proc/<pid>/stat says.
-    """
-
-    pid: int
-    boot_id: str
-    start_time: int
-
-    @classmethod
-    def myself(cls) -> Self:
-        """Return this process."""
-        fields = _OWN_STAT.read_text().rpartition(")")[2].split()
-        return cls(os.getpid(), _boot_id(), int(fields[_START_TIME_FIELD]))
-
-    @classmethod
-    def read(cls, directory: Path) -> Self | None:
-        """Return who wrote itself into the lock file in this boot, None when nobody did or it cannot be read.
-
-        That the owner still lives is certain only when the lock is refused.
-        """
-        try:
-            owner = cls(**json.loads((directory / LOCK_NAME).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None
-        return owner if owner.boot_id in (_boot_id(), "") else None
-
-
-def _boot_id() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 class StateDirectory:

@@ -130,7 +130,7 @@ def test_a_sandbox_that_hides_the_boot_id_does_not_keep_the_daemon_from_starting
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as hidden:
-        hidden.setattr("state.directory._BOOT_ID", tmp_path / "hidden")
+        hidden.setattr("state.owner._BOOT_ID", tmp_path / "hidden")
         directory = StateDirectory.open(tmp_path)
     owner = Owner.read(tmp_path)
     assert owner is not None
