@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.settings.loading import load
     from orchestrator.settings.model import Health, Limits, Log, Replay, Restart, Settings, Stop, StopGrace, Worker
     from orchestrator.settings.reload import RELOADABLE, changed
+    from orchestrator.settings.upgrade import Upgrade
 
 _HOMES = {
     "declare": ("CONTRACT",),
@@ -26,6 +27,7 @@ _HOMES = {
     "loading": ("load",),
     "model": ("Health", "Limits", "Log", "Replay", "Restart", "Settings", "Stop", "StopGrace", "Worker"),
     "reload": ("RELOADABLE", "changed"),
+    "upgrade": ("Upgrade",),
 }
 """The names each module provides; no module may be called like one of them, as it would take its place."""
 
@@ -50,6 +52,7 @@ __all__ = [
     "Sockets",
     "Stop",
     "StopGrace",
+    "Upgrade",
     "Worker",
     "changed",
     "load",
