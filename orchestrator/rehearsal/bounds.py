@@ -1,0 +1,92 @@
+"""What a rehearsed process may touch, and whether something lies within: pure decisions over paths and addresses.
+
+Above: `sandbox` enforces it through the kernel, `sentry` says what was stopped.  Below: nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final
+
+HARMLESS: Final = frozenset({
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
+    "/dev/stdin", "/dev/stdout", "/dev/stderr",
+})  # fmt: skip
+"""Devices whose writing changes nothing, and the process's own pipes."""
+OWN_PIPES: Final = ("/dev/fd/", "/proc/self/fd/")
+PRIVATE: Final = ("/dev/", "/proc/")
+"""What bubblewrap gives each process for itself."""
+
+
+class Means(StrEnum):
+    """How the operating system holds a rehearsed process."""
+
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+class Kind(StrEnum):
+    """What a stopped attempt was about."""
+
+    FILE = "file"
+    NETWORK = "network"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one process may touch; everything it may read, it may read anywhere.
+
+    Attributes:
+        writable: directories and files it may change, absolute and without links.
+        sockets: Unix sockets elsewhere that it may talk to.
+        network: whether it may use the network.
+        means: how it is held; bubblewrap gives it devices, process numbers and a network of its own.
+    """
+
+    writable: tuple[str, ...]
+    sockets: tuple[str, ...] = ()
+    network: bool = False
+    means: Means = Means.NONE
+
+    def may_change(self, path: str) -> bool:
+        """Tell whether a file or directory may be changed.
+
+        Args:
+            path: absolute, links resolved.
+        """
+        if path in HARMLESS or path.startswith(OWN_PIPES):
+            return True
+        if self.means is Means.BUBBLEWRAP and path.startswith(PRIVATE):
+            return True
+        return any(within(path, root) for root in self.writable)
+
+    def may_talk(self, path: str) -> bool:
+        """Tell whether a Unix socket may be talked to."""
+        return path in self.sockets or self.may_change(path)
+
+
+@dataclass(slots=True)
+class Bound:
+    """The places a process listens at itself, which it may also connect to.
+
+    Attributes:
+        ports: TCP and UDP ports; 0 stands for one the kernel chose.
+        names: abstract Unix sockets.
+    """
+
+    ports: set[int] = field(default_factory=set)
+    names: set[bytes] = field(default_factory=set)
+
+    def is_own(self, host: str, port: int) -> bool:
+        """Tell whether an address is one the process listens at."""
+        return ipaddress.ip_address(host).is_loopback and (port in self.ports or 0 in self.ports)
+
+
+def within(path: str, root: str) -> bool:
+    """Tell whether a path is a place or lies below it; both absolute and without links."""
+    return PurePosixPath(path).is_relative_to(root)
