@@ -254,8 +254,8 @@ def test_a_callback_hears_what_changed_once(reading: Reading) -> None:
     version = page.publish({"F": flag("off"), "G": flag("on"), "NEW": flag("on")})
     for _ in range(5):
         flags.value("F")
-    changes = (("F", "on", "off"), ("NEW", None, "on"), ("OLD", "on", None))
-    assert heard == [Changed(version, changes, None)]
+    assert [(one.version, one.trouble) for one in heard] == [(version, None)]
+    assert heard[0].changes == (("F", "on", "off"), ("NEW", None, "on"), ("OLD", "on", None))
     end()
     page.publish({"F": flag("on")})
     flags.value("F")
@@ -269,7 +269,7 @@ def test_a_callback_hears_of_a_change_that_no_plain_value_shows(reading: Reading
     flags.on_change(heard.append)
     version = page.publish({"F": flag(targeting={"deny": ["somebody"]})})
     flags.value("F")
-    assert heard == [Changed(version, (), None)]
+    assert [(one.version, one.changes) for one in heard] == [(version, ())]
 
 
 @pytest.mark.requirement("FLAG-19")
@@ -299,4 +299,20 @@ def test_a_callback_hears_of_safe_values_and_of_their_end(reading: Reading) -> N
     page.clock.now += SECOND
     assert flags.value("F") == "on"
     gone = "the daemon has given no sign of life for 3 s"
-    assert heard == [Changed(1, (("F", "on", "off"),), gone), Changed(1, (("F", "off", "on"),), None)]
+    told = [(one.version, one.changes, one.trouble) for one in heard]
+    assert told == [(1, (("F", "on", "off"),), gone), (1, (("F", "off", "on"),), None)]
+
+
+@pytest.mark.requirement("FLAG-19")
+def test_a_callback_hears_what_follows_from_a_change_of_another_flag(reading: Reading) -> None:
+    stop = typed_flag("bool", safe=False, value=False, kill_switch=True)
+    flags, page = reading(F=flag("on", prerequisites=[needs("G", "on")]), G=flag("on"), H=flag("other"), STOP=stop)
+    heard: list[Changed] = []
+    flags.on_change(heard.append)
+    now = {"F": flag("on", prerequisites=[needs("G", "on")]), "G": flag("off"), "H": flag("other"), "STOP": stop}
+    page.publish(now)
+    flags.value("F")
+    page.publish(now | {"STOP": {**stop, "value": True}})
+    flags.value("F")
+    follows = [(("F", "on", "off"), ("G", "on", "off")), (("H", "other", "off"), ("STOP", False, True))]
+    assert [one.changes for one in heard] == follows

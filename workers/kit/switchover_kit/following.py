@@ -17,7 +17,7 @@ from contextlib import suppress
 from itertools import repeat
 from typing import Final
 
-from switchover_kit.environment import FLAGS, ContractError, environment
+from switchover_kit.environment import FLAGS, ContractError, Role, environment
 from switchover_kit.feed import Feed, Standing
 from switchover_kit.forced import PREFIX
 from switchover_kit.listeners import Listeners
@@ -47,6 +47,7 @@ class Following:
         """Read the page for the first time, and start the push thread where it is wanted."""
         self._environ = dict(environ)
         self._forcing = any(name.startswith(PREFIX) for name in self._environ)
+        self._started_for = _started_for(self._environ)
         self._path, self._why_none = _usable(path)
         self._clock = clock
         self._push_wanted = push
@@ -71,12 +72,8 @@ class Following:
 
     def hello(self) -> Hello:
         """Return what this process tells the daemon of itself."""
-        generation, role = 0, "serving"
-        with suppress(ContractError):
-            started = environment(environ=self._environ)
-            generation, role = started.generation, str(started.role)
         snapshot = self._snapshot
-        return Hello(os.getpid(), generation, role, snapshot.document.flags_version, snapshot.forced)
+        return Hello(os.getpid(), *self._started_for, snapshot.document.flags_version, snapshot.forced)
 
     def take_read(self) -> list[str]:
         """Return the flags that were read and not returned before; each once a snapshot, or after `note_anew`."""
@@ -191,6 +188,14 @@ class Following:
         push, self._push = self._push, None
         if push is not None:
             push.forget()
+
+
+def _started_for(environ: Mapping[str, str]) -> tuple[int, str]:
+    """Return the generation and the role of this process; those of one without Switchover where they are nonsense."""
+    with suppress(ContractError):
+        started = environment(environ=environ)
+        return started.generation, str(started.role)
+    return 0, str(Role.SERVING)
 
 
 def _usable(path: str | os.PathLike[str] | None) -> tuple[str | None, str]:

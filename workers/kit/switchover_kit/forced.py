@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from switchover_kit.values import TYPES, ValueRefusedError, shown, typed
@@ -27,6 +28,7 @@ _WORDS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)
 def variable(key: str) -> str:
     """Return the variable that forces a flag: what no shell can set in a name (`.` and `-`) is `_` in it."""
     return PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", key)

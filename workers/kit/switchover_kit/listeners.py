@@ -8,26 +8,46 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from switchover_kit.snapshot import Snapshot
 from switchover_kit.values import same
 
 
-class Changed(NamedTuple):
+class Changed:
     """What a callback is told.
 
     Attributes:
         version: the flags version that reads answer by now.
-        changes: (key, before, after) of every flag whose plain value changed; None where there was or is no flag.
         trouble: why flags answer safe values now, None when they do not.
     """
 
-    version: int
-    changes: tuple[tuple[str, Any, Any], ...]
-    trouble: str | None
+    def __init__(self, before: Snapshot, after: Snapshot) -> None:
+        """Compare nothing yet."""
+        self.version = after.document.flags_version
+        self.trouble = after.trouble
+        self._before, self._after = before, after
+
+    @cached_property
+    def changes(self) -> tuple[tuple[str, Any, Any], ...]:
+        """(key, before, after) of every flag whose plain value changed; None where there was or is no flag.
+
+        Worked out when it is first asked for: most callbacks read the flags that they care about, and a change comes
+        to every process of the machine at the same moment.
+        """
+        return tuple(_differences(self._before, self._after))
+
+    def is_one(self) -> bool:
+        """Return whether anything a callback is told of differs."""
+        before = self._before
+        same_as_before = (self.version, self.trouble) == (before.document.flags_version, before.trouble)
+        return not same_as_before or bool(self.changes)
+
+    def __repr__(self) -> str:
+        return f"Changed(version={self.version}, changes={self.changes}, trouble={self.trouble!r})"
 
 
 Callback = Callable[[Changed], object]
@@ -73,11 +93,8 @@ class Listeners:
         callbacks = self._callbacks
         if not callbacks:
             return
-        changed = Changed(after.document.flags_version, tuple(_differences(before, after)), after.trouble)
-        if (changed.version, changed.trouble) == (
-            before.document.flags_version,
-            before.trouble,
-        ) and not changed.changes:
+        changed = Changed(before, after)
+        if not changed.is_one():
             return
         for callback in callbacks:
             try:
@@ -89,8 +106,21 @@ class Listeners:
 
 def _differences(before: Snapshot, after: Snapshot) -> Iterator[tuple[str, Any, Any]]:
     """Yield each flag whose plain value differs."""
-    old, new = before.plain(), after.plain()
-    for key in sorted(old.keys() | new.keys()):
+    keys = _suspects(before, after)
+    old, new = before.plain(keys), after.plain(keys)
+    for key in sorted(keys):
         one, other = old.get(key), new.get(key)
         if (key in old) != (key in new) or not same(one, other):
             yield key, one, other
+
+
+def _suspects(before: Snapshot, after: Snapshot) -> set[str]:
+    """Return the flags whose plain value may differ; asking all of them would compile all, in every process."""
+    old, new = before.document.flags, after.document.flags
+    changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    stops = any(
+        isinstance(raw, Mapping) and raw.get("kill_switch") for key in changed for raw in (old.get(key), new.get(key))
+    )
+    if stops or before.trouble != after.trouble or before.forced != after.forced:
+        return {*old, *new}
+    return changed | {key for key, raw in new.items() if isinstance(raw, Mapping) and raw.get("prerequisites")}

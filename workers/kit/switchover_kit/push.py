@@ -13,7 +13,6 @@ import select
 import socket
 import threading
 import time
-from dataclasses import replace
 from typing import Final, Protocol
 
 from switchover_kit.noise import say
@@ -118,9 +117,9 @@ class Push:
 
     def _pass(self, seconds: float) -> None:
         """Let time pass, with a look at the page now and then."""
-        end = time.monotonic() + seconds
+        poll, end = self._polling(None), time.monotonic() + seconds
         while not self._ended and (left := end - time.monotonic()) > 0:
-            self._is_heard(None, min(left, LOOK_SECONDS))
+            self._is_heard(poll, None, min(left, LOOK_SECONDS))
             self._reader.refresh()
 
     def _conversed(self) -> bool:
@@ -145,11 +144,12 @@ class Push:
     def _converse(self, connection: socket.socket) -> None:
         """Say hello, then acknowledge every version until the other side, or this thread, ends."""
         lines = Lines()
+        poll = self._polling(connection)
         self._hello = None
         self._greet(connection)
         while not self._ended:
             asked = False
-            if self._is_heard(connection, LOOK_SECONDS):
+            if self._is_heard(poll, connection, LOOK_SECONDS):
                 data = connection.recv(_CHUNK)
                 if not data:
                     return
@@ -171,19 +171,23 @@ class Push:
             self._reader.note_anew()
 
     def _greet(self, connection: socket.socket) -> None:
-        """Say hello where something of it has changed besides the version."""
+        """Say hello where something of it has changed besides the version, which an acknowledgement tells."""
         hello = self._reader.hello()
-        if self._hello is None or replace(hello, version=self._hello.version) != self._hello:
+        if self._hello is None or hello.forced != self._hello.forced:
             connection.sendall(encode(hello))
             self._hello, self._told = hello, hello.version
 
-    def _is_heard(self, connection: socket.socket | None, seconds: float) -> bool:
-        """Wait up to `seconds` for the daemon's words or this thread's end; return whether the daemon has spoken."""
+    def _polling(self, connection: socket.socket | None) -> select.poll:
+        """Return what waits for this thread's end, and for the daemon's words."""
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        if connection is not None:
-            poll.register(connection, select.POLLIN)
-        heard = {fd for fd, _ in poll.poll(seconds * 1000)}
+        for one in (self._wake, connection):
+            if one is not None:
+                poll.register(one, select.POLLIN)
+        return poll
+
+    def _is_heard(self, poll: select.poll, connection: socket.socket | None, seconds: float) -> bool:
+        """Wait up to `seconds`; return whether the daemon has spoken."""
+        heard = [fd for fd, _ in poll.poll(seconds * 1000)]
         return connection is not None and connection.fileno() in heard
 
     def _say(self, sentence: str) -> None:

@@ -24,6 +24,7 @@ MOST_READ: Final = 1000
 """Keys in one `applied`; a reader that has more says them in the next."""
 SHOWN: Final = 80
 """Characters of a bad line that its error repeats."""
+_WRITTEN: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _MOST_INT: Final = (1 << 63) - 1
 
 
@@ -93,7 +94,7 @@ def encode(message: Hello | Version | Applied) -> bytes:
         case Applied(version, read):
             shape = {"applied": version, "read": list(read)}
     try:
-        line = json.dumps(shape, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        line = _WRITTEN(shape).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise MessageError(f"the message cannot be written as JSON: {error}") from error
     if len(line) > MOST_LINE:

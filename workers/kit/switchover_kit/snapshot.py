@@ -6,7 +6,7 @@ Above it stands `flags`, which reads one and replaces it whole; below it the eva
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Any, Final
 
@@ -58,10 +58,10 @@ class Snapshot:
         self.deciders: Mapping[str, Decide] = _Asked(self, note)
         self.values: Mapping[str, Any] = _Values(self)
 
-    def plain(self) -> dict[str, Any]:
-        """Return every flag's plain value, without taking it for read."""
+    def plain(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the plain values of those flags that there are, without taking them for read."""
         now = time()
-        return {key: self.decider(key)(None, None, now).value for key in self.document.flags}
+        return {key: self.decider(key)(None, None, now).value for key in keys if key in self.document.flags}
 
     def decider(self, key: str) -> Decide:
         """Return what decides a flag here, made anew; `deciders` keeps it."""
