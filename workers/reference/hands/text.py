@@ -69,10 +69,17 @@ _NO_TAG: Final = re.compile(rf"<(?!/?[A-Za-z][^<>]{{0,{_MOST_TAG}}}>)")
 def readable(html: str) -> tuple[str, str]:
     """Return a page's title and its text: one block a line, paragraphs apart, lists and headings marked."""
     reader = _Reader()
-    # The parser takes time in the square of the length for tags and comments that never end, so it is given none.
-    reader.feed(_NO_TAG.sub("&lt;", _without_comments(html)))
+    reader.feed(tame(html))
     reader.close()
     return " ".join("".join(reader.title).split()), _tidy("".join(reader.text))
+
+
+def tame(html: str) -> str:
+    """Return HTML in which every < begins a whole tag of bounded length, and all else is text.
+
+    The parser takes time in the square of the length for tags and comments that never end, so it is given none.
+    """
+    return _NO_TAG.sub("&lt;", _without_comments(html))
 
 
 def _without_comments(html: str) -> str:
