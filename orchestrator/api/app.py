@@ -80,6 +80,8 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unserved(_request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # noqa: PLR2004 - all that FastAPI says of a body it cannot even decode
+            return JSONResponse({"reason": "the request is not valid: the body is no JSON in UTF-8"}, status_code=422)
         return JSONResponse({"reason": str(error.detail)}, status_code=error.status_code, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -80,7 +80,7 @@ def read_context(body: bytes, key: str | None = None) -> Context:
 
 
 def success(flag: FlagView, decided: Decision) -> Json:
-    """Return a flag's evaluation; nothing in it changes unless the decision does, for clients tell flags apart by it."""
+    """Return a flag's evaluation; nothing in it changes unless the decision does: by that clients know what changed."""
     value = as_typed(flag.type, decided.value)
     return {
         "key": flag.key,

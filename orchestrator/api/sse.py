@@ -19,8 +19,14 @@ RETRY: Final = 1000
 """Milliseconds a client waits before it connects again."""
 HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
+EVENT: Final = {
+    "type": "object",
+    "description": "one event; `data` is JSON",
+    "required": ["id", "event", "data"],
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "a stream of events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {"description": "a stream of events", "content": {"text/event-stream": {"schema": EVENT}}}
 }
 
 Begin = Callable[[], tuple[bytes, AsyncGenerator[bytes, None]]]
