@@ -1,0 +1,182 @@
+"""What a rehearsal leaves to be read: five JSON files, logs, progress, and a summary; clean, whole or not there.
+
+Everything is redacted before it is written, and what was written is looked through by the detector.  Above: `harness`.
+Below: `redact`, `detector`, the file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.rehearsal.cloning import remove_tree
+from orchestrator.rehearsal.detector import look
+from orchestrator.rehearsal.redact import Redactor
+
+FOLDER: Final = "upgrades"
+SUMMARY: Final = Path("analytics", "upgrade_shadow.json")
+PROGRESS: Final = "progress.jsonl"
+PARTIAL: Final = ".partial"
+NAMES: Final = ("preflight", "steps", "shadow", "promotion_plan", "report")
+RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Ids of runs: they become names of folders."""
+MOST_LEAKS: Final = 20
+LARGEST_LOOKED_AT: Final = 64 << 20
+"""Bytes of a file that are looked through; ours are bounded far below."""
+
+
+class LeakError(Exception):
+    """Something that nobody should read was written and is withheld; the message says where and what it looks like."""
+
+
+class Artifacts:
+    """One run's folder.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, state_dir: Path, run: str, redactor: Redactor, known: Sequence[str] = ()) -> None:
+        """Make the folder.
+
+        Args:
+            state_dir: the daemon's.
+            run: the run's id.
+            redactor: takes secrets out.
+            known: secrets that the detector looks for as they are.
+
+        Raises:
+            FileExistsError: there is a run of this id.
+            OSError: it cannot be made.
+        """
+        self.path = state_dir / FOLDER / run
+        self.redactor = redactor
+        self._state_dir = state_dir
+        self._known = known
+        self._number = 0
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700)
+
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write `<name>.json`, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written; what was there stays.
+        """
+        write_json(self.path / f"{name}.json", self.redactor.value(content))
+
+    def log(self, name: str) -> Path:
+        """Return where a step's log goes."""
+        return self.path / f"{name}.log"
+
+    def progress(self, **said: Any) -> None:
+        """Add a line to what whoever watches is shown."""
+        self._number += 1
+        line = json.dumps({"n": self._number, **self.redactor.value(said)}, ensure_ascii=False)
+        with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def summarise(self, differences: int, at: float) -> None:
+        """Write what the worker's and the daemon's status show of this run.
+
+        Args:
+            differences: how many the shadow comparison found.
+            at: seconds since the Unix epoch.
+        """
+        path = self._state_dir / SUMMARY
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        details = (self.path / "shadow.json").relative_to(self._state_dir)
+        write_json(path, {"count": differences, "recorded_at": iso(at), "path": str(details)})
+
+    def inspect(self) -> None:
+        """Look through everything that was written; what holds something is replaced by a note.
+
+        Raises:
+            LeakError: something was found.
+        """
+        said = []
+        for file in sorted(self.path.iterdir()):
+            if file.is_file() and (leaks := look(_text(file), self._known)):
+                rules = ", ".join(sorted({f"{leak.rule} (line {leak.line})" for leak in leaks})[:MOST_LEAKS])
+                said.append(f"{file.name}: {rules}")
+                self._withhold(file, rules)
+        if said:
+            raise LeakError(f"withheld, as something private was left in it: {'; '.join(said)}")
+
+    def _withhold(self, file: Path, rules: str) -> None:
+        note = f"withheld: {rules}"
+        if file.suffix == ".json":
+            write_json(file, {"withheld": note})
+        elif file.name == PROGRESS:
+            file.write_text(json.dumps({"n": 1, "message": note}) + "\n", encoding="utf-8")
+        else:
+            file.write_text(note + "\n", encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file durably: beside its place first, so that half of one never stands there."""
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def iso(at: float) -> str:
+    """Return a time as people and programs read it, in UTC."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_run(now: float) -> str:
+    """Return an id for a run that begins now."""
+    return dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def mend(state_dir: Path, now: float) -> list[str]:
+    """Finish the folders of runs that were killed: half files go, and a report says what happened.
+
+    Returns:
+        The runs' ids.
+    """
+    mended = []
+    for folder in sorted((state_dir / FOLDER).glob("*/")):
+        for partial in folder.glob(f"*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
+        if not (folder / "report.json").exists():
+            message = "the harness was killed before it could finish"
+            steps = _read(folder / "steps.json").get("steps", [])
+            content = {"id": folder.name, "status": "failed", "message": message, "found_at": iso(now), "steps": steps}
+            write_json(folder / "report.json", content)
+            mended.append(folder.name)
+    for partial in (state_dir / SUMMARY).parent.glob(f"{SUMMARY.name}{PARTIAL}"):
+        partial.unlink(missing_ok=True)
+    return mended
+
+
+def prune(state_dir: Path, kept: int, removed: Callable[[Path], None] = remove_tree) -> None:
+    """Remove the oldest runs beyond a number."""
+    folders = list((state_dir / FOLDER).glob("*/"))
+    folders.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for folder in folders[kept:]:
+        removed(folder)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _text(file: Path) -> str:
+    with file.open("rb") as reading:
+        return reading.read(LARGEST_LOOKED_AT).decode(errors="replace")

@@ -1,0 +1,131 @@
+"""Takes secrets and personal data out of what is written: each becomes a keyed hash, equal for equal values.  Pure.
+
+Above: `artifacts`, `commands`.  Below: nothing.  The hash (HMAC-SHA256, cut) lets one see that two values were equal
+and tells nobody what they were; its key belongs to one installation.  `detector` looks for what slipped through, by
+rules of its own: this file and that one share nothing on purpose.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+DIGITS: Final = 10
+"""Hexadecimal digits of a hash: 40 bits tell apart what one report holds."""
+SHORTEST_KNOWN: Final = 6
+"""Characters of a known secret that is looked for: shorter ones are ordinary words, too."""
+MOST_DEPTH: Final = 200
+"""Nesting that is followed; what is deeper becomes a hash as a whole."""
+
+SECRET_KEY: Final = re.compile(
+    r"pass(?:word|wd|phrase)?$|pwd$|secret|credential|(?:api|private|access|signing)[-_ ]?key|"
+    r"^auth(?:orization)?$|cookie|bearer|session[-_ ]?(?:id|key)|(?:^|[-_ a-z])token$|jwt|otp$|^pin$|"
+    r"connection[-_ ]?string|dsn$|e-?mail|phone|ssn|iban|card[-_ ]?num|birth",
+    re.IGNORECASE,
+)
+"""Names whose text values are never shown."""
+
+RULES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)),
+    ("jwt", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")),
+    ("token", re.compile(
+        r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)?[-_]?[\w-]{16,}|\bgh[opusr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|"
+        r"\bxox[abeoprs]-[\w-]{10,}|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\bAIza[\w-]{30,}|\bya29\.[\w-]{10,}|\bnpm_\w{30,}|\bpypi-\w{16,}|"
+        r"\bhf_\w{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bdop_v1_\w{32,}")),
+    ("bearer", re.compile(r"(?i)(?<=bearer )[\w.~+/-]{8,}=*|(?<=basic )[A-Za-z0-9+/]{12,}={0,2}")),
+    ("password", re.compile(r"(?<=://)[^\s/:@\"']*:[^\s/@\"']+(?=@)")),
+    ("setting", re.compile(
+        r"(?i)(?<![a-z])(?<!redacted:)(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|pwd|secret|api[-_]?key|access[-_]?key|private[-_]?key|token)"
+        r"\"?\s*[=:]\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&\"'<>{}\[\]]{4,})")),
+    ("email", re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")),
+    ("card", re.compile(r"(?<![\w.])(?:[2-6]\d{13,18}|[2-6]\d{3}(?:[ -]\d{3,7}){2,4})(?!\w)")),
+    ("iban", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")),
+    ("phone", re.compile(r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?\d(?:[ .-]?\d){5,12}(?!\w)")),
+    ("random", re.compile(r"(?<![\w+/-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[\w+-]{24,}={0,2}(?![\w+/-])")),
+)  # fmt: skip
+"""What is taken out of any text, by kind; a group `value` is the part that is secret."""
+
+IBAN_MODULUS: Final = 97
+IBAN_REST: Final = 1
+
+
+class Redactor:
+    """Redacts with one key."""
+
+    def __init__(self, key: bytes, known: Iterable[str] = ()) -> None:
+        """Build it.
+
+        Args:
+            key: of this installation.
+            known: secrets that are known, such as the values of variables; each is taken out wherever it stands.
+        """
+        self._key = key
+        secrets = sorted({one for one in known if len(one) >= SHORTEST_KNOWN}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+
+    def value(self, value: Any, *, _depth: int = 0) -> Any:
+        """Return a JSON value without secrets; truth values, null and numbers that are nobody's card stay."""
+        if isinstance(value, str):
+            return self.text(value)
+        if _depth >= MOST_DEPTH:
+            return self._hash("deep", repr(type(value)))
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self._member(str(key), member, _depth + 1) for key, member in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(one, _depth=_depth + 1) for one in value]
+        if type(value) is int and self.text(str(value)) != str(value):
+            return self.text(str(value))
+        return value
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(lambda found: self._hash("known", found[0]), text)
+        for kind, pattern in RULES:
+            text = pattern.sub(self._replacing(kind), text)
+        return text
+
+    def _member(self, key: str, value: Any, depth: int) -> Any:
+        if isinstance(value, str) and value and SECRET_KEY.search(key):
+            return value if value.startswith("<redacted:") else self._hash("named", value)
+        return self.value(value, _depth=depth)
+
+    def _replacing(self, kind: str) -> Callable[[re.Match[str]], str]:
+        def replace(found: re.Match[str]) -> str:
+            whole = found[0]
+            if "<redacted:" in whole or (kind in CHECKS and not CHECKS[kind](whole)):
+                return whole
+            if "value" in found.groupdict():
+                secret = found["value"]
+                return whole[: found.start("value") - found.start()] + self._hash(kind, secret.strip("\"'"))
+            return self._hash(kind, whole)
+
+        return replace
+
+    def _hash(self, kind: str, secret: str) -> str:
+        digest = hmac.new(self._key, secret.encode(errors="replace"), "sha256").hexdigest()
+        return f"<redacted:{kind}:{digest[:DIGITS]}>"
+
+
+def _is_card(text: str) -> bool:
+    """Tell whether digits are a payment card's (ISO/IEC 7812: its last digit is Luhn's)."""
+    digits = [int(one) for one in text if one.isdigit()]
+    doubled = [sum(divmod(2 * one, 10)) if place % 2 else one for place, one in enumerate(reversed(digits))]
+    return sum(doubled) % 10 == 0 and len(set(digits)) > 1
+
+
+def _is_iban(text: str) -> bool:
+    """Tell whether a text is an account's number (ISO 13616: 1 modulo 97)."""
+    packed = text.replace(" ", "")
+    return int("".join(str(int(one, 36)) for one in packed[4:] + packed[:4])) % IBAN_MODULUS == IBAN_REST
+
+
+CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {"card": _is_card, "iban": _is_iban}
+"""Kinds whose shape alone proves nothing."""
+
+
+def known_secrets(*environments: Mapping[str, str]) -> list[str]:
+    """Return the values of variables whose names say that they are secret."""
+    return [value for variables in environments for name, value in variables.items() if SECRET_KEY.search(name)]
