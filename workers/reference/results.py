@@ -153,15 +153,6 @@ class Queue(Result):
     shadow_diffs_error: str | None = Field(description="Why the summary could not be read, if there is one.")
 
 
-class OrchestratorStatus(Result):
-    """Answer of `orchestrator_status`."""
-
-    flags: dict[str, str] = Field(description="Every feature flag's value right now.")
-    total: int
-    counts: dict[Status, int] = Field(description="How many tasks stand where.")
-    queue: Queue
-
-
 class AgentResult(Result):
     """One agent and what it has in hand."""
 

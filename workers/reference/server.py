@@ -5,9 +5,11 @@ Above it stands `__main__`, which opens the store and runs the server; below it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import CancelScope
 from mcp.server.mcpserver import MCPServer
 
 from workers.reference.hands.settings import HandSettings
@@ -22,13 +24,15 @@ from workers.reference.tools.reviews import ReviewTools
 from workers.reference.tools.status import Identity, StatusTools
 from workers.reference.tools.tasks import TaskTools
 from workers.reference.tools.toolbox import Now
+from workers.reference.tools.web import WebTools
 from workers.reference.world import World
 
 NAME = "switchover-reference"
 INSTRUCTIONS = (
     "A queue of tasks that agents work on. plan adds a task, plan_next shows what comes next, dispatch gives the next "
     "ready task to an agent, context tells it what to know, report_mo hands its work in with evidence, verify has "
-    "critics judge it, plan_update changes a task by hand. cmd_run, fs_read and fs_write work in the work tree."
+    "critics judge it, plan_update changes a task by hand. cmd_run, fs_read and fs_write work in the work tree, "
+    "web_fetch and screenshot look at the web."
 )
 
 
@@ -53,12 +57,23 @@ def build(
     """
     modes = Modes(gates_for)
     options = Options(world.state_dir, modes)
+    web = WebTools(world, lambda: modes.pooled_browsers, hands)
+
+    @asynccontextmanager
+    async def closing_browsers(_server: MCPServer[Any]) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            with CancelScope(shield=True):
+                await web.aclose()
+
     tools = [
         *TaskTools(store, modes, options, now).tools(),
         *OutlookTools(store, modes, options).tools(),
         *ReviewTools(store, modes, world, now).tools(),
-        *StatusTools(store, modes, identity).tools(),
+        *StatusTools(store, modes, identity, web.status).tools(),
         *CommandTools(world, lambda: modes.strict_commands, hands).tools(),
         *FileTools(world).tools(),
+        *web.tools(),
     ]
-    return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools)
+    return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools, lifespan=closing_browsers)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
+from pydantic import Field
 from switchover_kit import Environment
 
 from workers.reference.critics.opinion import Critic
@@ -22,9 +23,9 @@ from workers.reference.results import (
     AutopilotStatus,
     CriticResult,
     Health,
-    OrchestratorStatus,
     ProfileResult,
     Queue,
+    Result,
     ShadowDiffs,
     TaskResult,
 )
@@ -33,6 +34,17 @@ from workers.reference.shadow_summary import SummaryError, shadow_diffs
 from workers.reference.store import Agent, Overview, Store
 from workers.reference.tasks import Status, Task
 from workers.reference.tools.toolbox import answer, reading
+from workers.reference.tools.web import BrowserStatus
+
+
+class OrchestratorStatus(Result):
+    """Answer of `orchestrator_status`."""
+
+    flags: dict[str, str] = Field(description="Every feature flag's value right now.")
+    total: int
+    counts: dict[Status, int] = Field(description="How many tasks stand where.")
+    queue: Queue
+    browsers: BrowserStatus
 
 
 @dataclass(frozen=True)
@@ -55,10 +67,11 @@ class Identity:
 class StatusTools:
     """orchestrator_status, autopilot_status and health."""
 
-    def __init__(self, store: Store, modes: Modes, identity: Identity) -> None:
+    def __init__(self, store: Store, modes: Modes, identity: Identity, browsers: Callable[[], BrowserStatus]) -> None:
         self._store = store
         self._modes = modes
         self._identity = identity
+        self._browsers = browsers
 
     def tools(self) -> list[Tool]:
         """Return the tools for registration."""
@@ -69,7 +82,7 @@ class StatusTools:
         ]
 
     def orchestrator_status(self) -> Annotated[CallToolResult, OrchestratorStatus]:
-        """Count the tasks by status, and say what the last shadow comparison found."""
+        """Count the tasks by status, and say what the flags are, the browsers do and the last comparison found."""
         overview = self._store.overview()
         diffs, problem = self._shadow_diffs()
         queue = Queue(
@@ -79,8 +92,14 @@ class StatusTools:
             shadow_diffs_error=problem,
         )
         total = sum(overview.counts.values())
-        flags = self._modes.snapshot()
-        return answer(OrchestratorStatus(flags=flags, total=total, counts=overview.counts, queue=queue))
+        result = OrchestratorStatus(
+            flags=self._modes.snapshot(),
+            total=total,
+            counts=overview.counts,
+            queue=queue,
+            browsers=self._browsers(),
+        )
+        return answer(result)
 
     def autopilot_status(self) -> Annotated[CallToolResult, AutopilotStatus]:
         """List the agents with their work, the critics with their reputation, and how each profile has done."""
