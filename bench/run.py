@@ -21,7 +21,7 @@ from typing import Any
 from bench.page import page
 from bench.processes import ROOT
 
-COMMANDS = ("proxy", "switch", "http_door", "guard")
+COMMANDS = ("proxy", "switch", "http_door", "guard", "flags")
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 TIMEOUT = 3600
