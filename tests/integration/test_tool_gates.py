@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from daemon import RunningDaemon
-from flag_daemon import OPERATOR, control_url, mcp_url, over_tcp, set_flags, start, target
+from flag_daemon import OPERATOR, control_url, flag_worker, mcp_url, over_tcp, set_flags, start, target
 from http_client import client as http_client
 from jsonrpc_client import JsonRpcClient, connected, told
 from waiting import eventually
@@ -184,3 +184,16 @@ async def test_over_tcp_an_operator_moves_traffic_and_brings_no_command(daemon: 
     assert (await asyncio.to_thread(over_tcp, control, "POST", "/v1/flags", values, **OPERATOR))[0] == 200
     status, history = await asyncio.to_thread(daemon.control, "GET", "/v1/flags/limit/history?limit=1")
     assert history["changes"][0]["actor"] == "token:ops"
+
+
+@pytest.mark.requirement("FLAG-64")
+async def test_a_development_daemon_opens_gates_without_a_flag_and_says_so_loudly() -> None:
+    config = '[access]\nenvironment = "development"\n[access.tools]\ngated = "not-declared-yet"\n'
+    with RunningDaemon.start(flag_worker(), config=config) as daemon:
+        async with connected(daemon.tools_socket) as client:
+            await opened(client, "bob")
+            for _ in range(2):
+                assert "result" in await client.call("gated")
+        warnings = [line for line in daemon.log() if line["level"] == "warning" and line.get("room") == "access"]
+        assert "DEVELOPMENT daemon" in warnings[0]["event"]
+        assert [line["gate"] for line in warnings[1:]] == ["not-declared-yet"], "each gate once"

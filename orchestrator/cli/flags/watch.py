@@ -33,17 +33,19 @@ def command(*, as_json: bool, state_dir: Path | None) -> None:
     """Show every change of a flag as it happens; a daemon that is restarted meanwhile is waited for."""
     paths = paths_of(state_dir)
     last: dict[str, str] = {}
-    met = False
+    met = said = False
     try:
         while True:
             try:
                 for event in _events(paths, last):
-                    met = True
+                    met, said = True, False
                     _show(event, as_json=as_json)
-            except (httpx.TransportError, UnreachableError) as error:
+            except httpx.TransportError as error:
                 if not met:
                     raise _unreachable(paths, error) from error
-                click.echo(f"the daemon is gone ({error}); looking again every second", err=True)
+            if not said:
+                click.echo("the daemon has ended; looking for it again every second", err=True)
+                said = True
             time.sleep(AGAIN)
     except KeyboardInterrupt:
         return
