@@ -194,6 +194,7 @@ async def test_a_development_daemon_opens_gates_without_a_flag_and_says_so_loudl
             await opened(client, "bob")
             for _ in range(2):
                 assert "result" in await client.call("gated")
+        await eventually(lambda: daemon.log("gate OPEN without a flag: development daemon"))
         warnings = [line for line in daemon.log() if line["level"] == "warning" and line.get("room") == "access"]
         assert "DEVELOPMENT daemon" in warnings[0]["event"]
         assert [line["gate"] for line in warnings[1:]] == ["not-declared-yet"], "each gate once"
