@@ -316,3 +316,14 @@ def test_a_callback_hears_what_follows_from_a_change_of_another_flag(reading: Re
     flags.value("F")
     follows = [(("F", "on", "off"), ("G", "on", "off")), (("H", "other", "off"), ("STOP", False, True))]
     assert [one.changes for one in heard] == follows
+
+
+@pytest.mark.requirement("FLAG-11")
+def test_the_first_call_decides_whether_there_is_a_thread_until_one_is_asked_for(
+    started: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = Page(tmp_path / "live", time.monotonic_ns, {"F": flag("on")})
+    started.setenv("SWITCHOVER_FLAGS", str(page.path))
+    threads = [(own_flags(push=push).value("F"), threading.active_count()) for push in (False, None, True, False, None)]
+    one = threads[0][1]
+    assert threads == [("on", one), ("on", one), ("on", one + 1), ("on", one + 1), ("on", one + 1)]

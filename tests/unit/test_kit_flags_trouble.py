@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from flag_documents import flag, needs, typed_flag
 from flags_page import SECOND, Clock, Page
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from switchover_kit import Flags
 from switchover_kit.feed import RETRY_NS
 from switchover_kit.following import MOST_READS
@@ -233,3 +235,27 @@ def test_a_head_that_is_cut_off_later_does_not_come_back(page: Page) -> None:
         file.write(bytes(SLOTS_AT))
     assert both(flags) == ("off", 1)
     assert both(opened(page)) == (None, None)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+MEMBERS = ["type", "values", "value", "safe", "default", "kill_switch", "prerequisites", "targeting", "env", "salt"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changed=st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3), other=JSON, key=st.text(max_size=3))
+def test_whatever_a_document_says_no_read_raises(page: Page, changed: dict[str, Any], other: Any, key: str) -> None:
+    flags = opened(page, SWITCHOVER_FLAG_F="on", SWITCHOVER_FLAG_G="on")
+    flags.on_change(lambda told: told.changes)
+    page.publish({"F": {**flag("on"), **changed}, "G": other, key: flag("on", prerequisites=[needs("F", "on")])})
+    flags.refresh()
+    for name in ("F", "G", key):
+        assert flags.decide(name, "subject", {"plan": "pro"}).value == flags.value_for(name, "subject", {"plan": "pro"})
+        flags.value(name)
+    page.writer.close()
+    flags.refresh()
+    assert {flags.decide(name).step for name in flags} <= {"gone", "environment", "disable_new", "invalid"}
+    page.writer = PageWriter.create(page.path, page.payload(RISKY), clock=page.clock)

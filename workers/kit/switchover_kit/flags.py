@@ -163,24 +163,23 @@ _own: Flags | None = None
 _making = threading.Lock()
 
 
-def flags(push: bool = True) -> Flags:  # noqa: FBT001, FBT002 - `flags(False)` is never written, and it is asked at every read
+def flags(push: bool | None = None) -> Flags:  # noqa: FBT001 - nobody writes `flags(False)`, and it is asked at every read
     """Return this process's flags: those of the page that `SWITCHOVER_FLAGS` names.
 
     Args:
-        push: whether a thread may hear of changes; once one was wanted, it stays.
+        push: whether a thread may hear of changes.  The first call decides, True where it says nothing; a later True
+            starts the thread, a later False does not end it.
     """
     own = _own
-    if own is not None and (own.pushes or not push):
-        return own
-    return _made(push=push)
+    return own if own is not None and not push else _made(push=push)
 
 
-def _made(*, push: bool) -> Flags:
+def _made(*, push: bool | None) -> Flags:
     """Make the process's flags the first time, and start their thread where one is wanted now."""
     global _own  # noqa: PLW0603 - one a process is what it is for
     with _making:
         if _own is None:
-            _own = Flags(os.environ.get(FLAGS), push=push)
+            _own = Flags(os.environ.get(FLAGS), push=push is not False)
         elif push:
             _own.start_pushing()
         return _own

@@ -87,11 +87,6 @@ class Following:
             now = self._snapshot
             self._use(Snapshot(now.document, now.trouble, self._environ, self._noted.add))
 
-    @property
-    def pushes(self) -> bool:
-        """Whether a push thread is wanted."""
-        return self._push_wanted
-
     def start_pushing(self) -> None:
         """Start the push thread, if there is none."""
         self._push_wanted = True
