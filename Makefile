@@ -5,7 +5,7 @@ BIN := .venv/bin
 STATE ?= .run
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check unit conformance format lock docs bench bench-quick bench-setup soak clean
+.PHONY: help run setup test check unit conformance format integrity lock docs bench bench-quick bench-setup soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,10 @@ format: setup  ## rewrite the code in the house style
 conformance: setup  ## the official MCP conformance suite, directly and through the daemon
 	@.ci/setup peers
 	$(BIN)/pytest tests/conformance
+
+integrity: setup  ## every tool of the reference worker, and of each candidate with a planted change
+	@.ci/setup peers
+	INTEGRITY=whole $(BIN)/pytest -n 2 --dist worksteal tests/integration/test_integrity.py tests/integration/test_candidates.py
 
 soak: setup  ## the long random tests (kill -9, fuzzing); not part of `make test`
 	@.ci/setup peers
