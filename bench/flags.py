@@ -89,7 +89,7 @@ def propagation(result: Report, *, quick: bool) -> None:
         many = {"poll": 4 if quick else 40}.get(mode, 60 if quick else 1000)
         for count in (1, CROWD):
             with opened(kind, mode, count) as (of, running):
-                delays(of, running, 1 if mode == "poll" else 3)  # these count for nothing
+                delays(of, running, 1 if mode == "poll" else many // 3)  # these count for nothing: caches, copied pages
                 if not quick:
                     wait_for_quiet(PATIENCE)
                 found = delays(of, running, many)

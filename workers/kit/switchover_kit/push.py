@@ -30,7 +30,7 @@ NOTE_SECONDS: Final = 60.0
 """How often a flag that is read all the time is told as read."""
 CLOSE_SECONDS: Final = 5.0
 """How long `close` waits for the thread; a callback may hold it up."""
-_CHUNK: Final = 65536
+_CHUNK: Final = 4096
 _MOST_PATH: Final = 100
 """Bytes of a socket's path that surely fit the kernel's 108; a longer one is reached through its directory."""
 
