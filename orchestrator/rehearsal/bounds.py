@@ -11,12 +11,12 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
-HARMLESS: Final = frozenset({
+DEVICES: Final = frozenset({
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
-    "/dev/stdin", "/dev/stdout", "/dev/stderr",
 })  # fmt: skip
-"""Devices whose writing changes nothing, and the process's own pipes."""
-OWN_PIPES: Final = ("/dev/fd/", "/proc/self/fd/")
+"""Devices whose writing changes nothing."""
+OWN_PIPES: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+"""Other names of what a process has open already."""
 PRIVATE: Final = ("/dev/", "/proc/")
 """What bubblewrap gives each process for itself."""
 
@@ -59,7 +59,7 @@ class Bounds:
         Args:
             path: absolute, links resolved.
         """
-        if path in HARMLESS or path.startswith(OWN_PIPES):
+        if path in DEVICES or path.startswith(OWN_PIPES):
             return True
         if self.means is Means.BUBBLEWRAP and path.startswith(PRIVATE):
             return True

@@ -20,7 +20,8 @@ from typing import Final
 SEPARATORS: Final = str.maketrans(dict.fromkeys("\"'<>()[]{},;\\|`", " "))
 ISSUED: Final = {
     "ghp_": 30, "gho_": 30, "ghu_": 30, "ghs_": 30, "ghr_": 30, "github_pat_": 36, "glpat-": 24, "xoxb-": 20,
-    "xoxp-": 20,    "sk-": 24, "sk_live_": 28, "rk_live_": 28, "AKIA": 18, "ASIA": 18, "AIza": 36, "npm_": 36, "hf_": 26, "pypi-": 26,
+    "xoxp-": 20, "sk-": 24, "sk_live_": 28, "rk_live_": 28, "AKIA": 18, "ASIA": 18, "AIza": 36, "npm_": 36, "hf_": 26,
+    "pypi-": 26,
 }  # fmt: skip
 """How well-known issuers begin their tokens, and the characters such a token has at least."""
 RANDOM_LEAST: Final = 32

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.rehearsal import seccomp_filter
-from orchestrator.rehearsal.bounds import HARMLESS, Bounds, Means
+from orchestrator.rehearsal.bounds import DEVICES, Bounds, Means
 from orchestrator.rehearsal.syscalls import AUDIT_ARCH
 
 CONFINE: Final = str(Path(__file__).with_name("confine.py"))
@@ -129,7 +129,7 @@ def _landlock(bounds: Bounds, version: int) -> dict[str, Any]:
         "net": TCP if version >= NETWORK_ABI and not bounds.network else 0,
         "scoped": SCOPES if version >= SCOPE_ABI else 0,
         "size": 24 if version >= SCOPE_ABI else 16 if version >= NETWORK_ABI else 8,
-        "allow": [*roots, *([device, on_files] for device in sorted(HARMLESS))],
+        "allow": [*roots, *([device, on_files] for device in sorted(DEVICES))],
     }
 
 
