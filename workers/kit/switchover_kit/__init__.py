@@ -1,11 +1,12 @@
 """For authors of MCP servers that run behind Switchover.  Standard library only, importable alone.
 
-A worker asks it what it was started for (`environment`) and what its flags say now (`flags`, `FeatureGates`), and
-reports what a call cost and how good its answer was (`metrics`).  Everything also works without Switchover, so a worker
-needs no second code path.
+A worker asks it what it was started for (`environment`) and what its flags say now (`flags`, `FeatureGates`), reports
+what a call cost and how good its answer was (`metrics`), and ends when its calls are through (`Drain`).  Everything
+also works without Switchover, so a worker needs no second code path.
 """
 
 from switchover_kit.decision import Decision
+from switchover_kit.drain import Drain
 from switchover_kit.environment import ContractError, Environment, Role, environment
 from switchover_kit.flags import Flags, flags
 from switchover_kit.gates import FeatureGates
@@ -17,6 +18,7 @@ __all__ = [
     "Changed",
     "ContractError",
     "Decision",
+    "Drain",
     "Environment",
     "FeatureGates",
     "Flags",
