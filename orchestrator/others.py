@@ -12,11 +12,12 @@ import anyio
 
 from orchestrator.domain.errors import UNSUPPORTED_VERSION
 from orchestrator.domain.ports import Link
-from orchestrator.domain.protocol import Era, Place
+from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era, Place
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists, shown_by
 from orchestrator.proxy.parking import Standing, due
+from orchestrator.proxy.restoring import restore
 from orchestrator.proxy.session import Session
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.telemetry.logging import get_logger
@@ -79,13 +80,17 @@ class Others:
             self.fleet.release(link.place)
             return
         former = [one for one in self.dispatcher.own_links(session) if one is not link and one.era is link.era]
-        for other in former:
-            self.lists.swapped(session, shown_by(other), link)
-            self._warm.append(other.place)
+        if former and self.dispatcher.serving(session, session.key, link.era) is not link:
+            former = [link]  # traffic moved on while it was started
+        elif former:
+            self.lists.swapped(session, shown_by(former[-1]), link)
+        self._warm += [one.place for one in former]
         if session.parked is not None:
             before, session.parked = session.parked, None
             self.lists.swapped(session, before, link)
-        self._warm = [place for place in self._warm if place != link.place and place in self.fleet.others]
+        serving = link.place if link not in former else None
+        warm = dict.fromkeys(self._warm)  # each once
+        self._warm = [place for place in warm if place != serving and place in self.fleet.others]
         while len(self._warm) > self._limit:
             self.fleet.release(self._warm.pop(0))
 
@@ -133,17 +138,6 @@ def standing(session: Session, links: Iterable[WorkerLink], now: float) -> Stand
     return Standing(session.value.id, max(max(link.last_heard, link.since) for link in links), held)
 
 
-def restore(link: WorkerLink, session: Session) -> None:
-    """Tell a new worker what its client had set and subscribed to; its answers are nobody's."""
-    value = session.value
-    requests: list[tuple[str, dict[str, Any]]] = []
-    if value.log_level:
-        requests.append(("logging/setLevel", {"level": value.log_level}))
-    requests += [("resources/subscribe", {"uri": uri}) for uri in value.subscriptions]
-    for method, params in requests:
-        link.request(method, params).add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
 class OtherWorker:
     """Hears from the keeper of one such worker; fits `supervision.care.KeeperOwner`."""
 
@@ -160,6 +154,7 @@ class OtherWorker:
         if session is not None:
             restore(link, session)  # before the calls that wait for it
         self._others.dispatcher.attach(link)
+        self._others.lists.learned(link)
         log.info("worker ready", generation=generation, era=self._place.era.value, session=self._place.session or None)
         if self._session is not None:
             self._others.settled_in(link)
@@ -181,5 +176,17 @@ class OtherWorker:
         """Answer the calls it was for, in the worker's own words where it gave any."""
         keeper = self._others.fleet.others.get(self._place)
         refusal = keeper.refusal if keeper is not None else None
-        error = refusal.error if refusal is not None else {"code": UNSUPPORTED_VERSION, "message": reason}
-        self._others.dispatcher.refuse_place(self._place, error)
+        if refusal is not None:
+            self._others.dispatcher.refuse_place(self._place, refusal.error)
+        elif self._place.session or (keeper is not None and keeper.restarts):
+            self._others.dispatcher.fail_place(self._place, reason)  # it can be had; only not now
+        else:
+            self._others.dispatcher.refuse_place(self._place, _speechless(self._place.era, reason))
+
+
+def _speechless(era: Era, reason: str) -> dict[str, Any]:
+    """Build the error for clients of an era in which the worker does not start and says nothing itself."""
+    supported = list(HANDSHAKE_VERSIONS) if era is Era.STATELESS else [STATELESS_VERSION]
+    requested = STATELESS_VERSION if era is Era.STATELESS else HANDSHAKE_VERSIONS[-1]
+    data = {"supported": supported, "requested": requested}
+    return {"code": UNSUPPORTED_VERSION, "message": f"the worker does not speak this version: {reason}", "data": data}

@@ -17,11 +17,11 @@ from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.engine.driver import Driver
-from orchestrator.others import restore
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
+from orchestrator.proxy.restoring import restore
 from orchestrator.settings import Settings
 from orchestrator.supervision.care import Care
 from orchestrator.supervision.process import Grace
@@ -116,8 +116,9 @@ class Wiring:
         if self.driver is not None:
             kept = {*self.driver.state.generations, link.generation}
             self._surfaces = {place: shown for place, shown in self._surfaces.items() if place.generation in kept}
-        self._surfaces[Place(link.generation, link.era)] = link.surface()
-        self.lists.learned(link, link.lists)
+        if link.session is None:  # what one session is shown is no word on the generation
+            self._surfaces[Place(link.generation, link.era)] = link.surface()
+        self.lists.learned(link)
 
     def _list_changed(self, link: WorkerLink, _kind: str) -> None:
         """Read a worker's lists again: one reader at a time, once more if it said so meanwhile."""

@@ -52,9 +52,12 @@ class Answers:
                 self._listener_ended(link, line, call)
                 return
             line = self._looked_into(link, line, call, result)
+        failed = result is UNSET or result.failed
+        if failed and call.method == codec.CALL:
+            line = self._dispatcher.gone.explained(link, line, call)
         call.session.answer(line, call.client_id)
         self._ledger.close(call)
-        link.tally.answered(now - call.accepted, failed=result is UNSET or result.failed)
+        link.tally.answered(now - call.accepted, failed=failed)
         if now < self._gap.until:
             self._gap.completed(now, busy=bool(self._ledger.open))
 
@@ -100,8 +103,12 @@ class Answers:
         if makes or call.task or call.method == tasks.LIST:
             serving = dispatcher.choose(call.key, call.era).generation
             line = dispatcher.tasks.answered(link, line, call, good=good, serving=serving)
+        elif call.method == mcp.SUBSCRIBE and not good:
+            mcp.forget(call.session.value, call.tail)
         elif call.method == GATED_LIST and good:
             line = self._gating.shown(line, call)
+        if call.method in LIST_METHODS:
+            dispatcher.cursors.given(line, call)
         return self._stateless(line, call, result) if call.era is STATELESS else line
 
     def _task_told(self, link: WorkerLink, line: bytes) -> bool:

@@ -15,6 +15,8 @@ from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.protocol import READ_ONLY_METHODS, Era, Place
 from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
 from orchestrator.proxy import codec, listening, mcp
+from orchestrator.proxy.cursors import Cursors
+from orchestrator.proxy.gone import GoneTools
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.outbox import Turn
@@ -56,6 +58,8 @@ class Dispatcher:
         gap: the longest gap around the last switch.
         isolated: whether each session of the handshake era has workers of its own.
         tasks: which process has made which task.
+        cursors: which generation has given which cursor of a list.
+        gone: which generation was the last to show a tool.
         unmet: what shared workers asked for and only a client could give.
     """
 
@@ -72,6 +76,7 @@ class Dispatcher:
         self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
         self.lists_differ: Callable[[], bool] = lambda: False
+        self.splits: Callable[[RoutingTable], bool] = lambda _table: False
         self.on_moved: list[Callable[[RoutingTable, RoutingTable], None]] = []
         self.on_lost: list[Callable[[WorkerLink], None]] = []
         self.on_wanted: Callable[[Place, Session | None], None] | None = None
@@ -80,6 +85,8 @@ class Dispatcher:
         self.unmet: list[str] = []
         self.now = now
         self.tasks = Tasks(now)
+        self.cursors = Cursors()
+        self.gone = GoneTools()
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
         self._plain: WorkerLink | None = None
@@ -108,6 +115,7 @@ class Dispatcher:
         self._refused.pop(link.place, None)
         link.tally = self._tally(link.generation)
         link.since = self.now()
+        self.gone.note(link)
         self._replan()
         self._route_waiting()
 
@@ -142,6 +150,12 @@ class Dispatcher:
         self._refused[place] = error
         self._route_waiting()
 
+    def fail_place(self, place: Place, reason: str) -> None:
+        """Answer the calls that wait for a worker which did not start; those that come try again."""
+        for call in list(self._waiting.values()):
+            if self._place(call) == place:
+                self.refuse(call, Code.NO_WORKER, reason, retryable=True)
+
     def link_of(self, key: str, era: Era) -> WorkerLink | None:
         """Return the worker that serves an assignment key now, None while it is being started."""
         generation = choose(self.table, key).generation
@@ -171,10 +185,7 @@ class Dispatcher:
         elif link is not None:  # one active worker gets everything: nothing to choose
             call.generation = link.generation
         else:
-            choice = self.choose(call.key, call.era)
-            call.generation = choice.generation or 0
-            call.lane = choice.lane
-            link = self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
+            link = self._chosen(call)
         call.revision = table.revision
         if link is None:
             if call.number in self.ledger.open:
@@ -195,15 +206,24 @@ class Dispatcher:
             if link.clogged:
                 link.hold_back(call.session)
 
+    def _chosen(self, call: Call) -> WorkerLink | None:
+        """Find the worker by the table, and note the decision in the call."""
+        choice = self.choose(call.key, call.era)
+        call.generation = choice.generation or 0
+        call.lane = choice.lane
+        return self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
+
     def choose(self, key: str, era: Era) -> Choice:
         """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
         table = self.table
-        if era is Era.STATELESS and table.weight and not table.kill_switch and self.lists_differ():
+        if era is Era.STATELESS and table.weight and not table.kill_switch and self.splits(table):
             return Choice(table.active, Lane.ACTIVE)
         return choose(table, key)
 
     def _pinned(self, call: Call) -> WorkerLink | None:
         """Find the worker that alone can go on with a call; without one the client must begin again."""
+        if call.paged:
+            return self._paged(call)
         call.generation = call.pinned
         lane = self.table.lane_of(call.pinned)
         call.lane = lane or Lane.PREVIOUS
@@ -214,6 +234,19 @@ class Dispatcher:
                 call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
         return link
 
+    def _paged(self, call: Call) -> WorkerLink | None:
+        """Find the worker that goes on with a list; a cursor of another generation means nothing to it."""
+        link = self._chosen(call)
+        if call.generation == call.pinned:
+            return link
+        reason = (
+            f"the cursor is void: generation {call.pinned} gave it, and generation {call.generation} serves now; "
+            "begin the list again, without a cursor"
+        )
+        if self.close(call):
+            call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
+        return None
+
     def serves(self, link: WorkerLink) -> bool:
         """Say whether a worker is in service."""
         return self.links.get(link.place) is link
@@ -222,18 +255,21 @@ class Dispatcher:
 
     def _own(self, call: Call) -> WorkerLink | None:
         """Find the session's own worker; until the one of its new generation is ready, the old one serves on."""
-        session = call.session
         place = self._place(call)
-        link = self.links.get(place)
-        if link is not None or not call.generation:
-            return link
-        if place not in self._refused:
-            self.want(call.generation, call.era, session)
-        for other in self.own_links(session):
-            if other.era is call.era:
-                call.generation = other.generation
-                return other
-        return None
+        if call.generation and place not in self.links and place not in self._refused:
+            self.want(call.generation, call.era, call.session)
+        link = self.serving(call.session, call.key, call.era)
+        if link is not None:
+            call.generation = link.generation
+        return link
+
+    def serving(self, session: Session, key: str, era: Era) -> WorkerLink | None:
+        """Return the worker that a session's call with this key is sent to now, None while it would have to wait."""
+        generation = self.choose(key, era).generation or 0
+        if not self._has_own(era):
+            return self.links.get(Place(generation, era))
+        own = [link for link in self.own_links(session) if link.era is era]
+        return next((link for link in own if link.generation == generation), own[0] if own else None)
 
     def _place(self, call: Call) -> Place:
         return Place(call.generation, call.era, call.session.value.id if self._has_own(call.era) else "")

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_PARAMS, INVALID_REQUEST, Code
-from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era
-from orchestrator.proxy import codec, listening, mcp
+from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, LIST_METHODS, STATELESS_VERSION, Era
+from orchestrator.proxy import codec, listening, mcp, restoring
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.gating import GATED, Gating
 from orchestrator.proxy.ledger import Call
@@ -52,6 +52,7 @@ class Intake:
             self._dispatcher.cancel(call, "the client disconnected")
         for link in self._dispatcher.links.values():
             link.blocked.discard(session)
+        restoring.give_up(self._dispatcher, session)
         if self._dispatcher.on_closed is not None:
             self._dispatcher.on_closed(session)
         log.info("session closed", session=session.value.id)
@@ -103,12 +104,26 @@ class Intake:
             self._read_meta(call, params.meta)
         elif method == mcp.INITIALIZE:
             call.local = True
-        if method in mcp.REMEMBERED:
-            mcp.remember(call.session.value, method, call.tail)
-            call.local = call.local or self._others_subscribe(call.session, call)
         if call.era is Era.STATELESS:
             self._read_stateless(call, params)
-        return self._read_task(call, params)
+        elif method in mcp.REMEMBERED:
+            self._read_setting(call)
+        if not self._read_task(call, params):
+            return False
+        if method in LIST_METHODS:
+            call.minded = True
+            call.pinned = self._dispatcher.cursors.giver(call)
+            call.paged = bool(call.pinned)
+        elif method == mcp.SUBSCRIBE:
+            call.minded = True
+        return True
+
+    def _read_setting(self, call: Call) -> None:
+        """Remember what a request sets, and have all workers know that may serve its session."""
+        mcp.remember(call.session.value, call.method, call.tail)
+        call.local = call.local or self._others_subscribe(call.session, call)
+        if not call.local:
+            restoring.spread(self._dispatcher, call)
 
     def _read_task(self, call: Call, params: codec.Params) -> bool:
         """Send what is about a task to its maker; have a call that may become one looked into when it is answered."""

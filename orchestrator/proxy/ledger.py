@@ -53,6 +53,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
         era: the wire era the request is written in.
         local: whether the daemon answers it from the worker's handshake.
         pinned: the generation it must go to, 0 when routing decides.
+        paged: whether that is because it goes on with a list, which only the generation that serves may do.
         minded: whether its answer has to be looked into.
         task: id of the task it is about, "" when it is about none.
         asked: whether its worker has asked the client something meanwhile.
@@ -77,6 +78,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     era: Era = Era.HANDSHAKE
     local: bool = False
     pinned: int = 0
+    paged: bool = False
     minded: bool = False
     task: str = ""
     asked: bool = False

@@ -36,9 +36,14 @@ class _Request(msgspec.Struct):
     params: _Initialize = msgspec.field(default_factory=_Initialize)
 
 
+SET_LEVEL = "logging/setLevel"
+SUBSCRIBE = "resources/subscribe"
 UNSUBSCRIBE = "resources/unsubscribe"
-REMEMBERED = frozenset({INITIALIZE, "logging/setLevel", "resources/subscribe", UNSUBSCRIBE})
+REMEMBERED = frozenset({INITIALIZE, SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE})
 """Requests whose effect belongs to the session: a worker that takes another's place is told again."""
+
+LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+"""The log levels there are; a worker refuses any other, and the one before stays in force."""
 
 
 class _Setting(msgspec.Struct):
@@ -56,12 +61,24 @@ def remember(session: SessionValue, method: str, tail: bytes | memoryview) -> No
         introduce(session, tail)
         return
     told = _setting(tail)
-    if method == "logging/setLevel" and isinstance(told.level, str):
+    if method == SET_LEVEL and isinstance(told.level, str) and told.level in LEVELS:
         session.log_level = told.level
-    elif isinstance(told.uri, str):
+    elif method != SET_LEVEL and isinstance(told.uri, str):
         session.subscriptions = [uri for uri in session.subscriptions if uri != told.uri]
-        if method == "resources/subscribe":
+        if method == SUBSCRIBE:
             session.subscriptions.append(told.uri)
+
+
+def forget(session: SessionValue, tail: bytes | memoryview) -> None:
+    """Drop a subscription that came to nothing."""
+    gone = uri_of(tail)
+    session.subscriptions = [uri for uri in session.subscriptions if uri != gone]
+
+
+def setting_of(method: str, tail: bytes | memoryview) -> Json:
+    """Return the parameters by which another worker can be told of the same setting."""
+    told = _setting(tail)
+    return {"level": told.level} if method == SET_LEVEL else {"uri": told.uri}
 
 
 def uri_of(tail: bytes | memoryview) -> Any:
@@ -111,6 +128,10 @@ def initialize(session: SessionValue, handshake: Json) -> Json:
     return {**handshake, "protocolVersion": session.version, "capabilities": advertised(handshake.get("capabilities"))}
 
 
+DIGITS = 18
+"""Digits of a generation's number at most: SQLite's integers have no more."""
+
+
 def mark_state(state: str, generation: int) -> str:
     """Return a worker's `requestState` as clients get it: with the generation that alone understands it."""
     return f"{generation}~{state}"
@@ -119,7 +140,12 @@ def mark_state(state: str, generation: int) -> str:
 def unmark_state(state: str) -> tuple[int, str] | None:
     """Take a `requestState` apart again; None when the daemon never gave it."""
     generation, mark, rest = state.partition("~")
-    return (int(generation), rest) if mark and generation.isdecimal() else None
+    return (int(generation), rest) if mark and is_generation(generation) else None
+
+
+def is_generation(text: str) -> bool:
+    """Tell whether text from outside can be a generation's number, and not one so long that reading it is an attack."""
+    return len(text) <= DIGITS and text.isascii() and text.isdecimal()
 
 
 def discover(handshake: Json) -> Json:

@@ -19,6 +19,7 @@ from orchestrator.domain.protocol import Era
 from orchestrator.proxy import codec
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.mcp import is_generation
 from orchestrator.proxy.session import Session
 
 GET, RESULT, CANCEL, LIST = "tasks/get", "tasks/result", "tasks/cancel", "tasks/list"
@@ -131,7 +132,7 @@ class Tasks:
         except msgspec.MsgspecError:
             return
         generation, mark, rest = cursor.partition(MARK) if cursor is not UNSET else ("", "", "")
-        if mark and generation.isdecimal() and params is not UNSET:
+        if mark and is_generation(generation) and params is not UNSET:
             call.pinned = int(generation)
             own = msgspec.json.encode(rest) if rest else None
             call.tail = codec.request_tail(call.method, codec.with_member(params, "cursor", own))

@@ -105,7 +105,8 @@ class Fleet:
             return
         if before is not None:
             self._succeeded.add(before)
-        keeper = self._keeper(first.generation, owner, place.era, link_factory, hello)
+        starts = self._starts if place.session else None
+        keeper = self._keeper(first.generation, owner, place.era, link_factory, hello, starts=starts)
         self.others[place] = keeper
         self._tasks.start_soon(self._keep_other, place, keeper, name=f"worker of {place}")
 
@@ -122,6 +123,8 @@ class Fleet:
         era: Era | None = None,
         link_factory: LinkFactory | None = None,
         hello: Hello | None = None,
+        *,
+        starts: anyio.Semaphore | None = None,
     ) -> Keeper:
         number = generation.number
         environment = environment_of(
@@ -135,7 +138,7 @@ class Fleet:
             owner,
             self._clock,
             hello,
-            self._starts if hello is not None else None,
+            starts,
         )
         return Keeper(generation, terms, era)
 
