@@ -59,6 +59,7 @@ from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
 from orchestrator.telemetry.metrics import render
 from orchestrator.telemetry.sd_notify import Notify
+from orchestrator.upgrades import Upgrades
 from orchestrator.wiring import Wiring, care_of, limits_of, take_over
 from state.directory import StateDirectory
 
@@ -148,6 +149,15 @@ class Daemon:
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
         self.verbs = Verbs(self.driver, settings.worker.source)
+        marked = {**options.environ, MARK: mark}
+        self.upgrades = Upgrades(
+            tasks,
+            lambda: self._settings,
+            paths,
+            environment=marked,
+            flags=self._flagging.service,
+            state=lambda: self.driver.state,
+        )
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
@@ -203,6 +213,7 @@ class Daemon:
         drain = max(0.0, settings.stop.timeout - grace.close_stdin - grace.terminate - LAST_SECONDS)
         self.dispatcher.stopping = True
         self._movement.end_listeners()
+        self.upgrades.stop()
         log.info("stopping", in_flight=len(self.dispatcher.ledger.open), drain=drain)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)
@@ -214,6 +225,7 @@ class Daemon:
                 session.close()
             await self.fleet.stop(drain=0)
             tasks.cancel_scope.cancel()
+        await self.upgrades.close(at_once=self._hurry.is_set())
         await self._flagging.close()
         if self._hurry.is_set():
             self.dispatcher.abandon("the daemon was stopped at once")

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import events, flags, ofrep, tokens
+from orchestrator.api import events, flags, ofrep, tokens, upgrade
 from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
@@ -23,13 +23,14 @@ from orchestrator.api.models import (
 )
 from orchestrator.api.ofrep import OfrepControl
 from orchestrator.api.sse import Closing
+from orchestrator.api.upgrade import UpgradeControl
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 
 REFUSALS: dict[int | str, dict[str, type]] = {409: {"model": Refused}, 422: {"model": Refused}}
 
 
-class Control(OfrepControl, Protocol):
+class Control(OfrepControl, UpgradeControl, Protocol):
     """What the routes need of the daemon."""
 
     verbs: Verbs
@@ -64,6 +65,7 @@ def build(control: Control, version: str, closing: Closing) -> FastAPI:
     events.add(app, control, closing)
     ofrep.add(app, control, closing)
     tokens.add(app, control)
+    upgrade.add(app, control)
     _lifecycle(app, control)
     _health(app, control)
     return app

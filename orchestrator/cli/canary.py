@@ -47,9 +47,9 @@ def command(
     do(
         state_dir,
         "/v1/canary",
-        command=[_program(words[0]), *words[1:]],
+        command=[program(words[0]), *words[1:]],
         cwd=str((cwd or Path()).absolute()),
-        env=dict(_variable(text) for text in env),
+        env=dict(variable(text) for text in env),
         source=None if source is None else str(source.absolute()),
         replace=replace,
         allow_breaking=allow_breaking,
@@ -57,12 +57,13 @@ def command(
     )
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Look a program up on the caller's PATH, which need not be the daemon's."""
     return name if "/" in name else shutil.which(name) or name
 
 
-def _variable(text: str) -> tuple[str, str]:
+def variable(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise click.UsageError(f"--env {text!r} is not of the form NAME=VALUE")

@@ -140,14 +140,21 @@ def new_run(now: float) -> str:
     return dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def mend(state_dir: Path, now: float) -> list[str]:
+def mend(state_dir: Path, now: float, present: Path | None = None) -> list[str]:
     """Finish the folders of runs that were killed: half files go, and a report says what happened.
+
+    Args:
+        state_dir: the daemon's.
+        now: seconds since the Unix epoch.
+        present: the folder of the run that asks, which is not over.
 
     Returns:
         The runs' ids.
     """
     mended = []
     for folder in sorted((state_dir / FOLDER).glob("*/")):
+        if folder == present:
+            continue
         for partial in folder.glob(f"*{PARTIAL}"):
             partial.unlink(missing_ok=True)
         if not (folder / "report.json").exists():

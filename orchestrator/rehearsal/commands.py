@@ -113,6 +113,7 @@ class Log:
 
     Attributes:
         ended: set when nothing more comes.
+        name: the file's.
     """
 
     def __init__(self, path: Path, most: int, clean: Callable[[str], str]) -> None:
@@ -124,6 +125,7 @@ class Log:
             clean: takes secrets out of a line.
         """
         self.ended = anyio.Event()
+        self.name = path.name
         self._file = path.open("w", encoding="utf-8")
         self._left = most
         self._dropped = 0

@@ -9,7 +9,7 @@ import operator
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,17 @@ def work_tree(source: Path | None, *, allow_dirty: bool) -> Check:
     if allow_dirty:
         return Check("work tree", Status.SKIPPED, f"{said}, which --allow-dirty allows")
     return Check("work tree", Status.FAILED, f"{said}; commit them, or go on with --allow-dirty")
+
+
+def source(source: Path | None, commands: Sequence[Sequence[str]]) -> Check:
+    """Look whether there is something to build and test in."""
+    if source is None and commands:
+        what = "upgrade.build or upgrade.test is set, but no source directory to copy is named"
+        return Check("source", Status.FAILED, f"{what}: set worker.source, give --source, or skip both steps")
+    if source is not None and not source.is_dir():
+        return Check("source", Status.FAILED, f"the source {source} is not a directory")
+    said = "the command runs as it is, nothing is copied" if source is None else f"{source} is copied"
+    return Check("source", Status.OK, said)
 
 
 def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:

@@ -20,7 +20,7 @@ MOST_DEPTH: Final = 200
 """Nesting that is followed; what is deeper becomes a hash as a whole."""
 
 SECRET_KEY: Final = re.compile(
-    r"pass(?:word|wd|phrase)?$|pwd$|secret|credential|(?:api|private|access|signing)[-_ ]?key|"
+    r"pass(?:word|wd|phrase)?$|secret|credential|(?:api|private|access|signing)[-_ ]?key|"
     r"^auth(?:orization)?$|cookie|bearer|session[-_ ]?(?:id|key)|(?:^|[-_ a-z])token$|jwt|otp$|^pin$|"
     r"connection[-_ ]?string|dsn$|e-?mail|phone|ssn|iban|card[-_ ]?num|birth",
     re.IGNORECASE,
@@ -128,4 +128,9 @@ CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {"card": _is_card, "iban": 
 
 def known_secrets(*environments: Mapping[str, str]) -> list[str]:
     """Return the values of variables whose names say that they are secret."""
-    return [value for variables in environments for name, value in variables.items() if SECRET_KEY.search(name)]
+    return [
+        value
+        for variables in environments
+        for name, value in variables.items()
+        if SECRET_KEY.search(name) and not value.startswith("/")  # a path to a secret is none
+    ]

@@ -151,7 +151,9 @@ class ShadowRun:
         name = f"{part} {number + 1}"
         await self._say(f"{name} is asked")
         try:
-            async with started(Wanted(spec, PARTS_ROLE[part], self._plan.generation, state, self._plan.terms)) as process:
+            async with started(
+                Wanted(spec, PARTS_ROLE[part], self._plan.generation, state, self._plan.terms)
+            ) as process:
                 ran = self._ran = self._ran or Ran(self._suite(process.client))
                 self._read_only = self._read_only or frozenset(_read_only(process.client.tools))
                 await self._ask_all(process.client, part, number, ran, process)

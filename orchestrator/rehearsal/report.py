@@ -1,0 +1,148 @@
+"""What the artifacts of a run say: pure functions from what was found to JSON.
+
+Above: `harness`.  Below: `domain.rehearsal`, `samples`, `shadow_run`'s values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.domain.generation import Spec
+from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, closing, exit_code, highest
+from orchestrator.rehearsal.artifacts import iso
+from orchestrator.rehearsal.processes import held_words
+from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
+from orchestrator.rehearsal.sandbox import Hold
+from orchestrator.rehearsal.sentry import Attempt
+from orchestrator.rehearsal.shadow_run import Ran
+from orchestrator.rehearsal.suite import Case
+from orchestrator.rehearsal.workspace import Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.rehearsal.harness import Job
+
+SHOWN: Final = 2000
+"""Characters of a value that a report shows."""
+MILLISECONDS: Final = 1000
+
+
+def steps(run: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return `steps.json`."""
+    told = [{**asdict(one), "started": iso(one.started) if one.started else None} for one in outcomes]
+    return {"id": run, "status": highest(one.status for one in outcomes), "steps": told}
+
+
+def whole(job: Job, outcomes: Sequence[Outcome], known: Promotion, kept: Workspace | None) -> dict[str, Any]:
+    """Return `report.json`: everything one should know without opening another file."""
+    statuses = [one.status for one in outcomes]
+    return {
+        "id": job.run,
+        "status": highest(statuses),
+        "message": closing(outcomes),
+        "exit_code": exit_code(statuses, nightly=job.options.nightly),
+        "options": asdict(job.options),
+        "old": {"generation": job.generation, **_spec(job.old)},
+        "new": _spec(job.new),
+        "differences": known.differences,
+        "shared_state": known.shared_state,
+        "held": known.held,
+        "copies": str(kept.path) if kept is not None else None,
+        "steps": [{"step": one.step, "status": one.status, "message": one.message} for one in outcomes],
+    }
+
+
+def shadow(run: str, job: Job, ran: Ran, compared: Compared, hold: Hold) -> dict[str, Any]:
+    """Return `shadow.json`: every difference, every call, and what was stopped."""
+    classes = Counter(one.difference_class for one in compared.differences)
+    return {
+        "id": run,
+        "count": len(compared.counted),
+        "classes": dict(classes),
+        "compared": compared.compared,
+        "suite": {"origin": ran.suite.origin, "calls": len(ran.suite.call), "left_out": ran.suite.left_out},
+        "flags": ran.suite.flags,
+        "sandbox": held_words(hold),
+        "differences": [_difference(one) for one in compared.differences],
+        "attempts": {name: [_attempt(one) for one in attempts] for name, attempts in ran.attempts.items()},
+        "state": {"shared": ran.shared, "broken": ran.broken},
+        "notes": [*compared.notes, *ran.notes],
+        "calls": [_calls(case, ran.samples) for case in ran.suite.call],
+        "details": dict(compared.details),
+        "generation": job.generation,
+    }
+
+
+def shadow_outcome(ran: Ran, compared: Compared, hold: Hold) -> Outcome:
+    """Return what the shadow run came to: differences, stopped attempts and a sandbox with gaps are warnings."""
+    attempts = {one.stopped for made in ran.attempts.values() for one in made}
+    said = []
+    if compared.counted:
+        said.append(f"{len(compared.counted)} difference(s), see shadow.json")
+    if attempts:
+        shown = ", ".join(sorted(f"{one.call} {one.target}" for one in attempts)[:3])
+        said.append(f"{len(attempts)} attempt(s) to reach beyond the snapshot were stopped ({shown})")
+    if ran.broken:
+        said.append(f"the old code breaks on what the new code wrote ({ran.broken[0]})")
+    if not hold.whole:
+        said.append(hold.words)
+    asked = f"{len(ran.samples)} calls, {compared.compared} compared to the end"
+    if not said:
+        return Outcome(Step.SHADOW, Status.OK, f"{asked}, no difference")
+    return Outcome(Step.SHADOW, Status.WARNING, "; ".join([*said, asked]))
+
+
+def with_expectations(compared: Compared, ran: Ran) -> Compared:
+    """Return a comparison with what the suite expects of the new code added."""
+    cases = {case.name: case for case in ran.suite.call}
+    failed = [found for one in ran.of(Part.REHEARSAL) for found in _unmet(cases[one.case], one)]
+    return replace(compared, differences=(*compared.differences, *failed)) if failed else compared
+
+
+def _unmet(case: Case, sample: Taken) -> Iterator[Difference]:
+    expect, text = case.expect, sample.body.decode(errors="replace")
+    if expect.error is not None and expect.error == sample.well:
+        yield _expectation(case, sample, "it must fail" if expect.error else "it must not fail")
+    for wanted in expect.contains:
+        if wanted not in text:
+            yield _expectation(case, sample, f"{wanted!r} must be in the answer")
+    if expect.within is not None and sample.seconds > expect.within:
+        took = sample.seconds * MILLISECONDS
+        yield _expectation(case, sample, f"it must answer within {expect.within:g} s and took {took:.0f} ms")
+
+
+def _expectation(case: Case, sample: Taken, message: str) -> Difference:
+    shown = sample.body[:SHOWN].decode(errors="replace")
+    return Difference(
+        case.name, case.tool, "expectation", "unexpected", "$", f"the suite says: {message}", rehearsal=shown
+    )
+
+
+def _spec(spec: Spec) -> dict[str, Any]:
+    return {"command": list(spec.command), "cwd": spec.cwd, "source": spec.source, "fingerprint": spec.fingerprint}
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    told = asdict(one)
+    told["class"] = told.pop("difference_class")
+    return {**told, "control": one.control[:SHOWN], "rehearsal": one.rehearsal[:SHOWN]}
+
+
+def _attempt(one: Attempt) -> dict[str, Any]:
+    what = one.stopped
+    told = {"kind": what.kind, "call": what.call, "target": what.target}
+    return {**told, "times": one.times, "first": iso(one.first)}
+
+
+def _calls(case: Case, samples: Sequence[Taken]) -> dict[str, Any]:
+    """Return how often a call was answered how, and how long it took in the median, by part."""
+    told: dict[str, Any] = {"name": case.name, "tool": case.tool, "arguments": case.arguments}
+    for part in Part:
+        mine = [one for one in samples if one.case == case.name and one.part is part]
+        if mine:
+            times = sorted(one.seconds for one in mine)
+            answers = Counter("failed" if one.failed else str(one.answer) for one in mine)
+            told[part] = {"answers": dict(answers), "median_ms": round(times[len(times) // 2] * MILLISECONDS, 2)}
+    return told

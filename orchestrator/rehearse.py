@@ -1,0 +1,84 @@
+"""The harness as a program of its own: `python -m orchestrator.rehearse`, a request on stdin, artifacts on the disk.
+
+A process of its own, so that copying, parsing and comparing cost no call of the daemon's a millisecond; tied to the
+daemon, so that it never outlives it.  SIGTERM cancels the run, which then clears up.  The composition root of the room
+`rehearsal`.  Above: `orchestrator.upgrades` in the daemon starts it.  Below: `rehearsal`, `state` for the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+
+import anyio
+import msgspec
+
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.rehearsal import EXIT_FAILED
+from orchestrator.rehearsal.artifacts import Artifacts
+from orchestrator.rehearsal.harness import Harness, Job
+from orchestrator.rehearsal.plain import PlainComparer
+from orchestrator.rehearsal.redact import Redactor, known_secrets
+from orchestrator.rehearsal.request import Begun, Request
+from orchestrator.rehearsal.samples import Comparer
+from orchestrator.rehearsal.suite import SuiteError
+from state.errors import StorageError
+from state.upgrade_lock import UpgradeLock
+
+
+def comparer_of(_job: Job) -> Comparer:
+    """Return who tells what differs."""
+    return PlainComparer()
+
+
+def main() -> int:
+    """Read the request, run it, return its exit status."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    with ExitStack() as stack:
+        try:
+            job = request.job()
+            lock = stack.enter_context(UpgradeLock.take(job.state_dir, job.run))
+            known = known_secrets(job.environ, dict(job.old.env), dict(job.new.env))
+            redactor = Redactor(bytes.fromhex(request.key), known)
+            kept = Artifacts(job.state_dir, job.run, redactor, known)
+        except FileExistsError:
+            return _refuse(f"there is a rehearsal {request.run} already; choose another --id")
+        except (StorageError, SuiteError, SwitchoverError, OSError) as error:
+            return _refuse(str(error))
+        _tell(Begun())
+        return anyio.run(_run, Harness(job, kept, lock, comparer_of(job)))
+
+
+async def _run(harness: Harness) -> int:
+    code = EXIT_FAILED
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_on_signal, scope)
+            code = await harness.run()
+            tasks.cancel_scope.cancel()
+    return code
+
+
+async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+def _refuse(reason: str) -> int:
+    _tell(Begun(reason))
+    return EXIT_FAILED
+
+
+def _tell(begun: Begun) -> None:
+    """Say how it begins; nobody reads stdout afterwards."""
+    os.write(1, msgspec.json.encode(begun) + b"\n")
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.close(silent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Rehearsals as the daemon sees them: started as a program of their own, followed by their progress, ended with it.
+
+Above: `daemon`; `api.upgrade` asks here.  Below: `rehearsal.request`, the flags (a pinned view), `supervision` for the
+process.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from orchestrator.access.key import load_key
+from orchestrator.api.upgrade import Asked, Progressed
+from orchestrator.api.verbs import RefusedError
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.generation import Generation, Spec
+from orchestrator.domain.rehearsal import EXIT_FAILED
+from orchestrator.domain.rollout import State
+from orchestrator.flags.service import FlagsService
+from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run
+from orchestrator.rehearsal.request import Begun, Request
+from orchestrator.rehearsal.suite import Suite, SuiteError, read
+from orchestrator.settings import Paths, Settings
+from orchestrator.supervision.private_copy import prepare
+from orchestrator.supervision.process import LAUNCHER, Grace, WorkerProcess
+from orchestrator.supervision.warden import MARK, mark_of_life
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("upgrade")
+
+VIEW: Final = "rehearsal"
+"""The pinned view of the flags: one rehearsal runs at a time."""
+BEGINNING: Final = 30.0
+"""Seconds the program has to say that it begins: importing takes half a second of a quiet machine."""
+GRACE: Final = Grace(close_stdin=0.0, terminate=15.0)
+"""A cancelled run stops its worker, 7 s at most by default, and removes its copies."""
+KILLED: Final = "[upgrade] Failed: the harness was killed; the next rehearsal clears up after it"
+LOG: Final = "upgrade.log"
+"""What the program itself prints: nothing, unless it fails in a way nobody foresaw."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """The run under way."""
+
+    run: str
+    process: WorkerProcess
+
+
+class Upgrades:
+    """Starts rehearsals, one at a time."""
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        settings: Callable[[], Settings],
+        paths: Paths,
+        *,
+        environment: Mapping[str, str],
+        flags: FlagsService,
+        state: Callable[[], State],
+    ) -> None:
+        """Build it; nothing runs.
+
+        Args:
+            tasks: where runs are followed.
+            settings: those in force.
+            paths: the daemon's places.
+            environment: the daemon's, with its mark.
+            flags: to pin a view of.
+            state: the rollout's, for what is active.
+        """
+        self._tasks = tasks
+        self._settings = settings
+        self._paths = paths
+        self._environment = environment
+        self._flags = flags
+        self._state = state
+        self._running: _Running | None = None
+        self._starting = anyio.Lock()
+
+    async def rehearse(self, asked: Asked, new: Spec, *, actor: str) -> str:
+        """Begin a rehearsal of `new` beside what is active; return its id once it has begun.
+
+        Raises:
+            RefusedError: one runs already, nothing is active, or what was asked for cannot be used.
+        """
+        async with self._starting:
+            if self._running is not None:
+                who = f"rehearsal {self._running.run} (pid {self._running.process.pid})"
+                raise RefusedError(f"{who} runs; wait for its end, or end it with: switchover upgrade --cancel")
+            run = asked.id or new_run(time.time())
+            if not RUN.fullmatch(run):
+                raise RefusedError(f"the id {run!r} cannot be a folder's name: use letters, digits, '.', '_' and '-'")
+            if (self._paths.state_dir / FOLDER / run).exists():
+                raise RefusedError(f"there is a rehearsal {run} already; choose another --id")
+            await self._begin(run, asked, new)
+            log.info("rehearsal begun", run=run, actor=actor, command=list(new.command))
+            return run
+
+    async def progress(self, run: str, after: int) -> Progressed:
+        """Return what is known of a run since the event numbered `after`.
+
+        Raises:
+            RefusedError: there is no such run.
+        """
+        if not RUN.fullmatch(run):
+            raise RefusedError(f"there is no rehearsal {run!r}")
+        folder = self._paths.state_dir / FOLDER / run
+        runs = self._running is not None and self._running.run == run
+        events = await anyio.to_thread.run_sync(_events, folder / PROGRESS)
+        if not runs and not folder.is_dir():
+            raise RefusedError(f"there is no rehearsal {run}")
+        end = next((one for one in events if one.get("end")), None)
+        if end is not None or runs:
+            code = end["exit_code"] if end is not None else None
+            return Progressed(id=run, running=end is None, exit_code=code, events=_after(events, after))
+        gone = {"n": len(events) + 1, "end": True, "exit_code": EXIT_FAILED, "message": KILLED}
+        return Progressed(id=run, running=False, exit_code=EXIT_FAILED, events=_after([*events, gone], after))
+
+    async def cancel(self, *, actor: str) -> str:
+        """End the run under way; it clears up first.
+
+        Raises:
+            RefusedError: none runs.
+        """
+        running = self._running
+        if running is None:
+            raise RefusedError("no rehearsal runs")
+        log.info("rehearsal cancelled", run=running.run, actor=actor)
+        self.stop()
+        return f"rehearsal {running.run} is being ended"
+
+    def stop(self) -> None:
+        """Have the run under way clear up, as the daemon stops."""
+        if self._running is not None and not self._running.process.exited.is_set():
+            os.kill(self._running.process.pid, signal.SIGTERM)
+
+    async def close(self, *, at_once: bool) -> None:
+        """Wait for the end of the run under way, or make one."""
+        if self._running is not None:
+            if at_once:
+                await self._running.process.kill()
+            await self._running.process.stop(GRACE)
+
+    # --- one run --------------------------------------------------------------------------------
+
+    async def _begin(self, run: str, asked: Asked, new: Spec) -> None:
+        settings = self._settings()
+        suite = await anyio.to_thread.run_sync(self._suite, asked, settings)
+        active = self._active()
+        old = await anyio.to_thread.run_sync(prepare, active, self._paths.generations)
+        flags = await self._pinned(suite)
+        mark = mark_of_life(self._environment.get(MARK, ""))
+        key = load_key(settings.access.key_file, self._paths.state_dir)
+        request = Request(
+            run=run,
+            state_dir=str(self._paths.state_dir),
+            worker_state=str(settings.worker.state or self._paths.worker_state),
+            old=old,
+            new=new,
+            generation=active.number,
+            options=asked.options(),
+            settings=settings.upgrade.model_dump(mode="json"),
+            suite=asked.suite or (None if settings.upgrade.suite is None else str(settings.upgrade.suite)),
+            environ={**self._environment, MARK: mark},
+            flags=str(flags),
+            tools_socket=str(self._paths.tools_socket),
+            grace=Grace(settings.worker.stop_grace.close_stdin, settings.worker.stop_grace.terminate),
+            start_timeout=settings.worker.start_timeout,
+            key=hmac.new(key, b"what a rehearsal leaves", "sha256").hexdigest(),
+        )
+        try:
+            self._running = _Running(run, await self._start(request, mark))
+        except BaseException:
+            await self._flags.unpin(VIEW)
+            raise
+        self._tasks.start_soon(self._follow, self._running)
+
+    def _suite(self, asked: Asked, settings: Settings) -> Suite | None:
+        path = asked.suite or settings.upgrade.suite
+        try:
+            return None if path is None else read(Path(path))
+        except SuiteError as error:
+            raise RefusedError(str(error)) from error
+
+    def _active(self) -> Generation:
+        state = self._state()
+        if state.table.active is None:
+            raise RefusedError("nothing is active, so there is nothing to compare with")
+        return state.generations[state.table.active]
+
+    async def _pinned(self, suite: Suite | None) -> Path:
+        """Pin every flag to its safe value, or to what the suite says."""
+        safe = {key: one.safe for key, one in self._flags.registry.declarations.items()}
+        try:
+            return await self._flags.pin(VIEW, {**safe, **(suite.flags if suite is not None else {})})
+        except (SwitchoverError, OSError) as error:
+            raise RefusedError(f"the flags of a rehearsal cannot be pinned: {error}") from error
+
+    async def _start(self, request: Request, mark: str) -> WorkerProcess:
+        """Start the program, hand it the request and wait until it says that it begins."""
+        self._paths.logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._paths.logs_dir / LOG).open("wb") as errors:
+            popen = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec, from the thread its life is tied to
+                [sys.executable, "-S", "-I", LAUNCHER, str(os.getpid()), sys.executable, "-m", "orchestrator.rehearse"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=self._paths.state_dir,
+                env={**self._environment, MARK: mark},
+                start_new_session=True,
+            )
+        process = WorkerProcess(popen, lambda: None, mark)
+        try:
+            with anyio.fail_after(BEGINNING):
+                begun = await anyio.to_thread.run_sync(
+                    _asked, popen, msgspec.json.encode(request), abandon_on_cancel=True
+                )
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await process.stop(GRACE)
+            if isinstance(error, (TimeoutError, msgspec.MsgspecError, OSError)):
+                raise RefusedError(f"the harness did not begin; {self._paths.logs_dir / LOG} may say why") from error
+            raise
+        if begun.refused:
+            await process.stop(GRACE)
+            raise RefusedError(begun.refused)
+        return process
+
+    async def _follow(self, running: _Running) -> None:
+        """Clear up after the program, however it ends."""
+        await running.process.exited.wait()
+        await running.process.stop(GRACE)
+        self._running = None
+        await self._flags.unpin(VIEW)
+        log.info("rehearsal over", run=running.run, outcome=running.process.outcome)
+
+
+def _asked(popen: subprocess.Popen[bytes], request: bytes) -> Begun:
+    """Write the request and read the program's one line."""
+    assert popen.stdin is not None and popen.stdout is not None  # noqa: S101, PT018 - both are pipes
+    with popen.stdin as stdin, popen.stdout as stdout:
+        stdin.write(request)
+        stdin.close()
+        return msgspec.json.decode(stdout.readline(), type=Begun)
+
+
+def _after(events: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    return [one for one in events if one["n"] > number]
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # half of a line, which is being written or was when the program was killed
+            continue
+        if isinstance(event, dict) and isinstance(event.get("n"), int):
+            found.append(event)
+    return found
