@@ -305,3 +305,22 @@ def test_many_keys_are_told_in_several_messages(page: Page, daemon: PushSocket, 
         keys += told.read
     assert sorted(keys) == sorted(flags)
     flags.close()
+
+
+@pytest.mark.requirement("FLAG-17")
+@pytest.mark.usefixtures("quick")
+def test_a_daemon_that_does_not_read_is_left_and_called_again(
+    page: Page, daemon: PushSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switchover_kit.push.PATIENCE", 0.05)
+    flags = Flags(page.path, environ={}, clock=page.clock)
+    peer = daemon.accept()
+    for _ in range(100_000):  # far more than the socket holds of the answers that nobody reads
+        try:
+            peer.tell(page.version)
+        except (BrokenPipeError, ConnectionResetError):
+            break
+    else:
+        pytest.fail("the reader never gave up")
+    greeted(daemon)
+    flags.close()

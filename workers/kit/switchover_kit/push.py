@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from typing import Final, Protocol
@@ -206,16 +207,25 @@ def _connected(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(PATIENCE)
-        if len(os.fsencode(path)) <= _MOST_PATH:
-            connection.connect(path)
-            return connection
-        directory, name = os.path.split(path)
-        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            connection.connect(f"/proc/self/fd/{fd}/{name}")
-        finally:
-            os.close(fd)
+        _connect(connection, path)
+        # From here the kernel keeps the time: Python would ask it before each call whether the call may go ahead.
+        connection.settimeout(None)
+        patience = struct.pack("ll", *divmod(int(PATIENCE * 1_000_000), 1_000_000))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect to a path of any length."""
+    if len(os.fsencode(path)) <= _MOST_PATH:
+        connection.connect(path)
+        return
+    directory, name = os.path.split(path)
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{fd}/{name}")
+    finally:
+        os.close(fd)
