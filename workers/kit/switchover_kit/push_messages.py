@@ -144,9 +144,10 @@ class Lines:
             MessageError: a line is longer than `MOST_LINE`.
         """
         self._rest += data
-        *whole, rest = self._rest.split(b"\n")
-        self._rest = rest
-        for line in (*whole, rest):
+        whole: list[bytearray] = []
+        if b"\n" in data:  # a long line is looked through once, however many pieces it comes in
+            *whole, self._rest = self._rest.split(b"\n")
+        for line in (*whole, self._rest):
             if len(line) >= MOST_LINE:
                 raise MessageError(f"a line has more than {MOST_LINE} bytes")
         yield from map(bytes, whole)
