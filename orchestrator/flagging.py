@@ -58,7 +58,8 @@ class Flagging:
         declared = read_registry(settings.flags.file)
         _say(declared)
         self.notifier = Notifier(store, options_of(settings), clock)
-        book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision)
+        lost = storage.trouble is not None
+        book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision, lost=lost)
         self.fleet: Fleet | None = None
         self.service = FlagsService(book, Publisher(paths.flags.parent), clock, self._workers)
         self._poll, self._before = settings.flags.poll, settings.flags.remind_before

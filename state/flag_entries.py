@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -107,7 +108,7 @@ class FlagWrite:
         """
         rows = tuple(FlagRow.checked(row) for row in write.rows)
         named = [*(row.key for row in rows), *frozenset(write.delete)]
-        if twice := next((key for key in named if named.count(key) > 1), None):
+        if twice := next((key for key, times in Counter(named).items() if times > 1), None):
             raise ValueError(f"{twice!r} is named twice in one write; decide for one")
         if not 0 <= write.at < YEAR_10000:
             raise ValueError(f"a write at {write.at} has no date; give seconds since the Unix epoch")
@@ -144,12 +145,14 @@ class StoredFlags:
         at: when it was written, seconds since the Unix epoch; 0.0 for version 0.
         rows: the flags in key order.
         strays: rows of `settings` that no write of ours left so: key to text.
+        missing: flags whose row of `settings` somebody took away.
     """
 
     version: int
     at: float
     rows: tuple[FlagRow, ...]
     strays: Mapping[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ class SqliteFlagStore:
         check_page(limit)
         return await self._writer.run(partial(self._history, {"key": key, "limit": limit, "before": before}))
 
+    async def changed_at(self) -> Mapping[str, float]:
+        """Return when each flag last changed, seconds since the Unix epoch; forgotten ones included."""
+        return await self._writer.run(lambda connection: dict(connection.execute(_SQL["changed_at"]).fetchall()))
+
     async def at(self, *, version: int | None = None, seconds: float | None = None) -> StoredFlags | None:
         """Return the flags as they stood; give a version or seconds since the Unix epoch.
 
@@ -220,7 +224,7 @@ def _load(connection: sqlite3.Connection) -> StoredFlags:
         version, at = _newest(connection)
     written = {row.key: row.plain() for row in rows}
     strays = {key: val for key, val in shown.items() if written.get(key) != val}
-    return StoredFlags(version, at, rows, strays)
+    return StoredFlags(version, at, rows, strays, frozenset(written.keys() - shown.keys()))
 
 
 def _store_version(connection: sqlite3.Connection, write: FlagWrite, step: FlagStep) -> None:

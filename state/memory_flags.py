@@ -66,7 +66,7 @@ class MemoryFlagStore:
         rows = tuple(row for _, row in sorted(self._rows.items()))
         written = {row.key: row.plain() for row in rows}
         strays = {key: val for key, val in self.settings.items() if written.get(key) != val}
-        return StoredFlags(*self._versions[-1], rows, strays)
+        return StoredFlags(*self._versions[-1], rows, strays, frozenset(written.keys() - self.settings.keys()))
 
     async def data_version(self) -> int:
         """Return a number that changes when a test has edited `settings`, and never by a write of ours."""
@@ -92,6 +92,11 @@ class MemoryFlagStore:
         await asyncio.sleep(0)
         upto = len(self._changes) if before is None else max(before - 1, 0)
         return [change for change in reversed(self._changes[:upto]) if key in (None, change.key)][:limit]
+
+    async def changed_at(self) -> Mapping[str, float]:
+        """Return when each flag last changed, seconds since the Unix epoch; forgotten ones included."""
+        await asyncio.sleep(0)
+        return {change.key: change.at for change in self._changes}
 
     async def at(self, *, version: int | None = None, seconds: float | None = None) -> StoredFlags | None:
         """Return the flags as they stood; arguments, answer and errors as `SqliteFlagStore.at`."""

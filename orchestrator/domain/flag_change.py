@@ -55,6 +55,13 @@ class SetValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Unset:
+    """Take a flag's value away: it follows its declared default again; its targeting stays."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Bring a flag back to its safe value and take its targeting away: nobody gets anything else."""
 
@@ -76,4 +83,4 @@ class Target:
     salt: str | None = None
 
 
-Change: TypeAlias = SetValue | Reset | Target
+Change: TypeAlias = SetValue | Unset | Reset | Target

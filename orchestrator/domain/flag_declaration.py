@@ -13,12 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from switchover_kit.prerequisites import MOST_JUDGEMENTS
+
 from orchestrator.domain.flag_values import FlagType, Value, allowed, fitted, same, show
 
 KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 """A key stands in variables, paths of the API and lines of text."""
 ENVIRONMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names of variables a POSIX shell can set."""
+RESERVED: Final = "SWITCHOVER_"
+"""How the daemon's own variables begin: one of them set for another reason would force a flag in every worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,14 @@ class Registry:
         found = difflib.get_close_matches(key.upper(), {known.upper(): known for known in self.declarations}, n=1)
         return next((known for known in self.declarations if found and known.upper() == found[0]), None)
 
-    def dependants(self, key: str) -> Iterator[Declaration]:
-        """Yield the flags that have this one as a prerequisite."""
-        for declaration in self.declarations.values():
-            if any(needed.flag == key for needed in declaration.prerequisites):
-                yield declaration
+
+def dependants_of(declarations: Mapping[str, Declaration]) -> dict[str, list[Declaration]]:
+    """Return, by key, the flags that have it as a prerequisite, in the order in which they are declared."""
+    found: dict[str, list[Declaration]] = {}
+    for declaration in declarations.values():
+        for needed in declaration.prerequisites:
+            found.setdefault(needed.flag, []).append(declaration)
+    return found
 
 
 def registry(declarations: Iterable[Declaration], flaws: Iterable[Flaw] = ()) -> tuple[Registry, list[Flaw]]:
@@ -131,7 +138,7 @@ def registry(declarations: Iterable[Declaration], flaws: Iterable[Flaw] = ()) ->
         The registry, and every flaw there is; a flag with a flaw is invalid.
     """
     known = {declaration.key: declaration for declaration in declarations}
-    found = [*flaws, *(flaw for declaration in known.values() for flaw in flaws_of(declaration))]
+    found = [*flaws, *(flaw for declaration in known.values() for flaw in flaws_of(declaration)), *_too_many(known)]
     while True:  # a flag whose prerequisite turns out to be invalid is so, too
         bad = {flaw.key for flaw in found}
         good = {key: declaration for key, declaration in known.items() if key not in bad}
@@ -158,6 +165,10 @@ def flaws_of(declaration: Declaration) -> Iterator[Flaw]:
     yield from _own_values(declaration)
     if declaration.env is not None and not ENVIRONMENT.fullmatch(declaration.env):
         yield Flaw(key, "env", f"is {show(declaration.env)}; allowed: a variable's name, such as USE_MODULAR_ENGINE")
+    elif declaration.env is not None and declaration.env.startswith(RESERVED):
+        yield Flaw(
+            key, "env", f"is {show(declaration.env)}; what begins with {RESERVED} is said to every worker by the daemon"
+        )
     if declaration.min_stable < 0:
         yield Flaw(key, "min_stable", f"is {declaration.min_stable:g}; allowed: seconds, 0 or more")
     yield from _own_prerequisites(declaration)
@@ -167,9 +178,12 @@ def _own_values(declaration: Declaration) -> Iterator[Flaw]:
     key, kind, values = declaration.key, declaration.type, declaration.values
     if kind is FlagType.ENUM and not values:
         yield Flaw(key, "values", "an enum names its values")
-    for value in values or ():
-        if fitted(kind, None, value) is None:
-            yield Flaw(key, "values", f"{show(value)} is not of type {kind}; allowed: {allowed(kind, None)}")
+    strangers = [value for value in values or () if fitted(kind, None, value) is None]
+    for value in strangers:
+        wanted = f'text, such as "{value}"' if kind is FlagType.ENUM else allowed(kind, None)
+        yield Flaw(key, "values", f"{show(value)} is not of type {kind}; allowed: {wanted}")
+    if strangers:
+        return  # what the others may be is not known
     if values and any(same(one, other) for at, one in enumerate(values) for other in values[:at]):
         yield Flaw(key, "values", "one of them stands there twice")
     given = {"default": declaration.default, "safe": declaration.safe, "on": declaration.on}
@@ -211,6 +225,29 @@ def _against(
                 yield Flaw(
                     declaration.key, "prerequisites", f"{needed.flag} cannot be {show(value)}; allowed: {other.allowed}"
                 )
+
+
+def _too_many(known: Mapping[str, Declaration]) -> Iterator[Flaw]:
+    """Yield a flaw for every flag whose prerequisites are more than a reader judges for one decision."""
+    judged: dict[str, int] = {}
+    for first in known:
+        waiting = [(first, False)]
+        while waiting:
+            key, are_judged = waiting.pop()
+            needed = [one.flag for one in known[key].prerequisites if one.flag in known]
+            if are_judged:
+                judged[key] = min(sum(1 + judged[other] for other in needed), MOST_JUDGEMENTS + 1)
+            elif key not in judged:
+                judged[key] = 0  # until its own are judged; on a circle it stays so
+                waiting.append((key, True))
+                waiting += [(other, False) for other in needed if other not in judged]
+    for key, number in judged.items():
+        if number > MOST_JUDGEMENTS:
+            yield Flaw(
+                key,
+                "prerequisites",
+                f"with those of its prerequisites they are more than {MOST_JUDGEMENTS}; name fewer of them",
+            )
 
 
 def _cycles(good: Mapping[str, Declaration]) -> Iterator[Flaw]:

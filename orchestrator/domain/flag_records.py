@@ -110,6 +110,10 @@ class StoredFlags(Protocol):
     def strays(self) -> Mapping[str, str]:
         """Rows of `settings` that no write of ours left so (edited by hand, or of a former program): key to text."""
 
+    @property
+    def missing(self) -> Collection[str]:
+        """Flags whose row of `settings` somebody took away."""
+
 
 class FlagChange(Protocol):
     """One flag's part in one write."""

@@ -6,7 +6,7 @@ move together.  Above: `orchestrator.flags`.  Below: `flag_declaration` (what ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,13 +18,16 @@ from orchestrator.domain.flag_change import (
     SetValue,
     Target,
     UnknownFlagError,
+    Unset,
 )
-from orchestrator.domain.flag_declaration import Declaration, Prerequisite, Registry
+from orchestrator.domain.flag_declaration import Declaration, Prerequisite, Registry, dependants_of
 from orchestrator.domain.flag_targeting import targeting_flaw
 from orchestrator.domain.flag_values import Value, fitted, parsed, same, show
 
 HASH_VERSION = 1
 """Version of the hash that new flags are bucketed with; a flag keeps the one it has."""
+NAMED = 20
+"""Flags that a refusal names as those there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,14 @@ def declared(registry: Registry, key: str) -> Declaration:
         why = registry.invalid[key]
         raise UnknownFlagError(f"{key} cannot be changed: its declaration is invalid ({why}); mend it first", flag=key)
     guess = registry.nearest(key)
-    hint = f"did you mean {guess}?" if guess else f"known flags: {', '.join(registry.declarations) or 'none'}"
+    hint = f"did you mean {guess}?" if guess else f"known flags: {_some(registry.declarations)}"
     raise UnknownFlagError(f"there is no flag {key}; {hint}", flag=key, allowed=guess or "")
+
+
+def _some(keys: Collection[str]) -> str:
+    """Name keys, the first of them where there are too many to read."""
+    named = ", ".join([*keys][:NAMED]) or "none"
+    return named if len(keys) <= NAMED else f"{named} and {len(keys) - NAMED} more"
 
 
 def apply(registry: Registry, flags: FlagSet, changes: Iterable[Change], expect_version: int | None = None) -> FlagSet:
@@ -154,8 +163,9 @@ def apply(registry: Registry, flags: FlagSet, changes: Iterable[Change], expect_
     touched = [key for key in asked if not alike(states[key], flags.state(key))]
     for key in touched:
         _check_prerequisites(registry, after, key)
+    dependants = dependants_of(registry.declarations) if touched else {}
     for key in touched:
-        _check_dependants(registry, after, key)
+        _check_dependants(registry, after, key, dependants.get(key, ()))
     return after if touched else flags
 
 
@@ -192,17 +202,18 @@ def reset_order(registry: Registry) -> list[str]:
 
     In this order each flag can go to its safe value alone: nothing that is not safe ever stands on what has gone.
     """
-    order: list[str] = []
-
-    def after_its_dependants(key: str) -> None:
-        if key not in order:
-            for dependant in registry.dependants(key):
-                after_its_dependants(dependant.key)
-            order.append(key)
-
-    for key in reversed(list(registry.declarations)):
-        after_its_dependants(key)
-    return order
+    dependants = dependants_of(registry.declarations)
+    order: dict[str, None] = {}
+    for first in reversed(list(registry.declarations)):
+        waiting = [(first, False)]
+        while waiting:  # no recursion: a file may declare thousands in a row
+            key, are_in = waiting.pop()
+            if are_in:
+                order[key] = None
+            elif key not in order:
+                waiting.append((key, True))
+                waiting += [(one.key, False) for one in reversed(dependants.get(key, ()))]
+    return list(order)
 
 
 def unmet(declaration: Declaration, values: Mapping[str, Value]) -> list[Prerequisite]:
@@ -235,6 +246,8 @@ def _changed(declaration: Declaration, state: FlagState, change: Change) -> Flag
     if isinstance(change, Reset):
         follows = same(declaration.default, declaration.safe)
         return replace(state, value=None if follows else declaration.safe, targeting=None)
+    if isinstance(change, Unset):
+        return replace(state, value=None)
     if isinstance(change, SetValue):
         return replace(state, value=_allowed(declaration, change.value))
     return replace(state, targeting=_targeting(declaration, change), salt=change.salt or state.salt)
@@ -267,7 +280,7 @@ def _check_prerequisites(registry: Registry, after: FlagSet, key: str) -> None:
     value = value_of(declaration, after)
     if same(value, declaration.safe):
         return
-    values = values_of(registry, after)
+    values = _needed_values(registry, after, [declaration])
     missing = unmet(declaration, values)
     if missing:
         message = (
@@ -277,12 +290,13 @@ def _check_prerequisites(registry: Registry, after: FlagSet, key: str) -> None:
         raise FlagRefusedError(message, flag=key, value=value, allowed=allowed)
 
 
-def _check_dependants(registry: Registry, after: FlagSet, key: str) -> None:
+def _check_dependants(registry: Registry, after: FlagSet, key: str, dependants: Sequence[Declaration]) -> None:
     """Refuse to take a prerequisite away from under flags that are beside their safe values."""
-    values = values_of(registry, after)
+    values = _needed_values(registry, after, dependants)
+    values |= {one.key: value_of(one, after) for one in (registry.declarations[key], *dependants)}
     held = [
         dependant
-        for dependant in registry.dependants(key)
+        for dependant in dependants
         if not same(values[dependant.key], dependant.safe)
         and any(needed.flag == key for needed in unmet(dependant, values))
     ]
@@ -297,6 +311,12 @@ def _check_dependants(registry: Registry, after: FlagSet, key: str) -> None:
             value=values[key],
             allowed=wanted,
         )
+
+
+def _needed_values(registry: Registry, flags: FlagSet, declarations: Iterable[Declaration]) -> dict[str, Value]:
+    """Return the values of what these flags have as prerequisites, not of all: there may be thousands of flags."""
+    needed = {one.flag for declaration in declarations for one in declaration.prerequisites}
+    return {key: value_of(registry.declarations[key], flags) for key in needed if key in registry.declarations}
 
 
 def _standing(missing: Sequence[Prerequisite], values: Mapping[str, Value]) -> str:

@@ -232,6 +232,10 @@ class FlagStore(FlagOutbox, Protocol):
         """Return up to `limit` changes of a flag (None: of all), newest first; `before` is a change's number."""
         ...
 
+    async def changed_at(self) -> Mapping[str, float]:
+        """Return when each flag last changed, seconds since the Unix epoch."""
+        ...
+
     async def at(self, *, version: int | None = None, seconds: float | None = None) -> StoredFlags | None:
         """Return the flags as they stood at a version or at a time (give one of the two).
 

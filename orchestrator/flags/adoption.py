@@ -7,7 +7,7 @@ Above: `book`.  Below: `domain.flags`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.flag_change import FlagRefusedError, SetValue
@@ -32,10 +32,17 @@ class Adopted:
     undeclared: dict[str, str]
 
 
-def adopt(registry: Registry, flags: FlagSet, strays: Mapping[str, str]) -> Adopted:
-    """Take over what may be: all together where that goes, else one by one in the order of declaration."""
+def adopt(registry: Registry, flags: FlagSet, strays: Mapping[str, str], missing: Collection[str] = ()) -> Adopted:
+    """Take over what may be: all together where that goes, else one by one in the order of declaration.
+
+    A row that was taken away says no value: the flag stays as it is, and its row is put back.
+    """
     values: list[SetValue] = []
-    refused: dict[str, str] = {}
+    refused = {
+        key: f"the row of {key} was taken away; to reset a flag, reset it"
+        for key in registry.declarations
+        if key in missing
+    }
     for key in (key for key in registry.declarations if key in strays):
         try:
             values += [SetValue(key, value) for value in parse(registry, {key: strays[key]}).values()]

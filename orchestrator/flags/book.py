@@ -7,14 +7,15 @@ failed is made good by the next one.  Above: `service`, which calls one method a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.flag_change import Reset
 from orchestrator.domain.flag_declaration import Registry
 from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
-from orchestrator.domain.flags import FlagSet, FlagState, is_safe_move, safe_values
+from orchestrator.domain.flags import FlagSet, FlagState, apply, is_safe_move, safe_values, stored_flaws
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.flags.adoption import Adopted, adopt
 from orchestrator.flags.rows import as_of, copied, differences, flags_of, redeclared, remembered, rows_for
@@ -52,7 +53,25 @@ class Reason:
 
 
 DECLARED: Final = Reason("daemon", "what is declared differs from what is stored", "registry", "flags declared")
+LOST: Final = Reason(
+    "daemon", "what was stored is lost, so every flag begins at its safe value", "database", "flags declared"
+)
 STORED: Final = Reason("daemon", "what is stored can be read again", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A change that took effect and could not be written down.
+
+    Attributes:
+        why: who made it, and why.
+        at: when, seconds since the Unix epoch.
+        keys: the flags it changed.
+    """
+
+    why: Reason
+    at: float
+    keys: tuple[str, ...]
 
 
 class Book:
@@ -72,6 +91,8 @@ class Book:
         clock: Clock,
         destinations: Callable[[], Sequence[str]] = tuple,
         revision: Callable[[], int] = int,
+        *,
+        lost: bool = False,
     ) -> None:
         """Build the book; `open` reads it.
 
@@ -81,6 +102,8 @@ class Book:
             clock: for records.
             destinations: names of those who are sent a notice of each change.
             revision: the routing table's, for the audit.
+            lost: whether what was stored had to be set aside; flags begin at their safe values then, not at their
+                defaults, for a default may be what somebody has just gone back from.
         """
         self.registry = registry
         self.flags = FlagSet()
@@ -90,6 +113,9 @@ class Book:
         self._clock = clock
         self._destinations = destinations
         self._revision = revision
+        self._lost = lost
+        self._owed: list[Owed] = []
+        self._judged: tuple[Registry, FlagSet, Mapping[str, str]] | None = None
         self._is_open = False
         self._kept: dict[str, FlagRow] = {}
         self._mark: int | None = None
@@ -100,6 +126,13 @@ class Book:
     def trouble(self) -> str | None:
         """What keeps flags from being stored or read, None in health."""
         return "; ".join(filter(None, (self._unwritten, self._unread))) or None
+
+    @property
+    def flaws(self) -> Mapping[str, str]:
+        """What is wrong with stored flags, by key; judged once for all flags as they stand."""
+        if self._judged is None or self._judged[0] is not self.registry or self._judged[1] is not self.flags:
+            self._judged = (self.registry, self.flags, stored_flaws(self.registry, self.flags))
+        return self._judged[2]
 
     # --- what was -----------------------------------------------------------------------------
 
@@ -120,9 +153,16 @@ class Book:
         self._is_open = True
         self._kept = {row.key: copied(row) for row in stored.rows}
         self.flags = replace(flags_of(stored), version=max(stored.version, above))
+        why = DECLARED
+        if not stored.version and (self._lost or above):
+            why = LOST
+            log.error("stored flags lost", reason=why.reason)
+            self.flags = replace(
+                apply(self.registry, self.flags, map(Reset, self.registry.declarations)), version=above
+            )
         await self._look_back()
         await self._adopt(stored)
-        await self._settle(DECLARED, quiet=not stored.version, always=stored.version < above)
+        await self._settle(why, quiet=not stored.version, always=stored.version < above)
 
     async def history(self, key: str | None, limit: int, before: int | None) -> list[Remembered]:
         """Return up to `limit` changes of a flag (None: of all), newest first.
@@ -169,6 +209,7 @@ class Book:
             if not found or not is_safe_move(self.registry, self.flags, after):
                 raise
             version = self.flags.version + 1
+            self._owed.append(Owed(why, self._clock.wall(), tuple(one.key for one in found)))
             log.error("flags are safe and not written down", actor=why.actor, version=version, reason=self._unwritten)  # noqa: TRY400
         return self._in_force(replace(after, version=version), why, found)
 
@@ -193,7 +234,7 @@ class Book:
             before = self.flags
             await self.open(before.version)
             return [self._changed(STORED, tuple(differences(self.registry, before, self.flags)))]
-        told = [await self._settle(DECLARED)] if self._unwritten else []
+        told = await self._catch_up() if self._unwritten else []
         try:
             mark = await self._store.data_version()
         except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
@@ -204,11 +245,26 @@ class Book:
             told += await self._adopt(stored)
         return [one for one in told if one is not None]
 
+    async def _catch_up(self) -> list[Changed | None]:
+        """Write what took effect and is not written down yet, each under the name and time of whoever did it."""
+        told: list[Changed | None] = []
+        while self._owed:
+            owed = self._owed[0]
+            lacking = {row.key for row in self._lacking(self.registry, self.flags)[0]}
+            if keys := lacking.intersection(owed.keys):
+                try:
+                    version = await self._put(self.registry, self.flags, owed.why, only=keys, at=owed.at)
+                except FlagsNotWrittenError:
+                    return told
+                told.append(self._in_force(replace(self.flags, version=version), owed.why, ()))
+            self._owed.pop(0)
+        return [*told, await self._settle(DECLARED)]
+
     # --- how ----------------------------------------------------------------------------------
 
     async def _adopt(self, stored: StoredFlags) -> list[Changed]:
         """Take over rows of `settings` that others wrote, as far as they may be; put the other rows right again."""
-        found = adopt(self.registry, self.flags, stored.strays)
+        found = adopt(self.registry, self.flags, stored.strays, stored.missing)
         self.undeclared = found.undeclared
         told = []
         try:
@@ -251,13 +307,14 @@ class Book:
         *,
         only: Collection[str] | None = None,
         quiet: bool = False,
+        at: float | None = None,
     ) -> int:
         """Write the rows that differ from what is stored; return the new version."""
         rows, gone = self._lacking(registry, after, only)
         write = FlagWrite(
             rows,
             actor=why.actor,
-            at=self._clock.wall(),
+            at=self._clock.wall() if at is None else at,
             reason=why.reason,
             cause=why.cause,
             action=why.action,
@@ -321,16 +378,12 @@ class Book:
 
     async def _look_back(self) -> None:
         """Find out when each flag last changed."""
-        for key in self._kept:
-            for one in await self._past(key):
-                self.changed_at[key] = one.at
-
-    async def _past(self, key: str) -> Iterable[Remembered]:
         try:
-            return await self.history(key, 1, None)
-        except FlagsNotReadError as error:
+            found = await self._store.changed_at()
+        except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
             self._cannot_read(error)
-            return ()
+        else:
+            self.changed_at = {key: at for key, at in found.items() if key in self._kept}
 
     def _cannot_read(self, error: Exception) -> None:
         trouble = f"the stored flags cannot be read: {error}"

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, Target
+from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, Target, Unset
 from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_values import show
-from orchestrator.domain.flags import FlagSet
+from orchestrator.domain.flag_values import same, show
+from orchestrator.domain.flags import HASH_VERSION, FlagSet
 
 FORMAT: Final = 1
 MEMBERS: Final = ("value", "targeting", "salt", "hash_version")
 
 
 def exported(registry: Registry, flags: FlagSet) -> dict[str, Any]:
-    """Return every flag's value (where somebody set one), targeting and salt."""
+    """Return every flag's value (null where nobody set one), targeting and salt."""
     entries: dict[str, Any] = {}
     for key in registry.declarations:
         state = flags.state(key)
-        entry: dict[str, Any] = {} if state.value is None else {"value": state.value}
-        entries[key] = entry | {"targeting": state.targeting, "salt": state.salt, "hash_version": state.hash_version}
+        entries[key] = {name: getattr(state, name) for name in MEMBERS}
     return {"format": FORMAT, "flags_version": flags.version, "flags": entries}
 
 
@@ -48,12 +47,15 @@ def _changes(key: str, entry: object) -> Iterator[Change]:
     unknown = sorted(str(name) for name in entry if name not in MEMBERS)
     if unknown:
         raise FlagRefusedError(f"{key} has {', '.join(unknown)}; allowed: {', '.join(MEMBERS)}", flag=key)
-    if "value" in entry:
-        yield SetValue(key, entry["value"])
+    if "value" in entry:  # null: nobody set one where this comes from, so it follows the default here, too
+        yield Unset(key) if entry["value"] is None else SetValue(key, entry["value"])
     targeting, salt = entry.get("targeting"), entry.get("salt")
     if targeting is not None and not isinstance(targeting, Mapping):
         raise FlagRefusedError(f"the targeting of {key} is {show(targeting)}; allowed: an object, or null", flag=key)
     if salt is not None and (not isinstance(salt, str) or not salt):
         raise FlagRefusedError(f"the salt of {key} is {show(salt)}; allowed: text", flag=key)
+    version = entry.get("hash_version", HASH_VERSION)
+    if not same(version, HASH_VERSION):  # under another hash everybody would have another bucket
+        raise FlagRefusedError(f"the hash_version of {key} is {show(version)}; allowed: {HASH_VERSION}", flag=key)
     if "targeting" in entry or salt is not None:
         yield Target(key, targeting, salt)

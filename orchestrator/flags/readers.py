@@ -145,6 +145,10 @@ class Readers:
             self._read_at.update(dict.fromkeys(set(read).intersection(self._known()), now))
         self._wake()
 
+    def newest(self, view: str) -> int:
+        """Return the version a view's readers have been told of."""
+        return self._versions.get(view, 0)
+
     def now(self) -> float:
         """Return seconds since the Unix epoch."""
         return self._wall()

@@ -10,10 +10,11 @@ import asyncio
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from switchover_kit.push_messages import Hello, Lines, MessageError, Version, decode_from_reader, encode
 
+from orchestrator.domain.flag_values import can_be_kept
 from orchestrator.flags.told import Reader
 from orchestrator.telemetry.logging import get_logger
 
@@ -28,6 +29,8 @@ GREETING: Final = 10.0
 """Seconds a connection has to say who it is."""
 FORCED: Final = 100
 """Forced flags kept of one reader."""
+SAID: Final = 1000
+"""Bytes of JSON that are told on of one thing a reader says."""
 CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
@@ -48,6 +51,7 @@ class Reading(asyncio.Protocol):
         self.applied = 0
         self.session = 0
         self._readers = readers
+        self._forced: dict[str, Any] = {}
         self._pid = 0
         self._since = readers.now()
         self._lines = Lines()
@@ -59,8 +63,8 @@ class Reading(asyncio.Protocol):
         said = self.hello
         if said is None:
             return None
-        forced = dict(list(said.forced.items())[:FORCED])
-        return Reader(self._pid or said.pid, said.generation, said.role, self.view, self.applied, self._since, forced)
+        pid = self._pid or said.pid
+        return Reader(pid, said.generation, _sound(said.role), self.view, self.applied, self._since, self._forced)
 
     def tell(self, version: int) -> None:
         """Say that there is a version; a reader that does not read is let go."""
@@ -117,18 +121,23 @@ class Reading(asyncio.Protocol):
         elif self.hello is None:
             self._refuse("it spoke before it said who it is")
         else:
-            self.applied = message.version
+            self._has(message.version)
             self._readers.moved(self, message.read)
 
     def _greet(self, hello: Hello) -> None:
         if self._patience is not None:
             self._patience.cancel()
         is_news = self.hello is None or dict(self.hello.forced) != dict(hello.forced)
-        self.hello, self.applied = hello, hello.version
-        if hello.forced and is_news:
-            forced = dict(list(hello.forced.items())[:FORCED])
-            log.warning("flags forced by a worker's environment", forced=forced, **self._who())
+        self.hello = hello
+        self._has(hello.version)
+        self._forced = {_sound(key): _sound(value) for key, value in list(hello.forced.items())[:FORCED]}
+        if self._forced and is_news:
+            log.warning("flags forced by a worker's environment", forced=self._forced, **self._who())
         self._readers.greeted(self)
+
+    def _has(self, version: int) -> None:
+        """Note what it has applied; a version from before flags began anew, or made up, is none of ours."""
+        self.applied = version if version <= self._readers.newest(self.view) else 0
 
     def _refuse(self, why: str) -> None:
         log.warning("reader of flags let go", reason=why, view=self.view, **self._who())
@@ -136,6 +145,11 @@ class Reading(asyncio.Protocol):
 
     def _who(self) -> dict[str, int]:
         return {"pid": self._pid, "generation": self.hello.generation if self.hello is not None else 0}
+
+
+def _sound(value: Any) -> Any:
+    """Return what a reader says as it can be told on: what is no JSON (half characters, NaN) or too long, as text."""
+    return value if can_be_kept(value, SAID) else ascii(value)[:SAID]
 
 
 def _peer(transport: asyncio.Transport) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from orchestrator.flags.publisher import LIVE, Publisher
 from orchestrator.flags.readers import Readers
 from orchestrator.flags.told import Applied, AsOf, Changed, FlagsStatus, FlagView, Remembered, WorkerSeen
 from orchestrator.flags.turns import Turns
-from orchestrator.flags.views import findings_of, view_of
+from orchestrator.flags.views import findings_of, views_of
 
 VIEW: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """Names of pinned views: they become file names."""
@@ -110,11 +110,11 @@ class FlagsService:
         """
         if key not in self.registry.invalid:
             declared(self.registry, key)
-        return view_of(key, self._book, self.readers)
+        return views_of([key], self._book, self.readers)[0]
 
     def views(self) -> list[FlagView]:
         """Return everything about every flag, in the order in which they are declared, invalid ones last."""
-        return [view_of(key, self._book, self.readers) for key in (*self.registry.declarations, *self.registry.invalid)]
+        return views_of([*self.registry.declarations, *self.registry.invalid], self._book, self.readers)
 
     def decide(self, key: str, subject_key: str | None = None, attributes: Mapping[str, Any] | None = None) -> Decision:
         """Return what a flag answers for a subject now; step `missing` and value None when there is no such flag."""
@@ -271,8 +271,15 @@ class FlagsService:
         """Return up to `limit` changes of a flag (None: of all), newest first; `before` is a change's number.
 
         A flag that is no longer declared has its history still.
+
+        Raises:
+            UnknownFlagError: there is no such flag, and never was.
+            FlagsNotReadError: the store cannot be read.
         """
-        return await self._book.history(key, limit, before)
+        found = await self._book.history(key, limit, before)
+        if key is not None and not found and before is None and key not in self.registry.invalid:
+            declared(self.registry, key)
+        return found
 
     async def at(self, *, version: int | None = None, seconds: float | None = None) -> AsOf | None:
         """Return the flags as they stood at a version or at a time (seconds since the Unix epoch).

@@ -5,23 +5,31 @@ Above: `service`.  Below: `book`, `readers`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.domain.flag_declaration import Declaration
 from orchestrator.domain.flag_report import Finding, Use, expiries, stale
-from orchestrator.domain.flags import FlagState, stored_flaws, value_of
+from orchestrator.domain.flags import FlagState, value_of
 from orchestrator.flags.book import Book
 from orchestrator.flags.readers import Readers
 from orchestrator.flags.told import FlagView
 
 
-def view_of(key: str, book: Book, readers: Readers) -> FlagView:
-    """Return everything about a declared or invalid flag."""
+def views_of(keys: Iterable[str], book: Book, readers: Readers) -> list[FlagView]:
+    """Return everything about declared or invalid flags."""
+    forced: dict[str, dict[int, Any]] = {}
+    for reader in readers.all():
+        for key, value in reader.forced.items():
+            forced.setdefault(key, {})[reader.pid] = value
+    return [_view_of(key, book, readers.read_at(), forced.get(key, {})) for key in keys]
+
+
+def _view_of(key: str, book: Book, read_at: Mapping[str, float], forced: Mapping[int, Any]) -> FlagView:
     declaration = book.registry.declarations.get(key)
     if declaration is None:
         return _invalid(key, book)
-    state = book.flags.state(key)
-    why = stored_flaws(book.registry, book.flags).get(key)
+    state, why = book.flags.state(key), book.flaws.get(key)
     return _view(
         declaration,
         state,
@@ -29,8 +37,8 @@ def view_of(key: str, book: Book, readers: Readers) -> FlagView:
         is_set=state.value is not None,
         invalid=why,
         changed_at=book.changed_at.get(key),
-        read_at=readers.read_at().get(key),
-        forced={reader.pid: reader.forced[key] for reader in readers.all() if key in reader.forced},
+        read_at=read_at.get(key),
+        forced=forced,
     )
 
 
@@ -38,7 +46,7 @@ def findings_of(
     book: Book, readers: Readers, *, since: float, now: float, stale_after: float, expires_within: float
 ) -> list[Finding]:
     """Return what somebody should look at, the most pressing first."""
-    flaws = {**book.registry.invalid, **stored_flaws(book.registry, book.flags)}
+    flaws = {**book.registry.invalid, **book.flaws}
     found = [Finding(key, "invalid", f"{key} answers its safe value: {why}") for key, why in flaws.items()]
     found += [
         Finding(key, "undeclared", f"the table settings has {key}, which no flag is declared as; remove the row")

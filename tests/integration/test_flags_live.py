@@ -243,8 +243,8 @@ async def test_a_process_that_outlives_its_daemon_answers_safe_values_until_ther
     assert (await seen_by_worker(daemon, "MODE"))["values"] == {"MODE": "verbose"}
 
 
-@pytest.mark.requirement("FLAG-24", "FLAG-40")
-async def test_a_damaged_database_is_said_and_kept_aside_and_flags_begin_again_above_what_was_seen(
+@pytest.mark.requirement("FLAG-24", "FLAG-40", "FLAG-73")
+async def test_a_damaged_database_is_said_and_kept_aside_and_flags_begin_safe_and_above_what_was_seen(
     daemon: RunningDaemon,
 ) -> None:
     await put(daemon, {"MODE": "verbose", "RATE": "0.125"})
@@ -256,4 +256,4 @@ async def test_a_damaged_database_is_said_and_kept_aside_and_flags_begin_again_a
     assert "orchestrator.db was damaged and set aside as orchestrator.db." in status["trouble"]
     assert status["flags"]["version"] > version
     seen = await seen_by_worker(daemon, "MODE", "RATE")
-    assert (seen["values"], seen["version"]) == ({"MODE": "compact", "RATE": 0.5}, status["flags"]["version"])
+    assert (seen["values"], seen["version"]) == ({"MODE": "compact", "RATE": 0.0}, status["flags"]["version"])

@@ -62,6 +62,7 @@ class World:
     folder: Path
     registry: Registry
     before_write: BeforeWrite = let_through
+    lost: bool = False
     clock: StoryClock = field(default_factory=StoryClock)
     workers: list[WorkerSeen] = field(default_factory=list)
     store: MemoryFlagStore = field(init=False)
@@ -76,7 +77,7 @@ class World:
 
     def another(self) -> FlagsService:
         """Return a service on the same store and folder, as after a restart."""
-        book = Book(self.registry, self.store, self.clock, lambda: ["hook"], lambda: 7)
+        book = Book(self.registry, self.store, self.clock, lambda: ["hook"], lambda: 7, lost=self.lost)
         self.service = FlagsService(book, Publisher(self.folder / "flags"), self.clock, lambda: self.workers)
         return self.service
 

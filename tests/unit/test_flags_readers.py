@@ -133,6 +133,20 @@ async def test_flags_that_a_readers_environment_forces_are_shown_with_the_flag(f
         assert world.service.view("MODE").forced == {}
 
 
+@pytest.mark.requirement("FLAG-79")
+async def test_what_a_reader_says_of_itself_can_always_be_told_on(folder: Path) -> None:
+    async with running(folder) as world, peer(world) as one:
+        one.greet(version=99, role="\udcff", forced={"MODE": "\udcff", "OTHER": float("nan"), "\ud800": "x" * 5000})
+        await one.told()
+        (said,) = (await world.service.applied()).readers
+        assert (said.role, said.applied) == ("'\\udcff'", 0)
+        assert said.forced == {"MODE": "'\\udcff'", "OTHER": "nan", "'\\ud800'": f"'{'x' * 999}"}
+        one.say({"applied": 1, "read": []})
+        await eventually(lambda: not world.service.readers.late(1))
+        one.say({"applied": 2, "read": []})
+        await eventually(lambda: world.service.readers.late(1))
+
+
 @pytest.mark.requirement("FLAG-39")
 async def test_readers_of_a_pinned_view_are_none_of_the_live_ones(folder: Path) -> None:
     async with running(folder) as world:

@@ -55,15 +55,17 @@ class World:
         assert self.opened is not None
         return list(await self.opened.audit.page(100))[::-1]
 
-    async def edit(self, key: str, val: str) -> None:
-        """Have somebody edit the table by hand."""
+    async def edit(self, key: str, val: str | None) -> None:
+        """Have somebody edit the table by hand; None takes the row away."""
         if isinstance(self.store, MemoryFlagStore):
-            self.store.settings[key] = val
+            self.store.settings.pop(key, None)
+            self.store.settings |= {} if val is None else {key: val}
             return
         assert self.file is not None
         with closing(sqlite3.connect(self.file)) as connection, connection:
             connection.execute("DELETE FROM settings WHERE key = ?", (key,))
-            connection.execute("INSERT INTO settings VALUES (?, ?, 'by hand')", (key, val))
+            if val is not None:
+                connection.execute("INSERT INTO settings VALUES (?, ?, 'by hand')", (key, val))
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -273,6 +275,25 @@ async def test_settings_edited_by_hand_change_no_flag_and_are_named(world: World
     await world.store.write(ask(row("A", "on"), delete=["OLD"]))
     assert await world.settings() == {"A": "on", "B": "on"}
     assert dict((await world.store.load()).strays) == {}
+
+
+@pytest.mark.requirement("FLAG-71")
+async def test_a_row_of_settings_that_is_taken_away_is_named_until_it_is_written_again(world: World) -> None:
+    await world.store.write(ask(row("A", "on"), row("B", "on")))
+    await world.edit("A", None)
+    found = await world.store.load()
+    assert (dict(found.strays), set(found.missing)) == ({}, {"A"})
+    await world.store.write(ask(row("A", "on")))
+    assert not (await world.store.load()).missing
+
+
+@pytest.mark.requirement("FLAG-70")
+async def test_when_each_flag_last_changed_is_one_question(world: World) -> None:
+    assert await world.store.changed_at() == {}
+    await world.store.write(ask(row("A", "on"), row("B", "on")))
+    await world.store.write(ask(row("A", "off"), at=NOON + 5))
+    await world.store.write(ask(row("A", "off"), at=NOON + 9))
+    assert await world.store.changed_at() == {"A": NOON + 5, "B": NOON}
 
 
 @pytest.mark.requirement("FLAG-21")

@@ -47,6 +47,10 @@ WHERE (:key IS NULL OR key = :key) AND (:before IS NULL OR seq < :before)
 ORDER BY seq DESC
 LIMIT :limit;
 
+-- name: changed_at
+SELECT key, at FROM flag_changes JOIN flag_versions USING (version)
+WHERE seq IN (SELECT max(seq) FROM flag_changes GROUP BY key);
+
 -- name: as_of
 SELECT after FROM flag_changes
 WHERE seq IN (SELECT max(seq) FROM flag_changes WHERE version <= :version GROUP BY key) AND after IS NOT NULL
