@@ -97,6 +97,7 @@ MISTAKES: Final = (
     Ask("web_fetch", {"url": 1}, TYPE),
     Ask("web_fetch", {"url": "file:///etc/passwd"}, "is no web address"),
     Ask("web_fetch", {"url": "http://10.0.0.1/"}, "which is no public address"),
+    Ask("screenshot", {"url": ["http://x/"]}, TYPE),
     Ask("screenshot", {"url": "http://[::1]/"}, "which is no public address"),
     Ask("screenshot", {"url": "http://x/", "width": 1}, "greater than or equal to 100"),
 )
