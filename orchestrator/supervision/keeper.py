@@ -103,7 +103,8 @@ class Keeper:
         self._terms = terms
         self._care = terms.care
         self._owner = terms.owner
-        self._proven = generation.proven and era is None
+        self._for_session = terms.starts is not None
+        self._proven = self._for_session or (generation.proven and era is None)
         self._finds_out = era is None
         self._health = Health()
         self._wake = anyio.Event()
@@ -135,7 +136,10 @@ class Keeper:
     # --- the work -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep the process until retired or, if it was never ready, until its start failed."""
+        """Keep the process until retired or its start failed for good.
+
+        So it did for a generation that was never ready, and for a session's process that refuses its one client.
+        """
         try:
             async with anyio.create_task_group() as self._aside:
                 await self._live()
@@ -150,7 +154,7 @@ class Keeper:
             reason = await self._whatever_happens()
             if self._goes_on_quietly():
                 continue
-            if not self._proven:
+            if not self._proven or (self._for_session and self.refusal is not None):
                 log.error("generation failed to start", generation=number, reason=reason)
                 self._owner.failed(number, reason)
                 break

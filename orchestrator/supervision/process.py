@@ -99,7 +99,7 @@ class WorkerProcess:
         if code is None:
             return "still runs"
         if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
+            return f"was killed by {signal.Signals(-code).name}"
         return f"exited with status {code}"
 
     async def stop(self, grace: Grace) -> None:

@@ -61,6 +61,19 @@ async def test_the_worker_of_a_session_that_is_gone_ends() -> None:
         await eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 
+@pytest.mark.requirement("ISO-1")
+async def test_a_session_waits_for_its_worker_when_the_first_start_of_it_fails(tmp_path: Path) -> None:
+    flag = tmp_path / "die"
+    command = ["sh", "-c", 'rm "$0" 2>/dev/null && kill -9 $$; exec "$@"', str(flag), *worker()]
+    with RunningDaemon.start(command, config=f"{OWN}[restart]\ninitial = 0.05\n") as daemon:
+        flag.touch()
+        async with connected(daemon.tools_socket) as client:
+            await greet(client, "patient")
+            assert (await said(client, "hello"))["client"]["clientInfo"]["name"] == "patient"
+        (line,) = daemon.log("worker lost")
+        assert line["reason"].startswith("it was killed by SIGKILL")
+
+
 @pytest.mark.requirement("ISO-2")
 async def test_a_worker_asks_its_client_and_hears_the_answer_under_its_own_id() -> None:
     with RunningDaemon.start(worker(), config=OWN) as daemon:
