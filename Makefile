@@ -35,7 +35,7 @@ unit: setup  ## the fast tests only
 test: check  ## everything CI runs: check, then all tests, with the coverage of those that run in one process
 	@.ci/setup peers
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/simulation
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal tests/unit tests/simulation
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report | tail -n 25
 	$(BIN)/pytest -n 2 --dist worksteal tests/integration tests/e2e tests/conformance
 
