@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,33 @@ class Report:
         if self.quick:
             print("  quick: short rounds, rough figures")
         print(json.dumps(self.as_dict()), flush=True)
+
+
+def table(
+    rounds: Mapping[tuple[str, str], Sequence[Mapping[str, float]]], shapes: Iterable[str], targets: Iterable[str]
+) -> Iterator[str]:
+    """Yield one line a shape and target: the medians of rate, latencies and the server's time a call, and the spread.
+
+    Args:
+        rounds: what each round measured, by names of shape and target; `cpu_us` may be missing.
+        shapes: names of the loads, in order.
+        targets: names of the servers, in order.
+    """
+    names = list(targets)
+    yield f"{'':24} {'calls/s':>10} {'p50 us':>10} {'p99 us':>10} {'cpu us/call':>12} {'rounds':>20}"
+    for shape in shapes:
+        yield shape
+        for target in names:
+            figures = rounds.get((shape, target), [])
+            if figures:
+                middle = {key: statistics.median(each[key] for each in figures if key in each) for key in figures[0]}
+                rates = sorted(each["rate"] for each in figures)
+                spread = f"{rates[0]:,.0f} - {rates[-1]:,.0f}"
+                cpu = f"{middle['cpu_us']:.1f}" if "cpu_us" in middle else ""
+                yield (
+                    f"  {target:22} {middle['rate']:>10,.0f} {middle['p50_us']:>10,.1f} "
+                    f"{middle['p99_us']:>10,.1f} {cpu:>12} {spread:>20}"
+                )
 
 
 def rounded(value: float) -> float:

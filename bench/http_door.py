@@ -19,10 +19,11 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Report
+from bench.figures import Report, table
 from bench.http_targets import OPENERS, HttpTarget
 from bench.http_wire import TIMEOUT, open_session
 from bench.processes import LOAD_CORE, ROOT, NotReadyError, on_core, wait_for_quiet
@@ -127,21 +128,13 @@ def report(rounds: Rounds, memories: dict[str, dict[str, float]], *, quick: bool
     return result
 
 
-def table(rounds: Rounds, memories: dict[str, dict[str, float]], targets: list[HttpTarget]) -> None:
-    """Print one line a shape and server, and one a server's memory."""
-    print(f"{'':24} {'calls/s':>10} {'p50 us':>10} {'p99 us':>10} {'cpu us/call':>12}")
-    for shape in MEASURED:
-        print(shape.name)
-        for target in targets:
-            if figures := rounds.get((shape.name, target.name)):
-                middle = {key: statistics.median(each[key] for each in figures) for key in figures[0]}
-                cells = (middle["rate"], middle["p50_us"], middle["p99_us"], middle["cpu_us"])
-                print(f"  {target.name:22} {cells[0]:>10,.0f} {cells[1]:>10,.1f} {cells[2]:>10,.1f} {cells[3]:>12.1f}")
-    print(f"{'MiB':24} {'at rest':>10} {f'{SESSIONS} sessions':>12} {'1 MB calls':>12}")
+def memory_table(memories: dict[str, dict[str, float]]) -> Iterator[str]:
+    """Yield one line a server: what it takes."""
+    yield f"{'MiB':24} {'at rest':>10} {f'{SESSIONS} sessions':>12} {'1 MB calls':>12}"
     for name, values in memories.items():
         growth = values.get("growth_1MB_mb")
         grown = "" if growth is None else f"{growth:+.1f}"
-        print(f"  {name:22} {values['rest_mb']:>10.1f} {values['sessions_mb']:>+12.1f} {grown:>12}")
+        yield f"  {name:22} {values['rest_mb']:>10.1f} {values['sessions_mb']:>+12.1f} {grown:>12}"
 
 
 def arguments() -> argparse.Namespace:
@@ -173,7 +166,8 @@ def main() -> None:
                 print(f"  {only} is left out: {error}")
         memories = {target.name: memory(target, 0.5 if options.quick else GROWTH_SECONDS) for target in targets}
         rounds = measure(targets, options)
-    table(rounds, memories, targets)
+    lines = table(rounds, [shape.name for shape in MEASURED], [target.name for target in targets])
+    print("\n".join((*lines, *memory_table(memories))))
     print(f"{options.rounds} rounds of {options.seconds:g} s, {time.monotonic() - start:.0f} s in all")
     report(rounds, memories, quick=options.quick).print()
 

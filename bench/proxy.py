@@ -18,13 +18,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.daemon import switchover
-from bench.figures import Report
+from bench.figures import Report, table
 from bench.processes import LOAD_CORE, ROOT, NotReadyError, on_core, wait_for_quiet
 from bench.references import Target, direct, fastmcp, haproxy, mcp_proxy
 
@@ -130,24 +129,6 @@ def report(rounds: Rounds, *, quick: bool) -> Report:
     return result
 
 
-def table(rounds: Rounds, shapes: list[Shape], targets: list[Target]) -> Iterator[str]:
-    """Yield one line a shape and target: rate, latencies, the proxy's time a call, the spread of the rounds."""
-    yield f"{'':24} {'calls/s':>10} {'p50 us':>10} {'p99 us':>10} {'cpu us/call':>12} {'rounds':>20}"
-    for shape in shapes:
-        yield shape.name
-        for target in targets:
-            figures = rounds.get((shape.name, target.name), [])
-            if figures:
-                middle = {key: statistics.median(each[key] for each in figures if key in each) for key in figures[0]}
-                rates = sorted(each["rate"] for each in figures)
-                spread = f"{rates[0]:,.0f} - {rates[-1]:,.0f}"
-                cpu = f"{middle['cpu_us']:.1f}" if "cpu_us" in middle else ""
-                yield (
-                    f"  {target.name:22} {middle['rate']:>10,.0f} {middle['p50_us']:>10,.1f} "
-                    f"{middle['p99_us']:>10,.1f} {cpu:>12} {spread:>20}"
-                )
-
-
 def arguments() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(description="Measure the daemon against its references.")
@@ -179,7 +160,7 @@ def main() -> None:
             except NotReadyError as error:
                 print(f"  left out: {error}")
         rounds = measure(targets, shapes, options)
-    print("\n".join(table(rounds, shapes, targets)))
+    print("\n".join(table(rounds, [shape.name for shape in shapes], [target.name for target in targets])))
     print(f"{options.rounds} rounds of {options.seconds:g} s, {time.monotonic() - start:.0f} s in all")
     report(rounds, quick=options.quick).print()
 

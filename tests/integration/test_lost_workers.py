@@ -207,7 +207,8 @@ async def test_a_worker_that_closes_its_stdout_is_replaced_at_once_and_ends_besi
             assert "closed its stdout" in answer["error"]["data"]["reason"]
         await eventually(lambda: (active(daemon)["standing"], active(daemon)["restarts"]) == ("ready", 2))
         assert alive(pid)  # it has half a minute to end by itself, and nobody waits for that
-        for _ in range(2):
-            daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGTERM)
+        await eventually(lambda: daemon.log("stop asked"))  # two that are pending at once would be one
+        daemon.signal(signal.SIGTERM)
         assert daemon.wait_exit() == 1
         assert not alive(pid)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from bench.callers import Caller, many, one_at_a_time
-from bench.figures import Report
+from bench.figures import Report, table
 from bench.lean_worker import Peer, Worker
 from bench.processes import LEAN_WORKER
 from bench.timeline import Done, Verb, effect
@@ -23,6 +23,22 @@ def test_a_target_that_is_missed_or_was_not_measured_is_named():
     report.targets["memory_mb"] = "<= 70"
     assert report.misses() == ["ratio: 0.39, not >= 0.40", "memory_mb: not measured, <= 70"]
     assert report.as_dict()["holds"] is False
+
+
+def test_the_table_has_the_medians_of_what_was_measured_and_the_spread():
+    quick = {"rate": 1000.0, "p50_us": 2.0, "p99_us": 9.0}
+    rounds = {
+        ("one", "ours"): [{**quick, "cpu_us": 5.0}, {**quick, "rate": 3000.0, "cpu_us": 7.0}],
+        ("two", "ours"): [],
+    }
+    head, *lines = table(rounds | {("two", "theirs"): [quick]}, ["one", "two"], ["ours", "theirs"])
+    assert head.split()[0] == "calls/s"
+    assert [line.split() for line in lines] == [
+        ["one"],
+        ["ours", "2,000", "2.0", "9.0", "6.0", "1,000", "-", "3,000"],
+        ["two"],
+        ["theirs", "1,000", "2.0", "9.0", "1,000", "-", "1,000"],
+    ]
 
 
 def test_a_switch_is_routed_when_the_old_generation_got_its_last_call():
