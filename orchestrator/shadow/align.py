@@ -1,0 +1,125 @@
+"""Which element of one list is which of the other.
+
+By digest first (equal but for noise), then by what only one element on each side has (an id, a name, whatever is
+there), then by position.  No schema, no declared key: what identifies an element is what it shares with one other.
+
+Above: `learn`, `walk`.  Below: `digests`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from orchestrator.shadow.digests import Digest, digests
+from orchestrator.shadow.node import Node
+
+FEATURES: Final = 100
+"""Of one element that are looked at."""
+LEVELS: Final = 4
+"""Below an element at which features are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How two lists belong together.
+
+    Attributes:
+        pairs: indexes of elements that belong together, in the first list's order.
+        lost: indexes of the first list's elements that the other has not.
+        gained: indexes of the other list's elements that the first has not.
+        moved: whether elements that surely belong together stand in another order.
+    """
+
+    pairs: list[tuple[int, int]]
+    lost: list[int]
+    gained: list[int]
+    moved: bool
+
+
+def align(first: list[Any], other: list[Any], item: Node | None) -> Alignment:
+    """Align two lists of one path; `item` is what is known about their elements."""
+    mine, theirs = digests(item, first), digests(item, other)
+    if mine == theirs:
+        return Alignment([(index, index) for index in range(len(first))], [], [], moved=False)
+    sure, left, right = _by_digest(mine, theirs)
+    voted = _by_vote(first, other, left, right, item)
+    sure += voted
+    taken, given = {i for i, _ in voted}, {j for _, j in voted}
+    left, right = [i for i in left if i not in taken], [j for j in right if j not in given]
+    rest = list(zip(left, right, strict=False))
+    order = [j for _, j in sorted(sure)]
+    moved = any(one > two for one, two in pairwise(order))
+    return Alignment(sorted(sure + rest), left[len(rest) :], right[len(rest) :], moved)
+
+
+def _by_digest(mine: list[Digest], theirs: list[Digest]) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+    """Pair equal digests: the common beginning and end, then the k-th of one list with the k-th of the other."""
+    shorter = min(len(mine), len(theirs))
+    start = next((at for at in range(shorter) if mine[at] != theirs[at]), shorter)
+    end = next((at for at in range(shorter - start) if mine[-1 - at] != theirs[-1 - at]), shorter - start)
+    stop, until = len(mine) - end, len(theirs) - end
+    pairs = [(at, at) for at in range(start)]
+    places: dict[Digest, deque[int]] = defaultdict(deque)
+    for j in range(start, until):
+        places[theirs[j]].append(j)
+    left = []
+    for i in range(start, stop):
+        found = places.get(mine[i])
+        if found:
+            pairs.append((i, found.popleft()))
+        else:
+            left.append(i)
+    pairs += [(stop + at, until + at) for at in range(end)]
+    return pairs, left, sorted(j for rest in places.values() for j in rest)
+
+
+def _by_vote(
+    first: list[Any], other: list[Any], left: list[int], right: list[int], item: Node | None
+) -> list[tuple[int, int]]:
+    """Pair elements that share more of what only they have than with any other."""
+    if not left or not right or (len(left) == 1 and len(right) == 1):
+        return []
+    mine = {i: set(features(item, first[i])) for i in left}
+    theirs = {j: set(features(item, other[j])) for j in right}
+    owners: dict[Any, list[int]] = defaultdict(list)
+    for j, found in theirs.items():
+        for one in found:
+            owners[one].append(j)
+    counts = Counter(one for found in mine.values() for one in found)
+    votes = []
+    for i, found in mine.items():
+        tally: Counter[int] = Counter(
+            owners[one][0] for one in found if counts[one] == 1 and len(owners.get(one, ())) == 1
+        )
+        votes += [(-count, abs(i - j), i, j) for j, count in tally.items()]
+    pairs, taken, given = [], set(), set()
+    for _, _, i, j in sorted(votes):
+        if i not in taken and j not in given:
+            pairs.append((i, j))
+            taken.add(i)
+            given.add(j)
+    return pairs
+
+
+def features(node: Node | None, value: Any) -> list[tuple[str, type, Any]]:
+    """Return what identifies an element: its single values that control keeps, each with its path."""
+    return [feature for feature, _ in zip(_features(node, value, "", LEVELS), range(FEATURES), strict=False)]
+
+
+def _features(node: Node | None, value: Any, path: str, levels: int) -> Iterator[tuple[str, type, Any]]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            child = None if node is None else node.child(key)
+            if levels and not (child is not None and child.here):
+                yield from _features(child, one, f"{path}.{key}", levels - 1)
+    elif isinstance(value, list):
+        item = None if node is None else node.item
+        for one in value:
+            if levels:
+                yield from _features(item, one, f"{path}[]", levels - 1)
+    else:
+        yield path, type(value), value

@@ -1,0 +1,127 @@
+"""Bytes to a value that can be compared, or the reason why not.
+
+JSON leaves open what a duplicate key means and what NaN is, and readers differ; a body with either is no evidence that
+two sides agree, so it is `Unreadable`, even when both sides have the same bytes.  Integers keep all their digits.
+
+A text that holds JSON, as tools return in `content`, is opened and compared as JSON; a text of several lines is
+compared line by line.  Each becomes a map with one key that says so, so that it never equals what it holds.
+
+Above: `learn`, `compare`.  Below: nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+BYTES: Final = 16 * 1024 * 1024
+"""Of a body; comparing takes about 30 ms a megabyte."""
+DEPTH: Final = 120
+"""Levels of nesting: far beyond what people write, far below what the stack holds."""
+JSON_TEXT: Final = "<json>"
+"""Key under which the content of a text that holds JSON stands."""
+LINES: Final = "<lines>"
+"""Key under which the lines of a text stand."""
+FEWEST_LINES: Final = 3
+"""Of a text that is compared by line."""
+_TOO_DEEP: Final = b"\n" + b" " * (DEPTH + 1)
+_encode: Final = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a body cannot be compared.
+
+    Attributes:
+        reason: what was wrong, in words.
+        bound: whether it is only too much for us, not wrong in itself.
+    """
+
+    reason: str
+    bound: bool = False
+
+
+def read(body: bytes) -> Any:
+    """Return the value that a body holds, or `Unreadable`."""
+    if len(body) > BYTES:
+        return Unreadable(f"it has {len(body)} bytes; compared are at most {BYTES}", bound=True)
+    try:
+        value = msgspec.json.decode(body)
+        deep = _TOO_DEEP in msgspec.json.format(body, indent=1)
+    except RecursionError:
+        value, deep = None, True
+    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
+        return Unreadable(f"it is not JSON in UTF-8: {error}")
+    if deep:
+        return Unreadable(f"it is nested more than {DEPTH} levels deep", bound=True)
+    twice = _duplicate_key(body, value)
+    if twice is not None:
+        return Unreadable(f"the key {twice!r} stands twice in one object")
+    if b'"{' in body or b'"[' in body or b"\\n" in body:
+        return _opened(value, DEPTH)
+    return value
+
+
+def _duplicate_key(body: bytes, value: Any) -> str | None:
+    """Return a key that stands twice in one object, None where there is none.
+
+    What was read, written again, has the bytes of the body without its spaces only if nothing was dropped; that is
+    quick and proves most bodies.  The others are read once more, pair by pair.
+    """
+    plain = _encode(value)
+    if plain == body or plain == msgspec.json.format(body, indent=-1):
+        return None
+    try:
+        json.loads(body, object_pairs_hook=_unique)
+    except _TwiceError as error:
+        return str(error)
+    except ValueError:  # an integer with more digits than the interpreter reads by default; it has been read before
+        return None
+    return None
+
+
+class _TwiceError(Exception):
+    """A key stands twice in one object."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        seen: set[str] = set()
+        raise _TwiceError(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+
+
+def _opened(value: Any, levels: int) -> Any:
+    """Return a value whose texts are opened, those inside of opened ones as well."""
+    if isinstance(value, str):
+        return _opened_text(value, levels)
+    if isinstance(value, dict):
+        return {key: _opened(one, levels) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_opened(one, levels) for one in value]
+    return value
+
+
+def _opened_text(text: str, levels: int) -> Any:
+    start = text.lstrip()[:1]
+    if start in {"{", "["} and levels > 0:
+        held = _held(text)
+        if isinstance(held, dict | list):
+            return {JSON_TEXT: _opened(held, levels // 2)}
+    if text.count("\n") >= FEWEST_LINES - 1:
+        return {LINES: text.split("\n")}
+    return text
+
+
+def _held(text: str) -> Any:
+    """Return the JSON that a text holds; None where it holds none that can be relied on."""
+    try:
+        body = text.encode()
+        value = msgspec.json.decode(body)
+        if _TOO_DEEP in msgspec.json.format(body, indent=1):
+            return None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    return value if _duplicate_key(body, value) is None else None
