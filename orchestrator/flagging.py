@@ -62,6 +62,7 @@ class Flagging:
         book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision, lost=lost)
         self.fleet: Fleet | None = None
         self.service = FlagsService(book, Publisher(paths.flags.parent), clock, self._workers)
+        self.service.notices.bell = self.notifier.wake
         self._poll, self._before = settings.flags.poll, settings.flags.remind_before
         self._store, self._clock = store, clock
         self._reminders = Reminders(self.service, storage.store.desired, clock, lambda: self._before, self._remind)

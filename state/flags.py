@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -143,6 +143,11 @@ class SqliteFlagStore:
         notices = [notice_of(flag, told, destination, self._new_id()) for destination in destinations]
         await self._writer.run(partial(_add_notices, notices, at))
 
+    async def outbox_again(self, numbers: Collection[int] | None, *, due: float) -> int:
+        """Make failed notices (None: all of them) pending again, as if they had not been tried; return how many."""
+        wanted = [None] if numbers is None else list(numbers)
+        return await self._writer.run(partial(_again, wanted, due))
+
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first.
 
@@ -247,6 +252,11 @@ def _store_rows(connection: sqlite3.Connection, write: FlagWrite) -> None:
         connection.execute(_SQL["put_flag"], {"key": row.key, "value": row.value, "is_set": row.is_set, **parts})
         shown = {"key": row.key, "val": row.plain(), "updated_at": iso(write.at)}
         connection.execute(_SQL["put_setting"], shown)
+
+
+def _again(numbers: Sequence[int | None], due: float, connection: sqlite3.Connection) -> int:
+    with transaction(connection):
+        return sum(connection.execute(_SQL["again"], {"seq": one, "due": due}).rowcount for one in numbers)
 
 
 def _add_notices(notices: Sequence[NewNotice], at: float, connection: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ It behaves as `flags.SqliteFlagStore` does, shown by one suite run against both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -132,6 +132,16 @@ class MemoryFlagStore:
         self._count_write()
         self._store_notices(at, notices)
         await asyncio.sleep(0)
+
+    async def outbox_again(self, numbers: Collection[int] | None, *, due: float) -> int:
+        """Make failed notices (None: all of them) pending again, as if they had not been tried; return how many."""
+        self._count_write()
+        failed = [one for one in self._notices.values() if one.state == "failed"]
+        asked = [one for one in failed if numbers is None or one.seq in numbers]
+        for one in asked:
+            self._notices[one.seq] = replace(one, state="pending", attempts=0, due=due)
+        await asyncio.sleep(0)
+        return len(asked)
 
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first; arguments as `SqliteFlagStore.outbox_page`."""

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import events, flags, ofrep, tokens, upgrade
+from orchestrator.api import events, flags, notices, ofrep, tokens, upgrade
 from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
@@ -62,6 +62,7 @@ def build(control: Control, version: str, closing: Closing) -> FastAPI:
     _errors(app)
     _verbs(app, control)
     flags.add(app, control)
+    notices.add(app, control)
     events.add(app, control, closing)
     ofrep.add(app, control, closing)
     tokens.add(app, control)

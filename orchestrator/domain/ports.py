@@ -204,6 +204,18 @@ class FlagOutbox(Protocol):
         """
         ...
 
+    async def outbox_again(self, numbers: Collection[int] | None, *, due: float) -> int:
+        """Make failed notices pending again, as if they had not been tried.
+
+        Args:
+            numbers: theirs, None for all that failed; those that did not fail stay as they are.
+            due: when to try, seconds since the Unix epoch.
+
+        Returns:
+            How many there were.
+        """
+        ...
+
     async def outbox_page(self, limit: int, *, state: str | None = None, before: int | None = None) -> Sequence[Notice]:
         """Return up to `limit` notices, newest first; `before` is the last number of the page before."""
         ...

@@ -18,8 +18,8 @@ from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
 from orchestrator.domain.flags import FlagSet, FlagState, apply, is_safe_move, safe_values, stored_flaws
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.flags.adoption import Adopted, adopt
-from orchestrator.flags.rows import as_of, copied, differences, flags_of, redeclared, remembered, rows_for
-from orchestrator.flags.told import AsOf, Changed, Difference, Remembered
+from orchestrator.flags.rows import copied, differences, flags_of, redeclared, rows_for
+from orchestrator.flags.told import Changed, Difference
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("flags")
@@ -82,6 +82,7 @@ class Book:
         flags: what is in force.
         changed_at: when each flag last changed, seconds since the Unix epoch.
         undeclared: rows of `settings` that no declared flag has: key to text.
+        store: what is remembered.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Book:
         self.flags = FlagSet()
         self.changed_at: dict[str, float] = {}
         self.undeclared: dict[str, str] = {}
-        self._store = store
+        self.store = store
         self._clock = clock
         self._destinations = destinations
         self._revision = revision
@@ -164,29 +165,6 @@ class Book:
         await self._adopt(stored)
         await self._settle(why, quiet=not stored.version, always=stored.version < above)
 
-    async def history(self, key: str | None, limit: int, before: int | None) -> list[Remembered]:
-        """Return up to `limit` changes of a flag (None: of all), newest first.
-
-        Raises:
-            FlagsNotReadError: the store cannot be read.
-        """
-        try:
-            return [remembered(one) for one in await self._store.history(key, limit=limit, before=before)]
-        except Exception as error:
-            raise FlagsNotReadError(f"the flags' history cannot be read: {error}") from error
-
-    async def at(self, version: int | None, seconds: float | None) -> AsOf | None:
-        """Return the flags as they stood once, None when there is no such version yet.
-
-        Raises:
-            FlagsNotReadError: the store cannot be read.
-        """
-        try:
-            stored = await self._store.at(version=version, seconds=seconds)
-        except Exception as error:
-            raise FlagsNotReadError(f"the flags' history cannot be read: {error}") from error
-        return None if stored is None else as_of(stored)
-
     # --- what is to be ------------------------------------------------------------------------
 
     async def write(self, after: FlagSet, why: Reason, rewrite: Collection[str] = ()) -> Changed:
@@ -236,7 +214,7 @@ class Book:
             return [self._changed(STORED, tuple(differences(self.registry, before, self.flags)))]
         told = await self._catch_up() if self._unwritten else []
         try:
-            mark = await self._store.data_version()
+            mark = await self.store.data_version()
         except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
             self._cannot_read(error)
             return [one for one in told if one is not None]
@@ -324,7 +302,7 @@ class Book:
             destinations=() if quiet else tuple(self._destinations()),
         )
         try:
-            version = await self._store.write(write)
+            version = await self.store.write(write)
         except Exception as error:
             self._unwritten = f"flags cannot be written down: {error}"
             raise FlagsNotWrittenError(f"{self._unwritten}; nothing was changed") from error
@@ -369,7 +347,7 @@ class Book:
 
     async def _load(self) -> StoredFlags | None:
         try:
-            stored = await self._store.load()
+            stored = await self.store.load()
         except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
             self._cannot_read(error)
             return None
@@ -379,7 +357,7 @@ class Book:
     async def _look_back(self) -> None:
         """Find out when each flag last changed."""
         try:
-            found = await self._store.changed_at()
+            found = await self.store.changed_at()
         except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
             self._cannot_read(error)
         else:

@@ -27,6 +27,8 @@ from orchestrator.flags.book import Book, Reason
 from orchestrator.flags.deciding import Deciding
 from orchestrator.flags.exchange import exported, imported
 from orchestrator.flags.news import News
+from orchestrator.flags.notices import Notices
+from orchestrator.flags.past import Past
 from orchestrator.flags.publisher import LIVE, Publisher
 from orchestrator.flags.readers import Readers
 from orchestrator.flags.told import Applied, AsOf, Changed, FlagsStatus, FlagView, Remembered, WorkerSeen
@@ -42,6 +44,7 @@ class FlagsService:
 
     Attributes:
         readers: the processes that say what they have applied.
+        notices: what others were told of changes, or could not be.
         since: when looking at the flags' use began, seconds since the Unix epoch.
     """
 
@@ -61,6 +64,8 @@ class FlagsService:
             workers: the daemon's own worker processes, to name those that never connected.
         """
         self._book = book
+        self._past = Past(book)
+        self.notices = Notices(book.store, clock)
         self._publisher = publisher
         self._clock = clock
         self._workers = workers
@@ -270,29 +275,13 @@ class FlagsService:
     async def history(self, key: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Remembered]:
         """Return up to `limit` changes of a flag (None: of all), newest first; `before` is a change's number.
 
-        A flag that is no longer declared has its history still.
-
-        Raises:
-            UnknownFlagError: there is no such flag, and never was.
-            FlagsNotReadError: the store cannot be read.
+        A flag that is no longer declared has its history still; raises as `Past.history` does.
         """
-        found = await self._book.history(key, limit, before)
-        if key is not None and not found and before is None and key not in self.registry.invalid:
-            declared(self.registry, key)
-        return found
+        return await self._past.history(key, limit, before)
 
     async def at(self, *, version: int | None = None, seconds: float | None = None) -> AsOf | None:
-        """Return the flags as they stood at a version or at a time (seconds since the Unix epoch).
-
-        Returns:
-            The flags, None when there is no such version yet.
-
-        Raises:
-            FlagRefusedError: neither or both were given.
-        """
-        if (version is None) == (seconds is None):
-            raise FlagRefusedError("name either a version or a time")
-        return await self._book.at(version, seconds)
+        """Return the flags as they stood at a version or at a time (seconds since the Unix epoch); see `Past.at`."""
+        return await self._past.at(version, seconds)
 
     # --- who has it -----------------------------------------------------------------------------
 

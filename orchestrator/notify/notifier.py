@@ -1,4 +1,4 @@
-"""What the daemon holds of this room: who is told, the task that tells them, and what could not be told.
+"""What the daemon holds of this room: who is told, and the task that tells them.
 
 Above: `daemon`.  Below: `deliverer` and `destinations`.
 """
@@ -6,9 +6,8 @@ Above: `daemon`.  Below: `deliverer` and `destinations`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from orchestrator.domain.flag_records import Notice
 from orchestrator.domain.ports import Clock, FlagOutbox
 from orchestrator.notify.deliverer import Deliverer
 from orchestrator.notify.destinations import destinations_of
@@ -73,7 +72,3 @@ class Notifier:
             await self._deliverer.run()
         finally:
             await self._client.close()
-
-    async def failed(self, limit: int = 100) -> Sequence[Notice]:
-        """Return up to `limit` notices that were given up, newest first."""
-        return await self._outbox.outbox_page(limit, state="failed")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,7 @@ def test_targeting_comes_from_a_file_or_the_command_line_and_goes_again(daemon: 
     assert "targeting changed" in good(daemon, "flags", "target", "MODE", "--rules", rules)
     assert "no JSON" in bad(daemon, 1, "flags", "target", "MODE", "--rules", "[]")
     bad(daemon, 2, "flags", "target", "MODE")
+    assert "--clear goes without" in bad(daemon, 2, "flags", "target", "MODE", "--clear", "--expect-version", "1")
 
 
 @pytest.mark.requirement("FLAG-51")
@@ -93,6 +96,45 @@ def test_an_export_is_imported_and_a_reset_makes_all_safe(daemon: RunningDaemon,
     good(daemon, "flags", "import", str(kept))
     assert good(daemon, "flags", "get", "limit") == "42\n"
     assert "flag" in good(daemon, "flags", "stale")
+
+
+@pytest.mark.requirement("FLAG-51")
+def test_an_import_is_waited_for_and_refused_when_somebody_was_faster(daemon: RunningDaemon) -> None:
+    kept = good(daemon, "flags", "export")
+    assert "is applied by 1 process" in good(daemon, "flags", "import", "-", "--wait", stdin=kept)
+    done = run(daemon, "flags", "import", "-", "--expect-version", "0", stdin=kept)
+    assert (done.exit_code, "not 0" in done.stderr) == (1, True)
+
+
+@pytest.mark.requirement("FLAG-78")
+def test_a_list_says_that_the_kill_switch_is_on(daemon: RunningDaemon) -> None:
+    said = "DISABLE_NEW is on: every other flag answers its safe value"
+    assert said not in good(daemon, "flags", "list")
+    good(daemon, "flags", "set", "DISABLE_NEW=1")
+    assert said in good(daemon, "flags", "list")
+    good(daemon, "flags", "set", "DISABLE_NEW=0")
+
+
+@pytest.mark.requirement("FLAG-78", "FLAG-22")
+def test_flags_are_shown_as_they_stood_at_a_time_written_as_the_history_shows_it(daemon: RunningDaemon) -> None:
+    good(daemon, "flags", "set", "limit=8")
+    newest = json.loads(good(daemon, "flags", "history", "limit", "--json"))["changes"][0]
+    shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(newest["at"]))
+    in_utc = dt.datetime.fromtimestamp(newest["at"], dt.UTC).isoformat()
+    in_table = in_utc[:23] + "Z"  # as `settings` and webhooks have it
+    for moment in (shown, in_utc, in_table, str(newest["version"])):
+        (row,) = [line for line in good(daemon, "flags", "history", "--at", moment).splitlines() if "limit" in line]
+        assert row.split() == ["limit", "8"]
+    assert "limit" not in good(daemon, "flags", "history", "--at", "2001-01-01T00:00:00Z")
+    assert "neither a flags version nor a time" in bad(daemon, 2, "flags", "history", "--at", "yesterday")
+
+
+@pytest.mark.requirement("FLAG-74", "FLAG-51")
+def test_notices_are_listed_and_delivered_again(daemon: RunningDaemon) -> None:
+    assert good(daemon, "notices") == "no failed notices\n"
+    assert json.loads(good(daemon, "notices", "--state", "all", "--json")) == {"notices": [], "before": None}
+    assert good(daemon, "notices", "--retry", "--reason", "mended") == "no notice had failed\n"
+    bad(daemon, 2, "notices", "3")
 
 
 @pytest.mark.requirement("FLAG-51")

@@ -399,6 +399,24 @@ async def test_notices_that_ended_are_pruned_and_pending_ones_stay(world: World)
     assert [one.seq for one in await world.store.outbox_page(99)] == [7, 6, 5, 4, 3, 1]
 
 
+@pytest.mark.requirement("FLAG-74")
+async def test_failed_notices_are_pending_again_as_if_untried_and_others_stay(world: World) -> None:
+    for value in range(3):
+        await world.store.write(ask(row("A", value), destinations=["hook"]))
+    (first, *_) = await world.store.outbox_heads()
+    await world.store.outbox_mark(first.seq, "failed", attempts=7, due=NOON, error="answered 400")
+    await world.store.outbox_mark(first.seq + 1, "delivered", attempts=1, due=NOON)
+    assert [await world.store.outbox_again([first.seq + 1, 99], due=NOON + 5) for _ in range(2)] == [0, 0]
+    assert await world.store.outbox_again([first.seq], due=NOON + 5) == 1
+    (head,) = await world.store.outbox_heads()
+    assert (head.seq, head.id, head.attempts, head.due, head.error) == (
+        first.seq, first.id, 0, NOON + 5, "answered 400"
+    )  # fmt: skip
+    await world.store.outbox_mark(first.seq, "failed", attempts=1, due=NOON, error="again")
+    assert await world.store.outbox_again(None, due=NOON) == 1
+    assert [one.state for one in await world.store.outbox_page(9)] == ["pending", "delivered", "pending"]
+
+
 async def test_an_unknown_state_of_a_notice_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="never 'done'; allowed: pending, delivered, failed"):
         await world.store.outbox_mark(1, "done", attempts=1, due=NOON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,15 +19,17 @@ from orchestrator.cli.terminal import Cell
 @click.argument("key", required=False)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Changes to show.")
 @click.option("--before", type=int, metavar="N", help="Only changes before number N (see --json).")
-@click.option("--at", "version", type=int, metavar="VERSION", help="All values as they stood at a flags version.")
+@click.option(
+    "--at", "moment", metavar="VERSION|TIME", help="All values as they stood then; TIME as shown here, or ISO 8601."
+)
 @json_option
 @state_dir_option
 def command(
-    *, key: str | None, limit: int, before: int | None, version: int | None, as_json: bool, state_dir: Path | None
+    *, key: str | None, limit: int, before: int | None, moment: str | None, as_json: bool, state_dir: Path | None
 ) -> None:
-    """Show the changes of the flag KEY, or of all flags, newest first."""
-    if version is not None:
-        _stood(state_dir, version, as_json=as_json)
+    """Show the changes of the flag KEY, or of all flags, newest first; or all flags as they stood once."""
+    if moment is not None:
+        _stood(state_dir, key, _then(moment), as_json=as_json)
         return
     asked = {"limit": limit} if before is None else {"limit": limit, "before": before}
     place = path_of(key, "history") if key else f"{FLAGS}/-/history"
@@ -40,8 +43,28 @@ def command(
         click.echo(f"older ones: --before {found.before}")
 
 
-def _stood(state_dir: Path | None, version: int, *, as_json: bool) -> None:
-    answer = fetch(state_dir, "GET", f"{FLAGS}/-/at?version={version}")
+def _then(moment: str) -> dict[str, float]:
+    """Read a version or a time; a time means the end of the second, or of the millisecond, that it is written to.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if moment.isascii() and moment.isdigit():
+        return {"version": int(moment)}
+    try:
+        read = dt.datetime.fromisoformat(moment)
+        written_to = 1.0 if not read.microsecond else 1e-3 if not read.microsecond % 1000 else 1e-6
+        return {"seconds": read.timestamp() + written_to}
+    except (ValueError, OverflowError, OSError):
+        raise click.UsageError(
+            f"--at {moment!r} is neither a flags version nor a time such as 2027-01-15T08:00:00Z"
+        ) from None
+
+
+def _stood(state_dir: Path | None, key: str | None, then: dict[str, float], *, as_json: bool) -> None:
+    if key is not None:
+        raise click.UsageError("--at shows all flags; name no KEY")
+    answer = fetch(state_dir, "GET", f"{FLAGS}/-/at?{urlencode(then)}")
     if as_json:
         show_json(answer)
         return

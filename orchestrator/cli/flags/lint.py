@@ -32,5 +32,6 @@ def command(*, file: Path | None, as_json: bool) -> None:
     else:
         for problem in found.problems:
             click.echo(problem)
-        click.echo(f"{len(flags)} flag{'' if len(flags) == 1 else 's'} can be used: {', '.join(flags)}")
+        named = f": {', '.join(flags)}" if flags else ""
+        click.echo(f"{len(flags)} flag{'' if len(flags) == 1 else 's'} can be used{named}")
     sys.exit(1 if found.problems else 0)

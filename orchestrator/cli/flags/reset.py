@@ -13,7 +13,7 @@ from orchestrator.cli.group import json_option, reason_option, state_dir_option
 
 @click.command("reset")
 @click.argument("keys", nargs=-1, metavar="[KEY...]")
-@click.option("--all", "everything", is_flag=True, help="Every flag there is.")
+@click.option("--all", "everything", is_flag=True, help="Every flag but the kill switch.")
 @reason_option
 @wait_options
 @expect_option

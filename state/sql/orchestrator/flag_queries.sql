@@ -69,6 +69,10 @@ ORDER BY seq;
 UPDATE flag_outbox SET state = :state, attempts = :attempts, due = :due, error = :error
 WHERE seq = :seq AND state = 'pending';
 
+-- name: again
+UPDATE flag_outbox SET state = 'pending', attempts = 0, due = :due
+WHERE state = 'failed' AND (:seq IS NULL OR seq = :seq);
+
 -- name: notices
 SELECT seq, id, destination, flag, payload, created, state, attempts, due, error FROM flag_outbox
 WHERE (:state IS NULL OR state = :state) AND (:before IS NULL OR seq < :before)
