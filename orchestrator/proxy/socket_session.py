@@ -138,7 +138,7 @@ class SocketSession(LineReader, Session):
             return
         comma = line.find(b",", codec.ID_AT, codec.ID_AT + codec.LONGEST_ID)
         if comma > 0 and len(line) < LONG and line.startswith(codec.PREFIX):
-            self.outbox.put(b"%b%b%b\n" % (codec.PREFIX, client_id, line[comma:]))
+            self.outbox.put(b"".join((codec.PREFIX, client_id, line[comma:], b"\n")))
         else:
             self.outbox.put_spliced(*codec.answer_parts(line, client_id))
         if self._clogged:
