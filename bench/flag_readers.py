@@ -12,6 +12,7 @@ process is forked for each reader, so that fifty take no longer to start than on
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -31,6 +32,9 @@ PAUSE = 0.005
 """Seconds between two reads of a reader of the page."""
 POLL = 0.5
 """Seconds between two questions to the table."""
+GARBAGE = 700
+"""Python's own threshold; each reader has one a little higher, or all would clean up after the same change: they are
+clones, which the workers of a real machine are not."""
 
 
 class Row:
@@ -102,6 +106,7 @@ def main() -> None:
         if pid == 0:
             code = 1
             try:
+                gc.set_threshold(GARBAGE + 7 * number)
                 {"push": push, "page": page, "poll": poll}[mode](path, Row(words, number), number)
                 code = 0
             finally:
