@@ -7,6 +7,7 @@ daemon, so that it never outlives it.  SIGTERM cancels the run, which then clear
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -52,19 +53,13 @@ def main() -> int:
 
 
 async def _run(harness: Harness) -> int:
-    code = EXIT_FAILED
+    """Run it; asked to end once or many times, it is cancelled once and clears up."""
     with anyio.CancelScope() as scope:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_on_signal, scope)
-            code = await harness.run()
-            tasks.cancel_scope.cancel()
-    return code
-
-
-async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, scope.cancel)
+        return await harness.run()
+    return EXIT_FAILED
 
 
 def _refuse(reason: str) -> int:

@@ -159,7 +159,7 @@ class Client(asyncio.Protocol):
         for line in lines:
             if not self._dropping:
                 self._buffer += line
-                self._line(bytes(self._buffer))
+                self._whole(bytes(self._buffer))
             self._buffer.clear()
             self._dropping = False
         if not self._dropping:
@@ -197,6 +197,12 @@ class Client(asyncio.Protocol):
     def _write(self, line: bytes) -> None:
         if self._writing is not None and not self._writing.is_closing():
             self._writing.write(line)
+
+    def _whole(self, line: bytes) -> None:
+        if len(line) > self._line_bytes:
+            self._unreadable(line[:KEPT])
+        else:
+            self._line(line)
 
     def _line(self, line: bytes) -> None:
         """Handle one line: an answer, a request of the server's, a notification, or rubbish."""

@@ -39,7 +39,7 @@ RULES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("setting", re.compile(
         r"(?i)(?<![a-z])(?<!redacted:)(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|pwd|secret|api[-_]?key|access[-_]?key|private[-_]?key|token)"
         r"\"?\s*[=:]\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&\"'<>{}\[\]]{4,})")),
-    ("email", re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")),
+    ("email", re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")),
     ("card", re.compile(r"(?<![\w.])(?:[2-6]\d{13,18}|[2-6]\d{3}(?:[ -]\d{3,7}){2,4})(?!\w)")),
     ("iban", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")),
     ("phone", re.compile(r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?\d(?:[ .-]?\d){5,12}(?!\w)")),

@@ -17,6 +17,7 @@ from orchestrator.access.service import AccessService
 from orchestrator.api.app import build
 from orchestrator.api.models import Status
 from orchestrator.api.sse import Closing
+from orchestrator.api.upgrade import Asked, Progressed
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
@@ -60,6 +61,35 @@ class StoryVerbs:
         return verb
 
 
+class StoryUpgrades:
+    """Rehearsals that only note what was asked and refuse when they are told to; fits `api.upgrade.Rehearsals`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.refusal = ""
+
+    def _note(self, verb: str, about: str) -> None:
+        self.asked.append((verb, about))
+        if self.refusal:
+            raise RefusedError(self.refusal)
+
+    async def rehearse(self, asked: Asked, _new: Any, *, actor: str) -> str:
+        """Begin nothing."""
+        self._note("rehearse", actor)
+        return asked.id or "20260101T000000Z"
+
+    async def progress(self, run: str, after: int) -> Progressed:
+        """Be over at once."""
+        self._note("progress", run)
+        end = {"n": 1, "end": True, "exit_code": 0, "message": "[upgrade] All checks passed."}
+        return Progressed(id=run, running=False, exit_code=0, events=[] if after else [end])
+
+    async def cancel(self, *, actor: str) -> str:
+        """End nothing."""
+        self._note("cancel", actor)
+        return "it is being ended"
+
+
 class StoryControl:
     """What the app needs of the daemon; fits `api.app.Control`."""
 
@@ -72,6 +102,7 @@ class StoryControl:
         self.flag_settings = Flags()
         self.access = AccessService(Judge(self.flags, rules or Rules()), KEY, self.clock)
         self.verbs: Any = StoryVerbs()
+        self.upgrades = StoryUpgrades()
         self.bad_settings = ""
         self.ready = True
 

@@ -1,0 +1,101 @@
+"""Every look of the preflight says whether it is well, and what to do where it is not."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from rehearsal_parts import repository
+
+from orchestrator.domain.rehearsal import Status
+from orchestrator.rehearsal import preflight
+from orchestrator.rehearsal.bounds import Means
+from orchestrator.rehearsal.sandbox import Hold
+
+pytestmark = pytest.mark.requirement("REH-2")
+
+
+@pytest.mark.parametrize(
+    ("version", "bounds", "fit"),
+    [
+        ((3, 11, 7), ">=3.11, <4", True),
+        ((3, 11), ">=3.11.1", False),
+        ((3, 10, 9), ">=3.11", False),
+        ((4,), ">=3.11, <4", False),
+        ((20, 1), "20", True),
+        ((18,), "20", False),
+        ((20, 1, 5), "==20.1", True),
+        ((20, 2), "!=20.1", True),
+        ((20, 1, 9), "!=20.1", False),
+        ((2, 0), "<=2", True),
+    ],
+)
+def test_a_version_is_held_against_its_bounds_number_by_number(
+    version: tuple[int, ...], bounds: str, *, fit: bool
+) -> None:
+    assert preflight.fits(version, bounds) is fit
+
+
+def test_runtimes_are_asked_for_their_version(tmp_path: Path) -> None:
+    for name, said in {"new": "new 22.3.1", "mute": "no idea"}.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
+        program.chmod(0o755)
+    wanted = {"new": ">=20", "mute": ">=1", "absent": ">=1"}
+    checks = preflight.runtimes(wanted, str(tmp_path))
+    assert [check.status for check in checks] == [Status.OK, Status.FAILED, Status.FAILED]
+    assert "not on PATH" in checks[2].message
+    (old,) = preflight.runtimes({"new": ">=23"}, str(tmp_path))
+    assert old.status is Status.FAILED
+    assert "22.3.1 does not fit >=23" in old.message
+
+
+def test_a_work_tree_with_changes_fails_unless_that_is_allowed(tmp_path: Path) -> None:
+    source = repository(tmp_path / "source", {"a": "1"})
+    assert preflight.work_tree(source, allow_dirty=False).status is Status.OK
+    (source / "b").write_text("2")
+    found = preflight.work_tree(source, allow_dirty=False)
+    assert found.status is Status.FAILED
+    assert "1 file(s) are not committed (b)" in found.message
+    assert "--allow-dirty" in found.message
+    assert preflight.work_tree(source, allow_dirty=True).status is Status.SKIPPED
+    assert preflight.work_tree(None, allow_dirty=False).status is Status.SKIPPED
+    assert preflight.work_tree(tmp_path, allow_dirty=False).status is Status.SKIPPED
+
+
+def test_a_source_is_needed_to_build_in_and_must_be_there(tmp_path: Path) -> None:
+    assert preflight.source(tmp_path, [("make",)]).status is Status.OK
+    assert preflight.source(None, []).status is Status.OK
+    assert "worker.source" in preflight.source(None, [("make",)]).message
+    assert preflight.source(tmp_path / "nowhere", []).status is Status.FAILED
+
+
+def test_space_is_held_against_what_will_be_copied(tmp_path: Path) -> None:
+    assert preflight.space(tmp_path, 1000, 1000, 0).status is Status.OK
+    full = preflight.space(tmp_path, 10**18, 0, 0)
+    assert full.status is Status.FAILED
+    assert "upgrade.spare_bytes" in full.message
+
+
+def test_databases_are_examined_one_by_one(tmp_path: Path) -> None:
+    assert preflight.health(tmp_path)[0].status is Status.SKIPPED
+    for name in ("well.db", "ill.db"):
+        with closing(sqlite3.connect(tmp_path / name)) as connection, connection:
+            connection.execute("CREATE TABLE t (n)")
+    with (tmp_path / "ill.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+    ill, well = preflight.health(tmp_path)
+    assert (ill.status, well.status) == (Status.FAILED, Status.OK)
+    assert "ill.db is damaged" in ill.message
+
+
+def test_a_sandbox_with_gaps_is_a_warning() -> None:
+    whole = Hold(Means.BUBBLEWRAP, sees=True, landlock=7, words="bubblewrap")
+    none = Hold(Means.NONE, sees=False, landlock=0, words="nothing")
+    blind = Hold(Means.BUBBLEWRAP, sees=False, landlock=7, words="blind")
+    old = Hold(Means.LANDLOCK, sees=True, landlock=3, words="old")
+    assert preflight.dry_run(whole).status is Status.OK
+    assert {preflight.dry_run(one).status for one in (none, blind, old)} == {Status.WARNING}

@@ -1,0 +1,136 @@
+"""Suites: read from files, filled with earlier answers, or proposed from what a server lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.rehearsal.propose import REFERENCE_TOOLS, NoValueError, propose, reference, value
+from orchestrator.rehearsal.suite import MissingAnswerError, SuiteError, filled, read
+
+pytestmark = pytest.mark.requirement("REH-10")
+
+SUITE = """
+repeats = 2
+[flags]
+PROMPT_MODE = "verbose"
+[[call]]
+tool = "plan"
+arguments = { title = "a" }
+[[call]]
+tool = "plan"
+repeats = 3
+expect = { error = false, contains = ["task"], within = 2.5 }
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "suite.toml"
+    path.write_text(text)
+    return path
+
+
+def tool(name: str, schema: dict[str, Any] | None = None, **hints: bool) -> dict[str, Any]:
+    return {"name": name, "inputSchema": schema or {}, "annotations": hints}
+
+
+def test_a_suite_is_read_with_a_name_for_every_call(tmp_path: Path) -> None:
+    suite = read(written(tmp_path, SUITE))
+    assert [case.name for case in suite.call] == ["plan", "plan 2"]
+    assert suite.repeats == 2
+    assert suite.flags == {"PROMPT_MODE": "verbose"}
+    assert suite.call[1].expect.within == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "call: Field required"),
+        ("call = 3", "call: "),
+        ("[[call]]\ntool = 'a'\nargs = {}", "call.0.args: Extra inputs"),
+        ("[[call]]\ntool = 'a'\nrepeats = 0", "call.0.repeats: "),
+        ("[[call]]\ntool = 'a'\nname = 'x'\n[[call]]\ntool = 'b'\nname = 'x'", "two calls are named 'x'"),
+        ("[[call]", "no TOML"),
+    ],
+)
+def test_a_suite_that_cannot_be_used_says_where_and_why(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SuiteError) as refused:
+        read(written(tmp_path, text))
+    assert said in str(refused.value)
+
+
+def test_an_absent_suite_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"nowhere\.toml cannot be read"):
+        read(tmp_path / "nowhere.toml")
+
+
+def test_arguments_take_over_what_was_answered_before() -> None:
+    answers = {"plan": {"task": {"id": 7, "tags": ["x", "y"]}}}
+    assert filled({"id": "${plan.task.id}", "deep": ["n ${plan.task.tags.1}"]}, answers) == {"id": 7, "deep": ["n y"]}
+    for missing in ("${plan.task.nothing}", "${dispatch.task.id}", "${plan.task.tags.9}"):
+        with pytest.raises(MissingAnswerError, match="no earlier call answered"):
+            filled(missing, answers)
+    assert filled("$ {plan.task.id} ${x}", answers) == "$ {plan.task.id} ${x}"
+
+
+def test_only_what_says_that_it_reads_is_proposed_and_the_rest_is_named_with_why() -> None:
+    tools = [
+        tool("read", readOnlyHint=True),
+        tool("write", readOnlyHint=False),
+        tool("silent"),
+        tool("fetch", readOnlyHint=True, openWorldHint=True),
+        tool("odd", {"properties": {"a": {"pattern": "^\\d{7}$"}}, "required": ["a"]}, readOnlyHint=True),
+        "rubbish",
+    ]
+    suite = propose(tools, network=False)
+    assert suite is not None
+    assert [case.name for case in suite.call] == ["read"]
+    assert set(suite.left_out) == {"write", "silent", "fetch", "odd"}
+    allowed = propose(tools, network=True)
+    assert allowed is not None
+    assert [case.tool for case in allowed.call] == ["read", "fetch"]
+    assert propose([tool("write")], network=True) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "made"),
+    [
+        ({"type": "integer", "minimum": 3}, 3),
+        ({"type": "integer", "exclusiveMinimum": 3}, 4),
+        ({"type": "integer", "default": 9}, 9),
+        ({"enum": ["b", "a"]}, "b"),
+        ({"const": 5}, 5),
+        ({"type": "string", "format": "date"}, "2026-01-01"),
+        ({"type": "string", "minLength": 5}, "aaaaa"),
+        ({"type": "string", "pattern": "^[A-Z]$"}, "A"),
+        ({"type": "array", "items": {"type": "boolean"}, "minItems": 2}, [False, False]),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, None),
+        ({"$ref": "#/$defs/x"}, {"n": 1}),
+        ({"type": ["number", "null"]}, 1),
+        (True, "a"),
+    ],
+)
+def test_the_least_value_of_a_schema_is_made(schema: Any, made: Any) -> None:
+    root = {"$defs": {"x": {"type": "object", "properties": {"n": {"type": "number"}, "m": {}}, "required": ["n"]}}}
+    assert value(schema, root) == made
+
+
+def test_a_schema_that_names_itself_ends() -> None:
+    root = {"properties": {"a": {"$ref": "#/properties/a"}}}
+    with pytest.raises(NoValueError, match="nested too deep"):
+        value({"$ref": "#/properties/a"}, root)
+
+
+def test_optional_arguments_that_are_enumerated_make_a_second_call() -> None:
+    schema = {"properties": {"mode": {"enum": ["x", "y"]}, "free": {"type": "string"}}}
+    suite = propose([tool("read", schema, readOnlyHint=True)], network=False)
+    assert suite is not None
+    assert [case.arguments for case in suite.call] == [{}, {"mode": "y"}]
+
+
+def test_the_reference_worker_is_known_by_its_tools_and_asked_all_eight() -> None:
+    suite = propose([tool(name) for name in (*REFERENCE_TOOLS, "more")], network=False)
+    assert suite == reference()
+    assert {case.tool for case in suite.call} == REFERENCE_TOOLS
