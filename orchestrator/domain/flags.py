@@ -22,7 +22,7 @@ from orchestrator.domain.flag_change import (
 )
 from orchestrator.domain.flag_declaration import Declaration, Prerequisite, Registry, dependants_of
 from orchestrator.domain.flag_targeting import targeting_flaw
-from orchestrator.domain.flag_values import Value, fitted, parsed, same, show
+from orchestrator.domain.flag_values import LENGTH, Value, can_be_kept, fitted, parsed, same, show
 
 HASH_VERSION = 1
 """Version of the hash that new flags are bucketed with; a flag keeps the one it has."""
@@ -270,6 +270,10 @@ def _allowed(declaration: Declaration, value: object) -> Value:
 
 
 def _not_allowed(declaration: Declaration, value: object) -> FlagRefusedError:
+    if not can_be_kept(value, LENGTH):
+        wanted = f"JSON of at most {LENGTH} bytes, with finite numbers, without NUL, of whole characters"
+        message = f"{declaration.key} cannot be {show(value)}: it cannot be kept as it is; allowed: {wanted}"
+        return FlagRefusedError(message, flag=declaration.key, value=value, allowed=wanted)
     message = f"{declaration.key} cannot be {show(value)}; allowed: {declaration.allowed}"
     return FlagRefusedError(message, flag=declaration.key, value=value, allowed=declaration.allowed)
 

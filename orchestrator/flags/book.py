@@ -310,8 +310,8 @@ class Book:
         self._kept |= {row.key: row for row in rows}
         for key in gone:
             del self._kept[key]
-        rest, _ = self._lacking(registry, after)
-        self._unwritten = self._unwritten if rest and self._unwritten else None
+        if self._unwritten and not self._lacking(registry, after)[0]:
+            self._unwritten = None
         return version
 
     def _lacking(

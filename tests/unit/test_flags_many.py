@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from flags_story import World, declare, flag
 
 from orchestrator.domain import flags
-from orchestrator.domain.flag_change import SetValue, UnknownFlagError
+from orchestrator.domain.flag_change import FlagRefusedError, SetValue, UnknownFlagError
 from orchestrator.domain.flag_declaration import registry
+from orchestrator.domain.flag_values import FlagType
 from orchestrator.domain.flags import FlagSet, apply, declared, resets
 from orchestrator.flags import book
 
@@ -73,6 +75,14 @@ async def test_a_start_asks_once_when_flags_last_changed(tmp_path: Path) -> None
     assert asked == []
     assert all(view.changed_at for view in world.service.views())
     await world.service.close()
+
+
+@pytest.mark.requirement("FLAG-70", "FLAG-32")
+@pytest.mark.parametrize("text", ['{"x": "' + "y" * 300_000 + '"}', '{"x": 1e999}', '{"x": "\\u0000"}'])
+def test_a_value_that_is_too_long_or_no_whole_json_is_refused_for_that(text: str) -> None:
+    theme = declare(flag("THEME", type=FlagType.OBJECT, values=None, default={}, safe={}))
+    with pytest.raises(FlagRefusedError, match="it cannot be kept as it is; allowed: JSON of at most 262144 bytes"):
+        apply(theme, FlagSet(), [SetValue("THEME", json.loads(text))])
 
 
 @pytest.mark.requirement("FLAG-70", "FLAG-32")
