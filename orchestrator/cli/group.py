@@ -16,7 +16,7 @@ from orchestrator import VERSION
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
-    "canary", "upgrade", "switch", "weight", "kill-switch", "flags", "notices", "token", "logs", "reload", "stop",
+    "canary", "upgrade", "switch", "weight", "kill-switch", "flags", "plans", "lint", "notices", "token", "logs", "reload", "stop",
 )  # fmt: skip
 
 

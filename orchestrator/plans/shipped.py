@@ -1,0 +1,37 @@
+"""The plans that come with the daemon, and how a plan is named: by one of theirs, or by its file.
+
+Above: the verbs.  Below: `plan_file`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Final
+
+from orchestrator.plans.plan_file import PlanError, PlanFile, read_plan
+
+HERE: Final = Path(__file__).parent
+SHIPPED: Final = ("default", "planner", "engine", "quick", "flag-only")
+"""In the order in which a person meets them."""
+
+
+def path_of(name: str) -> Path:
+    """Return the file of a shipped plan."""
+    return HERE / f"{name}.toml"
+
+
+def find_plan(named: str) -> PlanFile:
+    """Read a plan by the name of a shipped one or by its file; a name with a dot or a slash is a file.
+
+    Raises:
+        PlanError: there is no such plan, or it cannot be used; the message says why.
+    """
+    if named in SHIPPED:
+        return read_plan(path_of(named))
+    if "." in named or "/" in named or Path(named).is_file():
+        return read_plan(Path(named))
+    guess = difflib.get_close_matches(named, SHIPPED, n=1)
+    others = f"shipped: {', '.join(SHIPPED)}; or name a file, such as ./{named}.toml"
+    hint = f"did you mean {guess[0]}?" if guess else others
+    raise PlanError(f"there is no plan {named!r}; {hint}")
