@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
 
@@ -153,15 +154,22 @@ class WorkerProcess:
         self._on_exit()
 
     async def connect(self, link: Any, pipes: Pipes, stderr: StderrLines) -> None:
-        """Put the link and the log on the process's pipes."""
+        """Put the link and the log on the process's pipes, which are closed with the transports from then on."""
         loop = asyncio.get_running_loop()
         self.stderr = stderr
-        transport, _ = await loop.connect_write_pipe(lambda: _Stdin(link), os.fdopen(pipes.stdin, "wb", 0))
-        self._stdin = transport
-        link.outbox.open(transport)
-        stdout, _ = await loop.connect_read_pipe(lambda: link, os.fdopen(pipes.stdout, "rb", 0))
-        errors, _ = await loop.connect_read_pipe(lambda: stderr, os.fdopen(pipes.stderr, "rb", 0))
-        self._readers = [stdout, errors]
+        ours = [pipes.stdin, pipes.stdout, pipes.stderr]
+        try:
+            transport, _ = await loop.connect_write_pipe(lambda: _Stdin(link), _file(ours[0], "wb"))
+            del ours[0]
+            self._stdin = transport
+            link.outbox.open(transport)
+            for end in (link, stderr):
+                reader, _ = await loop.connect_read_pipe(functools.partial(_itself, end), _file(ours[0], "rb"))
+                del ours[0]
+                self._readers.append(reader)
+        finally:
+            for descriptor in ours:
+                os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +232,18 @@ def _pipes() -> tuple[Pipes, Pipes]:
         with contextlib.suppress(OSError):  # over the user's limit the default size stays; only slower
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return Pipes(stdin_write, stdout_read, stderr_read), Pipes(stdin_read, stdout_write, stderr_write)
+
+
+def _itself(protocol: Any) -> Any:
+    return protocol
+
+
+def _file(descriptor: int, mode: str) -> IO[bytes]:
+    """Return a file that does not close its descriptor.
+
+    uvloop closes the descriptor and then the file: by that time the number may belong to another thread's file.
+    """
+    return os.fdopen(descriptor, mode, 0, closefd=False)
 
 
 def _close(pipes: Pipes) -> None:
