@@ -15,7 +15,7 @@ from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSION, Era, Place
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.lists import Lists, shown_by
+from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.parking import Standing, due
 from orchestrator.proxy.restoring import restore
 from orchestrator.proxy.session import Session
@@ -82,12 +82,10 @@ class Others:
         former = [one for one in self.dispatcher.own_links(session) if one is not link and one.era is link.era]
         if former and self.dispatcher.serving(session, session.key, link.era) is not link:
             former = [link]  # traffic moved on while it was started
-        elif former:
-            self.lists.swapped(session, shown_by(former[-1]), link)
+        else:
+            self.lists.swapped(session, link)
+            session.parked = False
         self._warm += [one.place for one in former]
-        if session.parked is not None:
-            before, session.parked = session.parked, None
-            self.lists.swapped(session, before, link)
         serving = link.place if link not in former else None
         warm = dict.fromkeys(self._warm)  # each once
         self._warm = [place for place in warm if place != serving and place in self.fleet.others]
@@ -116,7 +114,7 @@ class Others:
     def _park(self, session: Session, links: list[WorkerLink]) -> None:
         """Stop a session's workers; nothing is sent to them from here on, so a call that comes now gets a fresh one."""
         newest = max(links, key=lambda link: link.since)
-        session.parked = shown_by(newest)
+        session.parked = True
         for link in links:
             self.dispatcher.suspend(link)
             self.fleet.release(link.place)
@@ -154,9 +152,10 @@ class OtherWorker:
         if session is not None:
             restore(link, session)  # before the calls that wait for it
         self._others.dispatcher.attach(link)
-        self._others.lists.learned(link)
         log.info("worker ready", generation=generation, era=self._place.era.value, session=self._place.session or None)
-        if self._session is not None:
+        if self._session is None:
+            self._others.lists.learned(link)
+        else:
             self._others.settled_in(link)
 
     def suspended(self, link: Link) -> None:

@@ -62,7 +62,7 @@ class Report:
             lanes=lanes,
             generations=[self._generation(number, state) for number in sorted(self._numbers(state))],
             sessions=len(dispatcher.sessions),
-            parked=sum(session.parked is not None for session in dispatcher.sessions.values()),
+            parked=sum(session.parked for session in dispatcher.sessions.values()),
             in_flight=len(dispatcher.ledger.open),
             waiting=max(0, len(dispatcher.ledger.open) - with_workers),
             last_switch=self._last_switch(),

@@ -26,7 +26,7 @@ Digests = dict[str, bytes]
 NOTIFICATIONS = {kind: method for method, kind in mcp.LISTS.items()}
 
 TOLD = b""
-"""Stands for the digest of a list that a parked session was told has changed: whatever it wakes to is no news then."""
+"""Stands for the digest of a list that a session without a worker was told has changed: what it wakes to is no news."""
 
 
 def digest(items: list[Any]) -> bytes:
@@ -59,8 +59,12 @@ class Lists:
 
         A session's own worker has told its client itself; listeners hear from their worker likewise.
         """
-        self._dispatcher.gone.note(link)
+        dispatcher = self._dispatcher
+        dispatcher.gone.note(link)
         if link.session is not None:
+            session = dispatcher.sessions.get(link.place.session)
+            if session is not None and dispatcher.serving(session, session.key, link.era) is link:
+                session.shown = shown_by(link)
             return
         fresh = shown_by(link)
         before = self._known.get((link.generation, link.era))
@@ -82,12 +86,12 @@ class Lists:
                 self._tell_listener(call, old, new)
 
     def _move(self, session: Session, before: RoutingTable, after: RoutingTable) -> None:
-        """Tell one session; one with a worker of its own is told when it has the new one, or now if it is parked."""
-        if self._dispatcher.isolated and session.parked is None:
+        """Tell one session; one with a worker of its own is told when it has the new one, or now if it has none."""
+        if self._dispatcher.isolated and (session.shown is None or self._dispatcher.own_links(session)):
             return
         kinds = self._tell(session, *self._moves(session.key, before, after, Era.HANDSHAKE))
-        if session.parked is not None:
-            session.parked = {**session.parked, **dict.fromkeys(kinds, TOLD)}
+        if session.shown is not None:
+            session.shown = {**session.shown, **dict.fromkeys(kinds, TOLD)}
 
     def _moves(self, key: str, before: RoutingTable, after: RoutingTable, era: Era) -> tuple[Digests, Digests]:
         """Return what a key was shown and what it is shown now; twice nothing where it has not moved."""
@@ -97,9 +101,11 @@ class Lists:
         shown = self._shown((old, new), era)
         return shown[0] or {}, shown[1] or {}
 
-    def swapped(self, session: Session, old: Digests, new: WorkerLink) -> None:
-        """Tell a session whose own worker was replaced of the lists that differ between the two."""
-        self._tell(session, old, shown_by(new))
+    def swapped(self, session: Session, new: WorkerLink) -> None:
+        """Tell a session whose own worker was replaced of the lists that differ from what it was shown last."""
+        old, session.shown = session.shown, shown_by(new)
+        if old is not None:
+            self._tell(session, old, session.shown)
 
     def differ(self, era: Era, *tables: RoutingTable) -> bool:
         """Say whether any two generations in these tables' lanes show different lists."""

@@ -73,7 +73,8 @@ class Session(ABC):
         questions: what workers of its own asked it and it has not answered.
         subject: whose bearer token its client has shown, "" for none.
         caller: the same with what its token carries; nobody without one.
-        parked: the digests of the lists its parked worker showed, None while it is not parked.
+        parked: whether its worker was stopped because it was idle.
+        shown: the digests of the lists its own worker showed last, None before it had one.
         calls: its calls that are not answered yet, by their ids as the client wrote them.
     """
 
@@ -82,7 +83,8 @@ class Session(ABC):
         self.value = value
         self.key = value.key or value.id
         self.subject = ""
-        self.parked: dict[str, bytes] | None = None
+        self.parked = False
+        self.shown: dict[str, bytes] | None = None
         self.caller = NOBODY
         self.calls: dict[bytes, Call] = {}
         self.questions = Questions()

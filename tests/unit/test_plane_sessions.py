@@ -135,6 +135,24 @@ async def test_a_parked_session_is_told_at_once_of_lists_that_a_switch_changed_a
     assert client.told() == []
 
 
+@pytest.mark.requirement("ISO-3", "SURF-3")
+async def test_a_session_whose_worker_is_gone_before_the_next_one_is_there_hears_of_lists_that_differ() -> None:
+    plane = Plane(isolated=True)
+    plane.table(active=1)
+    plane.worker(1, tools=tools("a"))
+    client = plane.client()
+    own = plane.worker(1, session=client.end, tools=tools("a"))
+    plane.dispatcher.detach(own.end, "it was killed")
+    plane.worker(2, tools=tools("a", "b"))
+    plane.table(active=2, previous=1)
+    assert client.told() == [CHANGED]
+    again = plane.worker(2, session=client.end, tools=tools("a", "b"))
+    assert client.told() == []
+    plane.dispatcher.detach(again.end, "it was killed")
+    plane.worker(2, session=client.end, tools=tools("a", "c"))
+    assert client.told() == [CHANGED]
+
+
 @pytest.mark.requirement("ISO-3")
 async def test_a_worker_that_is_ready_only_after_its_session_has_moved_on_takes_nothing_over() -> None:
     plane = Plane(isolated=True, warm=0)
