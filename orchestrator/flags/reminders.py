@@ -76,12 +76,12 @@ class Reminders:
         today = dt.datetime.fromtimestamp(now, dt.UTC).date().isoformat()
         reminded = await self._read(REMINDED)
         due = [one for one in expiries(self._service.registry, now, self._before()) if reminded.get(one.key) != today]
+        kept = {key: day for key, day in reminded.items() if key in self._service.registry.declarations}
         for finding in due:
             log.warning("flag expires", flag=finding.key, detail=finding.detail)
             await self._tell(finding)
-        if due:  # only now: one that could not be told is told with the next look
-            kept = {key: day for key, day in reminded.items() if key in self._service.registry.declarations}
-            await self._kept.txn({REMINDED: json.dumps(kept | {one.key: today for one in due})})
+            kept[finding.key] = today  # only now: one that could not be told is told with the next look, and it alone
+            await self._kept.txn({REMINDED: json.dumps(kept)})
 
     async def _read(self, key: str) -> Mapping[str, Any]:
         entry = await self._kept.get(key)

@@ -103,6 +103,27 @@ async def test_a_reminder_that_could_not_be_given_is_given_with_the_next_look(tm
 
 
 @pytest.mark.requirement("FLAG-42")
+async def test_of_several_reminders_those_that_were_given_do_not_come_again_with_the_one_that_was_not(
+    tmp_path: Path,
+) -> None:
+    soon = (TODAY + dt.timedelta(days=3), TODAY + dt.timedelta(days=4))
+    world, told = World(tmp_path, declare(flag("A", expires=soon[0]), flag("B", expires=soon[1]))), []
+
+    async def tell(finding: Finding) -> None:
+        told.append(finding.key)
+        if told == ["A", "B"]:
+            raise OSError("the disk is full (injected)")
+
+    await world.service.start()
+    reminders = Reminders(world.service, MemoryDesiredState(), world.clock, lambda: 7 * DAY, tell)
+    with pytest.raises(OSError, match="full"):
+        await reminders.look()
+    await reminders.look()
+    assert told == ["A", "B", "B"]
+    await world.service.close()
+
+
+@pytest.mark.requirement("FLAG-42")
 async def test_who_read_what_is_remembered_over_restarts(tmp_path: Path) -> None:
     world, kept = World(tmp_path, declare(flag("MODE"))), MemoryDesiredState()
 
