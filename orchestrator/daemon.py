@@ -352,7 +352,7 @@ class Daemon:
         take_over(self.dispatcher.limits, limits_of(fresh))
         take_over(self._care, care_of(fresh))
         self._others.idle = fresh.worker.session_idle
-        take_flags()
+        taken = [*taken, *take_flags()]
         self._admission.reload(fresh)
         self._options.logs.set_level(fresh.log.level)
         self._settings = fresh

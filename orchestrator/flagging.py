@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from anyio.abc import TaskGroup
 
 from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.flag_declaration import Registry
 from orchestrator.domain.flag_report import Finding
 from orchestrator.domain.ports import Clock
 from orchestrator.flags.book import Book
@@ -77,8 +78,10 @@ class Flagging:
         tasks.start_soon(self._wake)
         tasks.start_soon(self._reminders.run)
 
-    def prepare(self, fresh: Settings, tasks: TaskGroup, actor: str) -> Callable[[], None]:
+    def prepare(self, fresh: Settings, tasks: TaskGroup, actor: str) -> Callable[[], list[str]]:
         """Read what a reload would change and return how to take it over, which cannot fail any more.
+
+        What it returns takes over and says what of the declarations is new, gone or different.
 
         Raises:
             SettingsError: the registry file or a destination cannot be used; everything stays as it is.
@@ -87,14 +90,16 @@ class Flagging:
         told = options_of(fresh)
         told.check()
 
-        def take_over() -> None:
+        def take_over() -> list[str]:
             _say(declared)
+            news = list(_news(self.service.registry, declared.registry))
             self._before = fresh.flags.remind_before
             try:
                 self.notifier.reload(told)
             except SwitchoverError as error:  # the file of the secret was changed since it was checked
                 log.error("those who are told of flags stay as they were", actor=actor, reason=str(error))  # noqa: TRY400
             tasks.start_soon(self._reload, declared, actor)
+            return news
 
         return take_over
 
@@ -151,3 +156,14 @@ def options_of(settings: Settings) -> NotifyOptions:
         retry_cap=told.retry_cap,
         give_up_after=told.give_up_after,
     )
+
+
+def _news(before: Registry, after: Registry) -> Iterator[str]:
+    """Say in a word each which declarations differ."""
+    for key in sorted(before.declarations.keys() | after.declarations.keys()):
+        if key not in after.declarations:
+            yield f"flag {key} is gone"
+        elif key not in before.declarations:
+            yield f"flag {key} is new"
+        elif before.declarations[key] != after.declarations[key]:
+            yield f"flag {key} is declared anew"

@@ -88,7 +88,7 @@ def read(payload: bytes | str) -> Document:
         DocumentError: it is no document of this format as a whole.
     """
     try:
-        raw = json.loads(payload, parse_constant=_no_number)
+        raw = _JSON.decode(payload if isinstance(payload, str) else payload.decode())
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"the document is no JSON ({error})") from None
     whole = read_object("the document", raw)
@@ -192,3 +192,7 @@ def _optional(given: Mapping[str, Any], name: str, kind: type, wanted: str, *, d
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number of it; give it a finite one")
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_no_number)
+"""Made once: every change of a flag is decoded in every process that reads it."""
