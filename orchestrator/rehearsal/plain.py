@@ -6,7 +6,7 @@ Above: whoever has no better one.  Below: `samples`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from orchestrator.rehearsal.samples import Answer, Compared, Difference, Part, Taken
@@ -27,7 +27,7 @@ class PlainComparer:
             for call in range(case.repeats):
                 mine = [one for one in samples if (one.case, one.call) == (case.name, call)]
                 found = _differences(case, mine)
-                compared += not found
+                compared += not any(one.difference_class == "incomplete" for one in found)
                 differences += found
         return Compared(tuple(differences), compared)
 
@@ -35,7 +35,7 @@ class PlainComparer:
 def _differences(case: Case, samples: Sequence[Taken]) -> list[Difference]:
     control = [one for one in samples if one.part is Part.CONTROL]
     rehearsal = [one for one in samples if one.part is Part.REHEARSAL]
-    said = {_canonical(one) for one in control}
+    said: set[str | None] = {_canonical(one) for one in control}
     if any(one.stopped for one in (*control, *rehearsal)):
         return [
             _difference(case, "refused", "incomplete", "the sandbox kept a process from something", control, rehearsal)
@@ -43,12 +43,29 @@ def _differences(case: Case, samples: Sequence[Taken]) -> list[Difference]:
     if not control or not rehearsal or None in said or len(said) > 1:
         why = "the old code's own answers differ, so nothing follows from the new code's"
         return [_difference(case, "value", "incomplete", why, control, rehearsal)]
+    return [*_changed(case, control, rehearsal, said), *_skew(case, control, samples, said)]
+
+
+def _changed(
+    case: Case, control: Sequence[Taken], rehearsal: Sequence[Taken], said: set[str | None]
+) -> Iterator[Difference]:
+    """Yield that the new code answers otherwise than the old always does."""
     different = [one for one in rehearsal if _canonical(one) not in said]
-    if not different:
-        return []
-    why = f"every one of {len(control)} answers of the old code is the same, and this is another one"
-    kind = "value" if all(one.answer is Answer.RESULT for one in different) else str(different[0].answer)
-    return [_difference(case, kind, "unexpected", why, control, different, len(rehearsal))]
+    if different:
+        why = f"every one of {len(control)} answers of the old code is the same, and this is another one"
+        kind = "value" if all(one.answer is Answer.RESULT for one in different) else str(different[0].answer)
+        yield _difference(case, kind, "unexpected", why, control, different, len(rehearsal))
+
+
+def _skew(
+    case: Case, control: Sequence[Taken], samples: Sequence[Taken], said: set[str | None]
+) -> Iterator[Difference]:
+    """Yield that the process in service answers otherwise than the same code on a snapshot."""
+    active = [one for one in samples if one.part is Part.ACTIVE]
+    different = [one for one in active if _canonical(one) not in said]
+    if different:
+        why = "the process in service answers otherwise than the same code on the snapshot"
+        yield _difference(case, "value", "skew", why, control, different, len(active))
 
 
 def _difference(  # noqa: PLR0917 - a value's parts in their order
