@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.callers import actor
 from orchestrator.api.flag_models import (
@@ -104,11 +104,13 @@ def _errors(app: FastAPI) -> None:
 
 
 def _looking(router: APIRouter, control: FlagsControl) -> None:
-    @router.get("", summary="All flags with their values")
-    async def flags() -> FlagList:
+    @router.get("", response_model=FlagList, summary="All flags with their values")
+    async def flags() -> Response:
         service = control.flags
         shown = [FlagShown.model_validate(view) for view in service.views()]
-        return FlagList(version=service.version, trouble=service.trouble, flags=shown)
+        whole = FlagList(version=service.version, trouble=service.trouble, flags=shown)
+        # As bytes, since FastAPI would check and convert it once more: thousands of flags would hold the loop up.
+        return Response(whole.model_dump_json(), media_type="application/json")
 
     @router.get("/-/readers", summary="Processes that read the flags, and how far they are")
     async def readers() -> AppliedShown:
