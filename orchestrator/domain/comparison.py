@@ -172,9 +172,9 @@ class CaseResult:
 
     @property
     def verdict(self) -> Verdict:
-        """The case's verdict: noise and what is expected do not count."""
+        """The case's verdict: noise, skew and what is expected do not count."""
         classes = {finding.difference_class for finding in self.findings}
-        if classes - {DifferenceClass.EXPECTED, DifferenceClass.NOISE, DifferenceClass.INCOMPLETE}:
+        if classes & {DifferenceClass.UNEXPECTED, DifferenceClass.ADDITIVE}:
             return Verdict.DIFFERENT
         if self.incomplete or not self.pairs or DifferenceClass.INCOMPLETE in classes:
             return Verdict.INCOMPLETE

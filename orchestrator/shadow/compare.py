@@ -83,9 +83,7 @@ class Comparer:
         mine, theirs = (
             "" if value is ABSENT else self._redactor.shown(value, one.path) for value in (one.control, one.rehearsal)
         )
-        report = ""
-        if detailed and ABSENT not in (one.control, one.rehearsal):
-            report = detail(self._redactor.value(one.control), self._redactor.value(one.rehearsal))
+        report = detail(one.control, one.rehearsal, self._redactor) if detailed else ""
         additive = one.kind is Kind.EXTRA and not one.path.endswith(("[]", "{}"))
         found = DifferenceClass.ADDITIVE if additive else DifferenceClass.UNEXPECTED
         reason = "a member that nobody who reads the old ones looks at" if additive else ""

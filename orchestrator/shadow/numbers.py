@@ -241,7 +241,7 @@ def decimals(value: float) -> int:
 
 def real(value: Number) -> float:
     """Return a number as a float; integers beyond any float are all `HUGE`."""
-    return float(value) if -HUGE < value < HUGE else math.copysign(HUGE, value)
+    return float(value) if -HUGE < value < HUGE else HUGE if value > 0 else -HUGE
 
 
 def _log_ratio(least: float, greatest: float) -> float:

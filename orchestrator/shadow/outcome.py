@@ -1,0 +1,130 @@
+"""All repeats of a case, and all cases of a suite: which differences there are, how often, and what they mean.
+
+Above: the harness.  Below: `compare`, `profile`, `manifest`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from orchestrator.domain.comparison import (
+    CaseResult,
+    Comparison,
+    DifferenceClass,
+    Finding,
+    Kind,
+    Sample,
+    ShadowResult,
+    Verdict,
+)
+from orchestrator.shadow.compare import Comparer
+from orchestrator.shadow.manifest import Expected, apply
+from orchestrator.shadow.profile import Profile
+from orchestrator.shadow.redact import Redactor
+
+AS_OFTEN: Final = 0.5
+"""Share of a difference's rate with which control has to differ from itself in the same way for it to be noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What was called, and what came.
+
+    Attributes:
+        name: of the suite's entry.
+        tool: the tool that was called.
+        controls: answers of the old code on fresh copies of the snapshot, in order.
+        rehearsals: answers of the new code, likewise; the k-th is compared with control's k-th.
+        actives: answers of the process in service, if it was asked.
+    """
+
+    name: str
+    tool: str
+    controls: Sequence[Sample]
+    rehearsals: Sequence[Sample]
+    actives: Sequence[Sample] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A case's result, and which entries of the manifest it used."""
+
+    result: CaseResult
+    used: frozenset[int]
+
+
+def judge_case(
+    case: Case,
+    profile: Profile | None,
+    *,
+    manifest: Sequence[Expected] = (),
+    today: dt.date,
+    redactor: Redactor | None = None,
+) -> Judged:
+    """Compare all repeats of a case.
+
+    Args:
+        case: the answers.
+        profile: the tool's noise; None where nothing is known, and everything has to be equal.
+        manifest: expected differences.
+        today: the day on which they have to be still expected.
+        redactor: how values are shown.
+    """
+    comparer = Comparer(profile, redactor)
+    pairs = _pairs(comparer, case.controls, case.rehearsals)
+    found = [_as_noise(one, profile) for one in together(pairs)]
+    applied = apply(manifest, case.tool, found, today)
+    skew = [
+        replace(one, difference_class=DifferenceClass.SKEW, reason="the process in service differs from the control")
+        for one in together(_pairs(comparer, case.controls, case.actives))
+    ]
+    incomplete = sum(_is_incomplete(one) for one in pairs)
+    known = 0 if profile is None else profile.root.samples
+    result = CaseResult(case.name, case.tool, (*applied.findings, *skew), len(pairs), incomplete, known)
+    return Judged(result, applied.used)
+
+
+def _pairs(comparer: Comparer, controls: Sequence[Sample], others: Sequence[Sample]) -> list[Comparison]:
+    if not controls:
+        return []
+    return [comparer.compare(controls[at % len(controls)], other) for at, other in enumerate(others)]
+
+
+def _is_incomplete(one: Comparison) -> bool:
+    bounds = (finding.difference_class is DifferenceClass.INCOMPLETE for finding in one.findings)
+    return one.verdict is Verdict.INCOMPLETE or any(bounds)
+
+
+def together(pairs: Sequence[Comparison]) -> list[Finding]:
+    """Return one finding for each path and kind, the first of them, with how many pairs had one."""
+    first: dict[tuple[str, Kind, DifferenceClass], Finding] = {}
+    seen: dict[tuple[str, Kind, DifferenceClass], int] = {}
+    for pair in pairs:
+        mine = {(one.path, one.kind, one.difference_class): one for one in reversed(pair.findings)}
+        for key in reversed(mine):
+            first.setdefault(key, mine[key])
+            seen[key] = seen.get(key, 0) + 1
+    return [replace(one, seen=seen[key], pairs=len(pairs)) for key, one in first.items()]
+
+
+def _as_noise(finding: Finding, profile: Profile | None) -> Finding:
+    """Class a finding as noise when control was seen to differ from itself like this, and about as often."""
+    if profile is None or not profile.checked or finding.difference_class is DifferenceClass.INCOMPLETE:
+        return finding
+    own = profile.residue.get(f"{finding.kind} {finding.path}", 0)
+    if not own or own / profile.checked < AS_OFTEN * finding.seen / finding.pairs:
+        return finding
+    reason = f"control differed from itself like this in {own} of {profile.checked} pairs"
+    return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
+
+
+def result(judged: Iterable[Judged], manifest: Sequence[Expected], today: dt.date) -> ShadowResult:
+    """Put all cases together; say which entries of the manifest are of no use any more."""
+    cases = list(judged)
+    used = frozenset(number for one in cases for number in one.used)
+    expired = tuple(str(one) for one in manifest if one.expires < today)
+    unused = tuple(str(one) for one in manifest if one.expires >= today and one.number not in used)
+    return ShadowResult(tuple(one.result for one in cases), unused, expired)
