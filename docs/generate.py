@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from docs import generate_rollout
+from docs import generate_plans, generate_rollout
 from orchestrator.settings.keys import Key, keys, sections
 
 HERE: Final = Path(__file__).parent
@@ -108,6 +108,7 @@ def _default(key: Key) -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "configuration.md": configuration,
+    "plan-format.md": generate_plans.page,
     "rollout.md": generate_rollout.page,
 }
 """Each generated page and who writes it."""

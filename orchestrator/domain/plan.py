@@ -76,9 +76,7 @@ class Plan:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    name: Annotated[
-        str, about("By itself the file's.", "a name of letters, digits, '-', '_'", pattern=r"^[\w-]{1,100}$")
-    ]
+    name: Annotated[str, about("What it is called.", "a name of letters, digits, '-', '_'", pattern=r"^[\w-]{1,100}$")]
     description: Annotated[Words, about("One line for people.")] = ""
     new_generation: Annotated[
         bool, about("Whether it replaces the active generation; without, it only moves flags.")

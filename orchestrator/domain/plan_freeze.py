@@ -20,9 +20,9 @@ from orchestrator.domain.plan_fields import STRICT, Words, about
 MIDNIGHT: Final = 24 * 60
 BEGINS: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 ENDS: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
-HALF_HOUR: Final = 1800.0
-"""Clocks are put forward and back at whole and half hours; looking at these finds windows that end in the hour that is
-skipped."""
+QUARTER: Final = 900.0
+"""Zones differ by whole quarters of an hour: looking at these finds every midnight, where a weekday ends, and also
+the end of windows that end in an hour that is skipped when clocks are put forward."""
 DAYS_AHEAD: Final = 8
 """After a week everything has come round; a day more for the zones' offsets."""
 
@@ -107,7 +107,7 @@ def ever_open(windows: Sequence[FreezeWindow]) -> bool:
 
 def _ends(windows: Sequence[FreezeWindow], now: float) -> Iterator[float]:
     """Yield the instants at which a window may end within the next days."""
-    yield from ((now // HALF_HOUR + step) * HALF_HOUR for step in range(DAYS_AHEAD * 48))
+    yield from ((now // QUARTER + step) * QUARTER for step in range(DAYS_AHEAD * 96))
     for window in windows:
         zone = ZoneInfo(window.zone)
         today = dt.datetime.fromtimestamp(now, zone).date()

@@ -18,6 +18,8 @@ from orchestrator.domain.plan_limits import CUSTOMARY, MEASURED, JudgeKind, Limi
 from orchestrator.domain.plan_steps import Step
 
 HALF: Final = 0.5
+ROUNDING: Final = 1e-6
+"""What arithmetic may take from a whole sample."""
 
 
 class Stretch(NamedTuple):
@@ -155,7 +157,7 @@ def _reachable(
     """Compare the samples a limit wants with those that can come in its stretch, on the side that gets fewer."""
     share = min(stretch.canary, stretch.baseline) if limit.compares and stretch.baseline else stretch.canary
     rate, seconds = expected.rate or 0.0, stretch.seconds or 0.0
-    come = math.floor(rate * share * seconds / MINUTE)
+    come = math.floor(rate * share * seconds / MINUTE + ROUNDING)
     is_sequential = expected.plan.judge_of(limit) is JudgeKind.SEQUENTIAL
     wanted = max(limit.min_samples, least_units(alpha) if alpha and is_sequential and limit.compares else 0)
     if come >= wanted:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.domain.plan import StateUse
 from orchestrator.domain.plan_epochs import Place
@@ -90,7 +90,23 @@ def _analysed(expected: Expected, place: Place, step: Step) -> Iterator[Finding]
         )
 
 
+class _Taken(NamedTuple):
+    """Whom a step takes besides its weight."""
+
+    always: frozenset[str]
+    new: tuple[str, str | None]
+
+
 def _order(place: Place, before: Step, step: Step) -> Iterator[Finding]:
+    was, now = _keys(before), _keys(step)
+    gone = sorted(was.always - now.always) if step.weight < ALL else []
+    if gone or (before.weight and now.new[0] and not was.new[0]):
+        yield error(
+            "keys-moved-back",
+            (*place, "keys"),
+            f"{', '.join(gone)} would be moved back" if gone else "keys that are not new would be moved back",
+            "take at least those that the step before takes",
+        )
     if step.weight < before.weight:
         yield error(
             "weight-falls",
@@ -111,7 +127,10 @@ def _is_more(before: Step, step: Step) -> bool:
     """Tell whether a step of the same weight does more than the one before it: takes more keys, judges or mirrors."""
     if (step.analysis, step.mirror, step.limits) != (before.analysis, before.mirror, before.limits):
         return True
-    was, now = before.keys, step.keys
-    if (was and (was.only_new_by, was.since)) != (now and (now.only_new_by, now.since)):
-        return True
-    return now is not None and not set(now.always) <= set(was.always if was else ())
+    was, now = _keys(before), _keys(step)
+    return was.new != now.new or not now.always <= was.always
+
+
+def _keys(step: Step) -> _Taken:
+    keys = step.keys
+    return _Taken(frozenset(keys.always), (keys.only_new_by, keys.since)) if keys else _Taken(frozenset(), ("", None))
