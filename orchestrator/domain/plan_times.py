@@ -80,5 +80,6 @@ def _stages(plan: Plan, registry: Registry, now: float, promoted: float | None) 
         if waits and stage.if_too_young is TooYoung.SKIP:
             yield Moment(("flags", at), now, skipped=True)
             continue
-        yield Moment(("flags", at), now + waits, stage.soak, waited=waits)
-        now += waits + stage.soak
+        moment = Moment(("flags", at), now + waits, stage.soak, waited=waits)
+        yield moment
+        now = moment.end
