@@ -161,7 +161,7 @@ async def _in_era(era: Era, wanted: Wanted) -> AsyncIterator[Started]:
     sentry = Sentry(wanted.bounds) if wanted.terms.hold.sees else None
     client, stderr = Client(wanted.number, wanted.terms.answer_bytes), Tail()
     try:
-        process = await _spawn(wanted, client, stderr, sentry)
+        process, readers = await _spawn(wanted, client, stderr, sentry)
         try:
             await _ready(client, era, stderr, process, wanted.terms.start_timeout)
             yield Started(process, client, sentry, stderr)
@@ -171,6 +171,9 @@ async def _in_era(era: Era, wanted: Wanted) -> AsyncIterator[Started]:
                 with anyio.move_on_after(grace.close_stdin):
                     await process.exited.wait()
                 await process.stop(grace)
+                for reader in readers:
+                    reader.close()
+                await asyncio.sleep(0)  # in which they close their pipes
             client.close()
     finally:
         if sentry is not None:
@@ -178,8 +181,10 @@ async def _in_era(era: Era, wanted: Wanted) -> AsyncIterator[Started]:
                 await anyio.to_thread.run_sync(sentry.close)
 
 
-async def _spawn(wanted: Wanted, client: Client, stderr: Tail, sentry: Sentry | None) -> WorkerProcess:
-    """Start the process and put client and tail on its pipes."""
+async def _spawn(
+    wanted: Wanted, client: Client, stderr: Tail, sentry: Sentry | None
+) -> tuple[WorkerProcess, list[asyncio.ReadTransport]]:
+    """Start the process and put client and tail on its pipes; return it and our ends of those it writes."""
     spec, environment = wanted.spec, wanted.environment()
     channels = [] if sentry is None else [sentry.channel.fileno()]
     words = held(spec.command, spec.cwd, wanted.bounds, wanted.terms.hold, channels[0] if channels else -1)
@@ -202,9 +207,9 @@ async def _spawn(wanted: Wanted, client: Client, stderr: Tail, sentry: Sentry | 
     loop = asyncio.get_running_loop()
     writing, _ = await loop.connect_write_pipe(_Quiet, popen.stdin)
     client.open(writing)
-    await loop.connect_read_pipe(lambda: client, popen.stdout)
-    await loop.connect_read_pipe(lambda: stderr, popen.stderr)
-    return process
+    answers, _ = await loop.connect_read_pipe(lambda: client, popen.stdout)
+    errors, _ = await loop.connect_read_pipe(lambda: stderr, popen.stderr)
+    return process, [answers, errors]
 
 
 async def _ready(client: Client, era: Era, stderr: Tail, process: WorkerProcess, seconds: float) -> None:
