@@ -2,12 +2,13 @@
 
 A process of its own, so that copying, parsing and comparing cost no call of the daemon's a millisecond; tied to the
 daemon, so that it never outlives it.  SIGTERM cancels the run, which then clears up.  The composition root of the room
-`rehearsal`.  Above: `orchestrator.upgrades` in the daemon starts it.  Below: `rehearsal`, `state` for the lock.
+`rehearsal`.  Above: `orchestrator.upgrades` in the daemon starts it.  Below: `rehearsal`, `comparing`, `state`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import signal
 import sys
@@ -16,22 +17,30 @@ from contextlib import ExitStack
 import anyio
 import msgspec
 
+from orchestrator.comparing import LearnedComparer
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.rehearsal import EXIT_FAILED
 from orchestrator.rehearsal.artifacts import Artifacts
 from orchestrator.rehearsal.harness import Harness, Job
-from orchestrator.rehearsal.plain import PlainComparer
 from orchestrator.rehearsal.redact import Redactor, known_secrets
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.samples import Comparer
 from orchestrator.rehearsal.suite import SuiteError
+from orchestrator.shadow.manifest import ManifestError, read_manifest
+from orchestrator.shadow.redact import Redactor as Shown
 from state.errors import StorageError
 from state.upgrade_lock import UpgradeLock
 
 
-def comparer_of(_job: Job) -> Comparer:
-    """Return who tells what differs."""
-    return PlainComparer()
+def comparer_of(job: Job, key: bytes) -> Comparer:
+    """Return who tells what differs.
+
+    Raises:
+        ManifestError: the expected differences cannot be used.
+        OSError: their file cannot be read.
+    """
+    manifest = read_manifest(job.settings.expected.read_text()) if job.settings.expected is not None else ()
+    return LearnedComparer(job.old.fingerprint, job.state_dir, manifest, dt.datetime.now(dt.UTC).date(), Shown(key))
 
 
 def main() -> int:
@@ -43,13 +52,14 @@ def main() -> int:
             lock = stack.enter_context(UpgradeLock.take(job.state_dir, job.run))
             known = known_secrets(job.environ, dict(job.old.env), dict(job.new.env))
             redactor = Redactor(bytes.fromhex(request.key), known)
+            comparer = comparer_of(job, bytes.fromhex(request.key))
             kept = Artifacts(job.state_dir, job.run, redactor, known)
         except FileExistsError:
             return _refuse(f"there is a rehearsal {request.run} already; choose another --id")
-        except (StorageError, SuiteError, SwitchoverError, OSError) as error:
+        except (StorageError, SuiteError, ManifestError, SwitchoverError, OSError) as error:
             return _refuse(str(error))
         _tell(Begun())
-        return anyio.run(_run, Harness(job, kept, lock, comparer_of(job)))
+        return anyio.run(_run, Harness(job, kept, lock, comparer))
 
 
 async def _run(harness: Harness) -> int:

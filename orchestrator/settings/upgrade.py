@@ -43,8 +43,11 @@ class Upgrade(Section):
     suite: Directory | None = setting(
         None, "File with the calls of the shadow run (TOML); without it one is proposed.", reloadable=True
     )
+    expected: Directory | None = setting(
+        None, "File with the differences that are expected (TOML), each with its reason and its end.", reloadable=True
+    )
     repeats: int = setting(
-        3, "How often old and new code are each run in turn; the old code once more.", reloadable=True, ge=1, le=50
+        5, "How often old and new code are each run in turn; the old code once more.", reloadable=True, ge=1, le=50
     )
     copy_as: Literal["auto", "worktree", "copy"] = setting(
         "auto",

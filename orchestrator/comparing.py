@@ -1,0 +1,155 @@
+"""The comparison by learned noise, as the harness asks for it; what was learned is kept for the next rehearsal.
+
+Above: `rehearse`.  Below: `rehearsal.samples` for what the harness says, `shadow` for who decides.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.domain.comparison import Answer, CaseResult, DifferenceClass, Finding, Kind, Sample
+from orchestrator.rehearsal.samples import Answer as Told
+from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
+from orchestrator.rehearsal.suite import Case
+from orchestrator.shadow import outcome
+from orchestrator.shadow.explain import explain
+from orchestrator.shadow.manifest import Expected
+from orchestrator.shadow.profile import Profile, ProfileError, kept_profile, learn
+from orchestrator.shadow.redact import Redactor
+
+PROFILES: Final = Path("analytics", "shadow_profiles")
+"""Where the noise of each tool is kept, in the state directory."""
+
+ANSWERS: Final = {
+    Told.RESULT: Answer.RESULT,
+    Told.ERROR: Answer.ERROR,
+    Told.TIMEOUT: Answer.TIMEOUT,
+    Told.LOST: Answer.LOST,
+    Told.UNREADABLE: Answer.RESULT,  # the comparison itself says of such a body that it cannot be read
+}
+"""What a sample is for the comparison; one that was never asked is none."""
+
+ROLES: Final = {('"control"', '"rehearsal"'), ('"control"', '"serving"')}
+"""What a process that tells its role says here and there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedComparer:
+    """Fits `rehearsal.samples.Comparer`.
+
+    Attributes:
+        fingerprint: of the old code; noise that other code was seen to make says nothing.
+        state_dir: where profiles are kept.
+        manifest: expected differences.
+        today: the day on which they have to be still expected.
+        redactor: how values are shown.
+    """
+
+    fingerprint: str
+    state_dir: Path
+    manifest: Sequence[Expected]
+    today: dt.date
+    redactor: Redactor
+
+    def compare(self, cases: Sequence[Case], samples: Sequence[Taken]) -> Compared:
+        """Learn the noise of each tool from the old code, and compare the new code with it."""
+        asked = list(_cases(cases, samples))
+        notes: list[str] = []
+        profiles = {tool: self._profile(tool, asked, notes) for tool in dict.fromkeys(one.tool for one in asked)}
+        judged = [
+            outcome.judge_case(
+                one, profiles[one.tool], manifest=self.manifest, today=self.today, redactor=self.redactor
+            )
+            for one in asked
+        ]
+        whole = outcome.result(judged, self.manifest, self.today)
+        notes += [f"expected, but nothing was so: {entry}" for entry in whole.unused]
+        notes += [f"expected no longer: {entry}" for entry in whole.expired]
+        return Compared(
+            tuple(difference for one in whole.cases for difference in _differences(one)),
+            sum(one.pairs - one.incomplete for one in whole.cases),
+            tuple(notes),
+            {"verdict": whole.verdict, "counts": whole.counts, "profiles": _known(profiles)},
+        )
+
+    def _profile(self, tool: str, asked: Sequence[outcome.Case], notes: list[str]) -> Profile:
+        """Learn from this run, add what was known before of the same code, and keep it."""
+        profile = learn(tool, self.fingerprint, [one.controls for one in asked if one.tool == tool])
+        path = self.state_dir / PROFILES / f"{hashlib.sha256(tool.encode()).hexdigest()[:32]}.json"
+        try:
+            if path.exists() and (before := kept_profile(path.read_bytes(), tool, self.fingerprint)) is not None:
+                profile.merge(before)
+        except (OSError, ProfileError) as error:
+            notes.append(str(error))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.touch(mode=0o600)  # what varies may hold what is personal
+            partial.write_bytes(profile.as_json())
+            partial.replace(path)
+        except OSError as error:
+            notes.append(f"the noise of {tool} is not kept for the next rehearsal: {error}")
+        if not profile.enough:
+            notes.append(f"the noise of {tool} was learned from {profile.samples} answers; upgrade.repeats gives more")
+        return profile
+
+
+def _cases(cases: Sequence[Case], samples: Sequence[Taken]) -> Iterator[outcome.Case]:
+    """Put together what belongs together: the same call in a row, of each process that was asked it."""
+    for case in cases:
+        for call in range(case.repeats):
+            mine = [one for one in samples if (one.case, one.call) == (case.name, call) and one.answer in ANSWERS]
+            parts = {part: [_sample(one) for one in mine if one.part is part] for part in Part}
+            name = case.name if case.repeats == 1 else f"{case.name}#{call + 1}"
+            yield outcome.Case(name, case.tool, parts[Part.CONTROL], parts[Part.REHEARSAL], parts[Part.ACTIVE])
+
+
+def _sample(taken: Taken) -> Sample:
+    answer = Answer.REFUSED if taken.stopped else ANSWERS[taken.answer]
+    return Sample(taken.body, taken.at, answer)
+
+
+def _differences(result: CaseResult) -> Iterator[Difference]:
+    for finding in map(_own_role, result.findings):
+        yield Difference(
+            result.case,
+            result.tool,
+            finding.kind,
+            finding.difference_class,
+            finding.place if finding.pairs == 1 else finding.path,
+            explain(finding),
+            finding.seen,
+            finding.pairs,
+            finding.control,
+            finding.rehearsal,
+        )
+    if result.incomplete and not any(_is_bound(one) for one in result.findings):
+        why = f"{result.incomplete} of {result.pairs} pairs could not be compared to the end"
+        yield Difference(
+            result.case, result.tool, "unreadable", "incomplete", "$", why, result.incomplete, result.pairs
+        )
+    if not result.pairs:
+        yield Difference(
+            result.case, result.tool, "missing", "incomplete", "$", "there is no pair to be compared", 0, 0
+        )
+
+
+def _own_role(finding: Finding) -> Finding:
+    """Class it as noise that each process says what it was started for: the harness made that difference itself."""
+    if finding.kind is not Kind.VALUE or (finding.control, finding.rehearsal) not in ROLES:
+        return finding
+    return replace(finding, difference_class=DifferenceClass.NOISE, reason="each process says its own role")
+
+
+def _is_bound(finding: Finding) -> bool:
+    return finding.difference_class is DifferenceClass.INCOMPLETE
+
+
+def _known(profiles: dict[str, Profile]) -> dict[str, Any]:
+    return {tool: {"answers": one.samples, "calls": one.cases, "enough": one.enough} for tool, one in profiles.items()}
