@@ -16,7 +16,8 @@ from orchestrator import VERSION
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
-    "canary", "upgrade", "switch", "weight", "kill-switch", "flags", "plans", "lint", "notices", "token", "logs", "reload", "stop",
+    "canary", "switch", "weight", "kill-switch", "upgrade", "plans", "lint",
+    "flags", "notices", "token", "logs", "reload", "stop",
 )  # fmt: skip
 
 

@@ -88,8 +88,8 @@ def test_a_command_may_be_written_as_one_text_of_shell_words(read: Load) -> None
             "qqq = 5",
             "1: qqq",
             (
-                "known here: worker, limits, restart, health, replay, sockets, http, control, access, flags, notify, upgrade, log, "
-                "stop"
+                "known here: worker, limits, restart, health, replay, sockets, http, control, access, flags, notify, "
+                "upgrade, log, stop"
             ),
         ),
     ],
