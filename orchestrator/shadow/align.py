@@ -46,7 +46,8 @@ def align(first: list[Any], other: list[Any], item: Node | None) -> Alignment:
     if mine == theirs:
         return Alignment([(index, index) for index in range(len(first))], [], [], moved=False)
     sure, left, right = _by_digest(mine, theirs)
-    voted = _by_vote(first, other, left, right, item)
+    stayed = left == right and all(_alike(item, first[at], other[at]) for at in left)
+    voted = [(at, at) for at in left] if stayed else _by_vote(first, other, left, right, item)
     sure += voted
     taken, given = {i for i, _ in voted}, {j for _, j in voted}
     left, right = [i for i in left if i not in taken], [j for j in right if j not in given]
@@ -75,6 +76,14 @@ def _by_digest(mine: list[Digest], theirs: list[Digest]) -> tuple[list[tuple[int
             left.append(i)
     pairs += [(stop + at, until + at) for at in range(end)]
     return pairs, left, sorted(j for rest in places.values() for j in rest)
+
+
+def _alike(item: Node | None, one: Any, two: Any) -> bool:
+    """Return whether two maps have most of what control keeps in common, so that they need no better partner."""
+    if not isinstance(one, dict) or not isinstance(two, dict):
+        return False
+    kept = [key for key in one if item is None or (child := item.child(key)) is None or not child.noisy]
+    return bool(kept) and sum(key in two and two[key] == one[key] for key in kept) * 2 > len(kept)
 
 
 def _by_vote(

@@ -16,7 +16,7 @@ from typing import Any, Final
 from orchestrator.shadow.digests import encode
 from orchestrator.shadow.identity import SHORTEST, STRONG, Batch
 from orchestrator.shadow.leaves import Call
-from orchestrator.shadow.node import Node
+from orchestrator.shadow.node import Node, like_id
 from orchestrator.shadow.quick import TextColumn, bad_numbers
 
 Column = list[Any]
@@ -29,6 +29,7 @@ class Columns:
     def __init__(self, linked: frozenset[str]) -> None:
         self._texts: dict[int, TextColumn | None] = {}
         self._kept: dict[int, frozenset[Any]] = {}
+        self._bearing: dict[int, bool] = {}
         self._linked = linked
 
     def kept(self, node: Node | None) -> frozenset[Any]:
@@ -121,10 +122,13 @@ class Columns:
 
     def ids(self, node: Node | None, path: str, mine: Column, theirs: Column) -> list[Batch]:
         """Return the ids that vary of two columns whose rows are equal up to noise."""
-        if node is None or not node.noisy or not mine:
+        if node is None or not mine or not self._bears(node):
             return []
         found: list[Batch] = []
-        for kind in set(map(type, mine)):
+        kinds = set(map(type, mine))
+        if len(kinds) == 1 and kinds == set(map(type, theirs)):
+            return self._ids_of(node, path, kinds.pop(), mine, theirs)
+        for kind in kinds:
             rows = [(a, b) for a, b in zip(mine, theirs, strict=True) if type(a) is kind and type(b) is kind]
             if rows:
                 one, two = map(list, zip(*rows, strict=True))
@@ -133,10 +137,13 @@ class Columns:
 
     def _ids_of(self, node: Node, path: str, kind: type, mine: Column, theirs: Column) -> list[Batch]:
         if kind is dict:
+            members = [(key, child) for key, child in node.children.items() if self._bears(child)]
+            if node.entry is not None and not node.dynamic and self._bears(node.entry):
+                others = dict.fromkeys(key for one in mine for key in one if key not in node.children and like_id(key))
+                members += [(key, node.entry) for key in others]
             return [
                 batch
-                for key in dict.fromkeys(key for one in mine for key in one)
-                if (child := node.child(key)) is not None and child.noisy
+                for key, child in members
                 for batch in self.ids(child, f"{path}.{key}", *_column(mine, theirs, key))
             ]
         if kind is list:
@@ -147,6 +154,20 @@ class Columns:
         if kind is int and node.numbers is not None and not node.numbers.clock and self._worth(path, node.numbers.high):
             return [Batch(path, path, list(map(str, mine)), list(map(str, theirs)))]
         return []
+
+    def _bears(self, node: Node) -> bool:
+        """Return whether there may be ids here or below."""
+        if not node.noisy:
+            return False
+        if id(node) not in self._bearing:
+            text = self._text(node)
+            below = [*node.children.values(), node.item, node.entry]
+            self._bearing[id(node)] = (
+                (node.texts is not None and (text is None or text.bears))
+                or (node.numbers is not None and node.numbers.ints and not node.numbers.clock)
+                or any(one is not None and self._bears(one) for one in below)
+            )
+        return self._bearing[id(node)]
 
     def _worth(self, path: str, high: float) -> bool:
         return high >= 10.0 ** (STRONG - 1) or (path in self._linked and high >= 10.0 ** (SHORTEST - 1))
@@ -172,8 +193,11 @@ class Columns:
 
 
 def _column(mine: Column, theirs: Column, key: str) -> tuple[Column, Column]:
-    rows = [(a[key], b[key]) for a, b in zip(mine, theirs, strict=True) if key in a and key in b]
-    return [a for a, _ in rows], [b for _, b in rows]
+    try:
+        return [one[key] for one in mine], [one[key] for one in theirs]
+    except KeyError:
+        rows = [(a[key], b[key]) for a, b in zip(mine, theirs, strict=True) if key in a and key in b]
+        return [a for a, _ in rows], [b for _, b in rows]
 
 
 def _unlike(mine: Column, theirs: Column) -> set[int]:

@@ -15,7 +15,7 @@ from orchestrator.shadow.moments import moment
 from orchestrator.shadow.numbers import Misfit, Numbers, decimals_misfit, real
 from orchestrator.shadow.reach import reach
 from orchestrator.shadow.times import Times
-from orchestrator.shadow.tokens import FACTORS, Token, quantity
+from orchestrator.shadow.tokens import FACTORS, Token, quantity, scaled
 
 Envelope = TypeVar("Envelope", Numbers, Times)
 
@@ -163,7 +163,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         measured = quantity(text)
         if measured is not None and self.units and measured[1] not in self.units:
             plain = self.natural and 1.0 <= measured[2] < 1024.0  # noqa: PLR2004 - what people call natural
-            if not plain or measured[1][:1].isspace() != self.units[0][:1].isspace():
+            if not plain or not all(scaled(one, measured[1]) for one in self.units):
                 return Kind.FORMAT, f"control's unit was {' or '.join(self.units)}"
         elif self.kind != "p":
             wrong = decimals_misfit(text_decimals(text), self.fewest, self.most, self.n)

@@ -72,6 +72,11 @@ class TextColumn:
         ends = [moment(text, "iso") for texts in masks.values() for text in (min(texts), max(texts))]
         return all(end is not None and times.misfit(end, call[1]) is None for end in ends)
 
+    @property
+    def bears(self) -> bool:
+        """Whether the texts may hold ids."""
+        return self._open or any(shape.wanted for shape in self._shapes)
+
     def groups(self, texts: list[str]) -> list[tuple[int, list[str]]] | None:
         """Return the parts that vary, part by part, where all texts have the one known shape."""
         if len(self._shapes) != 1 or self._times or self._open:
@@ -92,6 +97,10 @@ class _Compiled:
         self._match: Callable[[str], re.Match[str] | None] = re.compile("".join(woven)).fullmatch
         self._same = [index for index, part in enumerate(shape.parts) if not part.varies]
         self._slow = [index for index, part in enumerate(shape.parts) if part.varies and not _plain(part)]
+        self.wanted = [
+            i for i, part in enumerate(self._parts) if part.varies and part.kind in "uor" and may_be_id(part)
+        ]
+        """Parts that vary and may be ids."""
         self._single = len(shape.parts) == 1 and not any(pieces) and not self._same and not self._slow
 
     def bad(self, mine: list[str], theirs: list[str], at: float | None) -> list[int]:
@@ -123,14 +132,13 @@ class _Compiled:
 
     def varying(self, texts: list[str]) -> list[tuple[int, list[str]]] | None:
         """Return the texts of each part that varies and may be an id."""
-        wanted = [i for i, part in enumerate(self._parts) if part.varies and part.kind in "uor" and may_be_id(part)]
-        if not wanted:
+        if not self.wanted:
             return []
         if self._single:
             return [(0, texts)]
         found = [self._match(text) for text in texts]
         rows = [one.groups() for one in found if one is not None]
-        return [(index, [row[index] for row in rows]) for index in wanted] if len(rows) == len(texts) else None
+        return [(index, [row[index] for row in rows]) for index in self.wanted] if len(rows) == len(texts) else None
 
 
 def may_be_id(part: Part) -> bool:

@@ -9,6 +9,7 @@ Above: `leaves`.  Below: `parts`, `tokens`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,6 +29,8 @@ LOOSE: Final = 3
 """Different values of one place from which on it is asked whether they have a shape in common."""
 LONG: Final = 20_000
 """Characters beyond which a text is free."""
+_ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
+"""What a random part may hold once it has separators."""
 READERS: Final = {"fine": fine, "words": words, "coarse": coarse}
 """Ways to read a text, the finest first."""
 
@@ -139,6 +142,21 @@ class Reading(msgspec.Struct, omit_defaults=True):
         wrong = (_lone_misfit(part, token, at) for part, token in zip(shape.parts, values, strict=True))
         return _first(wrong), False
 
+    def may_split(self, control: tuple[Token, ...], text: str) -> bool:
+        """Return whether a text has another pattern only because its random parts brought separators of their own.
+
+        What control keeps of its own text has to be there then, in order.
+        """
+        shape = self.shapes.get(skeleton(control))
+        if self.switches or shape is None or not shape.compared:
+            return True
+        parts = iter(shape.parts)
+        pieces = [
+            re.escape(part) if kind == LITERAL or not next(parts).varies else _ANYTHING.get(kind[0], ".+?")
+            for kind, part in control
+        ]
+        return re.fullmatch("".join(pieces), text, re.DOTALL) is not None
+
     def varying(self, control: tuple[Token, ...], tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, str]]:
         """Yield the parts that vary of two texts of one shape: index, control's text, the other text."""
         name = skeleton(tokens)
@@ -206,7 +224,7 @@ class Texts(msgspec.Struct, omit_defaults=True):
             if wrong is None:
                 return None
             first = first or wrong
-            if sure:
+            if sure or not (control is None or reading.may_split(reader(control), text)):
                 break
         return first
 

@@ -48,6 +48,12 @@ _SAME: Final = {
 FACTORS: Final = {unit: factor for factor, units in _SAME.items() for unit in units}
 """Of each unit in seconds or bytes; those that are not here are 1."""
 
+_TIMES: Final = {"s", "sec", "secs", "second", "seconds"}.union(
+    *(_SAME[one] for one in (1e-9, 1e-6, 1e-3, 60.0, 3600.0, 86400.0))
+)
+_SIZES: Final = {unit for unit in FACTORS if unit not in _TIMES} | {"b", "B", "bytes"}
+SHORT: Final = 3
+"""Characters of an abbreviated unit."""
 LITERAL: Final = "x"
 """A separator: one character that is no letter and no digit."""
 
@@ -64,6 +70,14 @@ def fine(text: str) -> tuple[Token, ...]:
             kind = _time_kind(found)
         tokens.append((kind, found[0]))
     return tuple(tokens)
+
+
+def scaled(one: str, two: str) -> bool:
+    """Return whether two units measure the same on another scale, such as ms and s, and are written alike."""
+    mine, theirs = one.strip(), two.strip()
+    same = any(mine in units and theirs in units for units in (_TIMES, _SIZES))
+    alike = one[:1].isspace() == two[:1].isspace() and (len(mine) > SHORT) == (len(theirs) > SHORT)
+    return same and alike and FACTORS.get(mine, 1.0) != FACTORS.get(theirs, 1.0)
 
 
 def quantity(text: str) -> tuple[float, str, float] | None:

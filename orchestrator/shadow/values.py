@@ -50,7 +50,7 @@ def read(body: bytes) -> Any:
         return Unreadable(f"it has {len(body)} bytes; compared are at most {BYTES}", bound=True)
     try:
         value = msgspec.json.decode(body)
-        deep = _TOO_DEEP in msgspec.json.format(body, indent=1)
+        deep = _too_deep(body)
     except RecursionError:
         value, deep = None, True
     except (UnicodeDecodeError, msgspec.MsgspecError) as error:
@@ -63,6 +63,12 @@ def read(body: bytes) -> Any:
     if b'"{' in body or b'"[' in body or b"\\n" in body:
         return _opened(value, DEPTH)
     return value
+
+
+def _too_deep(body: bytes) -> bool:
+    """Return whether JSON is nested too deeply: written one level a space, a line begins with too many of them."""
+    written = msgspec.json.format(body, indent=1)
+    return _TOO_DEEP[1:] in written and _TOO_DEEP in written  # the first look skips ahead, and is nearly always enough
 
 
 def _duplicate_key(body: bytes, value: Any) -> str | None:
@@ -120,7 +126,7 @@ def _held(text: str) -> Any:
     try:
         body = text.encode()
         value = msgspec.json.decode(body)
-        if _TOO_DEEP in msgspec.json.format(body, indent=1):
+        if _too_deep(body):
             return None
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None

@@ -86,13 +86,20 @@ class Walk:
         elif isinstance(control, list):
             self._list(node, control, rehearsal, path, place)
         else:
+            self._single(node, control, rehearsal, path, place)
+
+    def _single(self, node: Node | None, control: Any, rehearsal: Any, path: str, place: str) -> None:
+        moving = node is not None and node.moving > 0
+        if not moving or self.columns.bad(node, [control], [rehearsal], self.call):
             wrong = misfit(node, control, rehearsal, self.call, self.columns.kept(node))
             self.note(wrong, path, place, control, rehearsal)
-            if wrong is None and node is not None and node.moving:
-                self.ids += [
-                    Batch(one.path, place, one.control, one.rehearsal)
-                    for one in self.columns.ids(node, path, [control], [rehearsal])
-                ]
+            if wrong is not None:
+                return
+        if moving:
+            self.ids += [
+                Batch(one.path, place, one.control, one.rehearsal)
+                for one in self.columns.ids(node, path, [control], [rehearsal])
+            ]
 
     def _other_type(self, node: Node | None, control: Any, rehearsal: Any, path: str, place: str) -> None:
         mine, theirs = name_of(control), name_of(rehearsal)
@@ -152,10 +159,8 @@ class Walk:
         item = None if node is None else node.item
         free = node is not None and node.reordered
         start: list[int] = list(range(len(mine)))
-        if len(mine) == len(theirs):
+        if len(mine) == len(theirs) and not free:
             bad = self.columns.bad(item, mine, theirs, self.call)
-            if bad and free:
-                bad = set(start)
             self._collect(item, path, [(i, i) for i in start if i not in bad], mine, theirs)
             if not bad:
                 return
