@@ -21,6 +21,8 @@ from workers.reference.hands.tree import Tree
 from workers.reference.tools.commands import CommandTools
 from workers.reference.world import DryRunError, World
 
+SIGNING = ("gpg.program", "gpg.openpgp.program", "gpg.x509.program", "gpg.ssh.program")
+"""Settings of git that name what signs and verifies."""
 LIMIT = 20
 """Seconds that any of these may take; each takes a fraction of one."""
 
@@ -39,6 +41,20 @@ def root(tmp_path: Path) -> Path:
 def git(root: Path, *words: str) -> None:
     """Do what the tools refuse to do."""
     subprocess.run(["git", *words], cwd=root, check=True, timeout=LIMIT)
+
+
+def sign(root: Path) -> None:
+    """Put a commit with a signature on top, as somebody else would who pushed it."""
+    found = subprocess.run(
+        ["git", "cat-file", "commit", "HEAD"], cwd=root, check=True, timeout=LIMIT, capture_output=True, text=True
+    ).stdout
+    head, _, message = found.partition("\n\n")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----"
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
+        cwd=root, check=True, timeout=LIMIT, capture_output=True, text=True, input=f"{head}\n{signature}\n\n{message}",
+    ).stdout  # fmt: skip
+    git(root, "update-ref", "HEAD", made.strip())
 
 
 def shell(script: str) -> Command:
@@ -86,9 +102,10 @@ async def test_git_adds_and_commits_but_runs_no_program_that_the_tree_names(root
     for hook in ("pre-commit", "post-commit", "commit-msg", "prepare-commit-msg", "post-index-change"):
         (root / ".git" / "hooks" / hook).write_bytes(trap.read_bytes())
         (root / ".git" / "hooks" / hook).chmod(0o755)
-    for key in ("core.fsmonitor", "core.pager", "core.editor", "diff.external", "gpg.program", "diff.trap.textconv"):
+    for key in ("core.fsmonitor", "core.pager", "core.editor", "diff.external", "diff.trap.textconv", *SIGNING):
         git(root, "config", key, "./trap")
     git(root, "config", "commit.gpgsign", "true")
+    git(root, "config", "pretty.sprung", "%GG")
     git(root, "config", "alias.status", "!./trap")
     (root / ".gitattributes").write_text("*.txt diff=trap\n")
     tool = tools(root)
@@ -98,7 +115,16 @@ async def test_git_adds_and_commits_but_runs_no_program_that_the_tree_names(root
     (root / "a.txt").write_text("changed\n")
     assert "+changed" in (await ran(tool, "git diff"))["stdout"]
     assert "Say hello" in (await ran(tool, "git log -p -- a.txt"))["stdout"]
-    for command in ("git status --short", "git show", "git blame a.txt", "git grep hello", "git describe --always"):
+    sign(root)
+    for command in (
+        "git log '--format=%G?'",
+        "git show --pretty=sprung",
+        "git status --short",
+        "git show",
+        "git blame a.txt",
+        "git grep hello",
+        "git describe --always",
+    ):
         assert (await ran(tool, command))["status"] in {0, 1}
     assert not (root / "sprung").exists()
 
