@@ -95,6 +95,35 @@ def test_when_in_doubt_everything_runs_and_says_why(
     assert reason in selection.reason
 
 
+HIDDEN = (
+    "import unittest\nclass Prices(unittest.TestCase):\n    def test_one(self): ...\n",
+    "from contracts import Contract\nclass TestPrices(Contract): ...\n",
+    "from contracts import *\n",
+    "from contracts import test_price\n",
+    "import contracts\ntest_price = contracts.made()\n",
+    "import sys\nif sys.platform == 'linux':\n    pass\nelse:\n    def test_one(): ...\n",
+    "import sys\nfor name in 'ab':\n    from contracts import test_price\n",
+    "class TestOne:\n    def __init__(self): ...\n    def test_one(self): ...\n",
+    "class TestOne:\n    __test__ = False\n    def test_one(self): ...\n",
+)
+"""Test files whose source does not list their tests, or lists what pytest does not take for one."""
+
+
+@pytest.mark.requirement("REF-6")
+@pytest.mark.parametrize("source", HIDDEN)
+def test_a_file_whose_source_does_not_show_its_tests_runs_whole_or_not_at_all(source: str) -> None:
+    here, critical = "tests/api/test_prices.py", "tests/unit/test_prices.py"
+    assert here in words("src/shop/prices.py", **{here: f"import shop.prices\n{source}"})
+    assert here not in words("src/shop/mail.py", **{here: source})
+    assert critical in words("src/shop/mail.py", **{critical: source})
+
+
+@pytest.mark.requirement("REF-6")
+def test_helpers_of_a_test_file_hide_no_tests() -> None:
+    source = "from typing import Protocol\nclass Twin(Protocol[int]): ...\ntest_data = [1]\ndef test_one(): ...\n"
+    assert [test.name for test in find_tests("test_a.py", source) or ()] == ["test_one"]
+
+
 def test_a_tree_that_is_too_large_runs_whole() -> None:
     assert select(None, frozenset()) == Selection(False, "the tree is too large to follow its imports")  # noqa: FBT003
 
@@ -161,8 +190,9 @@ def test_reached_is_what_walking_every_path_finds(graph: dict[int, frozenset[int
         (
             "test_a.py",
             "if True:\n    @pytest.mark.critical()\n    def test_x(): ...\ndef other(): ...",
-            {"test_x": "critical"},
+            {"": "critical"},
         ),
+        ("test_a.py", "@pytest.fixture\ndef test_base(): ...\ndef test_x(): ...", {"test_x": "standard"}),
     ],
 )
 def test_a_tests_category_is_its_marker_or_its_directory(path: str, source: str, expected: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ CONFIGURATION: Final = frozenset(
 PROSE: Final = frozenset({".md", ".rst"})
 """Endings of files that are for people; one that no source names reaches nothing."""
 
-RENAMED: Final = ("python_files", "python_classes", "python_functions")
+RENAMED: Final = ("python_files", "python_classes", "python_functions", "--doctest")
 """Settings of pytest that make other things tests than we look for."""
 
 MOST_WORDS: Final = 100_000
