@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from candidates import Forks
 
 HERE = Path(__file__).parent
 
@@ -12,3 +19,12 @@ sys.path[:0] = [str(HERE / folder) for folder in ("candidates", "e2e", "support"
 
 # A shell's background job ignores Ctrl-C, and so would every process the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Reference workers that start at once; what they import takes seconds, and is shared by all tests."""
+    from candidates import Forks  # noqa: PLC0415 - few tests need it
+
+    with Forks() as running:
+        yield running

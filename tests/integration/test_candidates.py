@@ -20,12 +20,6 @@ pytestmark = pytest.mark.requirement("INT-2")
 
 
 @pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def unchanged(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
     """The candidate without a change."""
     with forks.candidate("none", tmp_path_factory.mktemp("none")) as speaker:

@@ -62,12 +62,6 @@ def page() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as running:
-        yield running
-
-
 def tree(state: Path) -> None:
     """Put sources and a test into the work tree."""
     for name, text in TESTS.items():

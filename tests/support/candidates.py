@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,8 +107,18 @@ class Forks:
     @contextlib.contextmanager
     def candidate(self, change: str, state: Path, **environment: str) -> Iterator[Speaker]:
         """Run a candidate on a state directory, speak with it, and wait for its end."""
+        with self.streams(["--change", change], state, **environment) as ours:
+            speaker = Speaker(ours)
+            try:
+                yield speaker
+            finally:
+                speaker.close()
+
+    @contextlib.contextmanager
+    def streams(self, arguments: Sequence[str], state: Path, **environment: str) -> Iterator[socket.socket]:
+        """Run a candidate on a state directory, give its stdin and stdout, close them, and wait for its end."""
         wanted = {
-            "arguments": ["--change", change],
+            "arguments": list(arguments),
             "environment": {"SWITCHOVER_WORKER_STATE": str(state), **environment},
         }
         state.mkdir(parents=True, exist_ok=True)
@@ -119,11 +129,8 @@ class Forks:
             streams = [theirs.fileno(), theirs.fileno(), stderr.fileno()]
             socket.send_fds(connection, [json.dumps(wanted).encode()], streams)
             theirs.close()
-            speaker = Speaker(ours)
-            try:
-                yield speaker
-            finally:
-                speaker.close()
+            with ours:
+                yield ours
             assert connection.recv(1) == b"", "it says nothing here; its end closes the connection"
 
 

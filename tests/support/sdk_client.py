@@ -6,13 +6,14 @@ Above: tests with real clients.  Below: the SDK (`mcp`) and a Unix socket.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketStream, UNIXSocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
@@ -26,13 +27,13 @@ Incoming = SessionMessage | Exception
 class SocketTransport:
     """A transport as the SDK wants them: a context manager that gives a read and a write stream."""
 
-    def __init__(self, path: Path) -> None:
-        """Prepare to connect to `path`."""
-        self._path = path
+    def __init__(self, place: Path | socket.socket) -> None:
+        """Prepare to connect to `place`, or take a socket that is connected."""
+        self._place = place
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> tuple[Any, Any]:
-        return await self._stack.enter_async_context(_streams(self._path))
+        return await self._stack.enter_async_context(_streams(self._place))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -41,19 +42,25 @@ class SocketTransport:
 
 
 @contextlib.asynccontextmanager
-async def _streams(path: Path) -> AsyncIterator[tuple[Any, Any]]:
-    async with await anyio.connect_unix(path) as socket, anyio.create_task_group() as tasks:
+async def _streams(place: Path | socket.socket) -> AsyncIterator[tuple[Any, Any]]:
+    async with await _connected(place) as stream, anyio.create_task_group() as tasks:
         to_session, read = anyio.create_memory_object_stream[Incoming](0)
         write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-        tasks.start_soon(_receive, socket, to_session)
-        tasks.start_soon(_send, socket, from_session)
+        tasks.start_soon(_receive, stream, to_session)
+        tasks.start_soon(_send, stream, from_session)
         async with read, write:
             yield read, write
         tasks.cancel_scope.cancel()
 
 
-async def _receive(socket: SocketStream, to_session: MemoryObjectSendStream[Incoming]) -> None:
-    lines = BufferedByteReceiveStream(socket)
+async def _connected(place: Path | socket.socket) -> SocketStream:
+    if isinstance(place, Path):
+        return await anyio.connect_unix(place)
+    return await UNIXSocketStream.from_socket(place)
+
+
+async def _receive(stream: SocketStream, to_session: MemoryObjectSendStream[Incoming]) -> None:
+    lines = BufferedByteReceiveStream(stream)
     with contextlib.suppress(anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
         async with to_session:
             while True:
@@ -61,8 +68,8 @@ async def _receive(socket: SocketStream, to_session: MemoryObjectSendStream[Inco
                 await to_session.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
 
 
-async def _send(socket: SocketStream, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
+async def _send(stream: SocketStream, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
     async with from_session:
         async for outgoing in from_session:
             text = outgoing.message.model_dump_json(by_alias=True, exclude_unset=True)
-            await socket.send(text.encode() + b"\n")
+            await stream.send(text.encode() + b"\n")

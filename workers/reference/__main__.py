@@ -1,6 +1,7 @@
 """The executable: `python -m workers.reference [--version-label TEXT] [--work-tree DIR]`, MCP over stdin and stdout.
 
-It reads what it was started for, opens the store and runs the server until stdin closes.  Below it stands everything
+It reads what it was started for, opens the store and runs the server until stdin closes, or until SIGTERM came and the
+calls are through.  Below it stands everything
 else in this package.
 """
 
@@ -22,6 +23,7 @@ from switchover_kit import ContractError, Environment, FeatureGates, environment
 
 from workers.reference import VERSION
 from workers.reference.database import StoreError
+from workers.reference.ending import Ending
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.settings import HandSettings
 from workers.reference.store import Store
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         process = environment(_default_state_dir())
         hands = HandSettings.read(os.environ)
         store = Store.open(process.state_dir, datetime.now(UTC))
+        options.work_tree = options.work_tree or _own_tree(process.state_dir)
     except (ContractError, HandError, StoreError) as error:
         sys.stderr.write(f"workers.reference: {error}\n")
         return 1
@@ -70,14 +73,19 @@ def _serve(
         uptime=lambda: time.monotonic() - started,
         flags_trouble=lambda: live.trouble,
     )
-    world = World(options.work_tree or process.state_dir / WORK_TREE, process.state_dir, process.dry_run)
+    world = World(options.work_tree, process.state_dir, process.dry_run)
+    ending = Ending()
 
     def gates_for(subject: Subject) -> FeatureGates:
         return FeatureGates(live, subject.key, subject.attributes or None)
 
-    server = build(store, identity, world=world, gates_for=gates_for, hands=hands, now=lambda: datetime.now(UTC))
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    server = build(store, identity, world=world, gates_for=gates_for, hands=hands, now=now, ending=ending)
     gc.freeze()
     gc.enable()
+    ending.on_sigterm()
     server.run()
 
 
@@ -98,6 +106,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"the directory its tools may work in (default: {WORK_TREE} in the state directory)",
     )
     return parser.parse_args(arguments)
+
+
+def _own_tree(state_dir: Path) -> Path:
+    """Return the work tree that nobody named, made if need be: every tool has to work from the first call on."""
+    tree = state_dir / WORK_TREE
+    try:
+        tree.mkdir(exist_ok=True)
+    except OSError as error:
+        raise HandError(
+            f"the work tree {tree} cannot be made: {error.strerror}; name another with --work-tree"
+        ) from None
+    return tree
 
 
 def _directory(text: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from anyio import CancelScope
 from mcp.server.mcpserver import MCPServer
 
+from workers.reference.ending import Ending
 from workers.reference.hands.settings import HandSettings
 from workers.reference.modes import Gates, Modes
 from workers.reference.store import Store
@@ -44,6 +45,7 @@ def build(
     gates_for: Callable[[Subject], Gates],
     hands: HandSettings,
     now: Now,
+    ending: Ending | None = None,
 ) -> MCPServer[Any]:
     """Put the server together.
 
@@ -54,6 +56,7 @@ def build(
         gates_for: returns the feature flags as they are for a subject.
         hands: what the operator set about commands and browsers.
         now: returns the present time, with time zone.
+        ending: counts the calls and learns what to close; None where nobody ends the process but itself.
     """
     modes = Modes(gates_for)
     options = Options(world.state_dir, modes)
@@ -61,6 +64,8 @@ def build(
 
     @asynccontextmanager
     async def closing_browsers(_server: MCPServer[Any]) -> AsyncIterator[None]:
+        if ending is not None:
+            ending.opened(web.aclose)
         try:
             yield
         finally:
@@ -76,4 +81,9 @@ def build(
         *FileTools(world).tools(),
         *web.tools(),
     ]
-    return MCPServer(NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools, lifespan=closing_browsers)
+    server: MCPServer[Any] = MCPServer(
+        NAME, version=identity.version, instructions=INSTRUCTIONS, tools=tools, lifespan=closing_browsers
+    )
+    if ending is not None:
+        server.middleware.append(ending.counted)
+    return server

@@ -10,13 +10,15 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import httpx
 
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.settings import NETWORKS, Network
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_CHARACTERS: Final = 2048
 """Length of an address; browsers and servers agree on little more."""
@@ -53,6 +55,8 @@ def target(text: str) -> Target:
     Raises:
         HandError: it is no http or https address, names a user, or holds what no address holds.
     """
+    import httpx  # noqa: PLC0415 - a twentieth of the time to start, and few workers are asked for the web
+
     if len(text) > MOST_CHARACTERS:
         raise HandError(f"the address has {len(text)} characters; at most {MOST_CHARACTERS} are allowed")
     if not text.isprintable() or " " in text or "\\" in text:

@@ -9,14 +9,16 @@ import ssl
 import zlib
 from dataclasses import dataclass
 from email.message import Message
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import httpx
 
 from workers.reference.hands.addresses import Target, resolved, target
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.settings import Network
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_REDIRECTS: Final = 5
 """Few honest addresses need more than two."""
@@ -66,6 +68,8 @@ async def fetch(url: str, seconds: float, networks: tuple[Network, ...], most_by
         HandError: the address is refused, cannot be reached, redirects without end, answers with something that is no
             text or too large, or takes too long.
     """
+    import httpx  # noqa: PLC0415 - see `addresses.target`
+
     place = target(url)
     hops: list[str] = []
     try:
@@ -89,6 +93,8 @@ def _without_hops(answer: Fetched) -> tuple[str, int, str, str, int]:
 
 def _following(place: Target, location: str, hops: list[str]) -> Target:
     """Return where a redirect leads."""
+    import httpx  # noqa: PLC0415 - likewise
+
     if len(hops) > MOST_REDIRECTS:
         raise HandError(f"{hops[0]} redirects more than {MOST_REDIRECTS} times, last to {location[:200]!r}")
     try:
@@ -160,6 +166,8 @@ def _decoded(data: bytes, charset: str | None) -> str:
 
 def _trust() -> ssl.SSLContext:
     """Trust what httpx brings along and what the machine trusts."""
+    import httpx  # noqa: PLC0415 - likewise
+
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
