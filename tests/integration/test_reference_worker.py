@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import anyio
 import pytest
+from candidates import Forks
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
+from sdk_client import SocketTransport
 from switchover_kit import METRICS_KEY
 
 from workers.reference.tokens import count_tokens
@@ -34,6 +36,9 @@ FAILED = {"kind": "review", "passed": False, "detail": "the name is misleading"}
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("plan", {"title": 5}, "title: Input should be a valid string"),
+    ("plan", {"title": "two\nlines"}, "title: String should match pattern"),
+    ("plan", {"title": "x", "priority": True}, "priority: Input should be a valid integer"),
+    ("plan", {"title": "x", "priority": "5"}, "priority: Input should be a valid integer"),
     ("plan", {"title": "x", "business_value": 21}, "business_value: Input should be less than or equal to 20"),
     ("plan", {"title": "x", "job_size": 0}, "job_size: Input should be greater than or equal to 1"),
     ("plan", {"title": "x", "files": ["a\nb"]}, "files.0: String should match pattern"),
@@ -45,16 +50,20 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("plan_update", {"task_id": 4, "status": "in_progress"}, "status: Input should be 'pending', 'needs_improvement'"),
     ("plan_update", {"task_id": 4, "title": "x", "status": "done"}, "task 4 is pending and cannot be moved to done"),
     ("plan_next", {"limit": "many"}, "limit: Input should be a valid integer"),
-    ("plan_next", {"everything": "perhaps"}, "everything: Input should be a valid boolean"),
+    ("plan_next", {"everything": "yes"}, "everything: Input should be a valid boolean"),
     ("dispatch", {"agent": "ada", "prefer": "luck"}, "prefer: Input should be 'balanced', 'cost'"),
     ("dispatch", {"agent": "ada", "max_cost": -1}, "max_cost: Input should be greater than or equal to 0"),
+    ("dispatch", {"agent": "ada", "max_cost": "1"}, "max_cost: Input should be a valid number"),
     ("dispatch", {"agent": "ada", "min_quality": 101}, "min_quality: Input should be less than or equal to 100"),
     ("report_mo", {"task_id": 7, "agent": "grace", "evidence": [{}]}, "evidence.0.kind: Field required"),
     ("report_mo", {"task_id": 7, "agent": "grace", "evidence": [PASSED], "cost": -1}, "cost: Input should be greater"),
     ("report_mo", {"task_id": 99, "agent": "grace", "evidence": [PASSED]}, "there is no task 99"),
     ("verify", {"task_id": 0}, "task_id: Input should be greater than or equal to 1"),
     ("verify", {"task_id": 2, "work_tree": ".."}, "'..' leads outside the work tree"),
-    ("verify", {"task_id": 2, "work_tree": "."}, "'.' is no directory in the work tree"),
+    ("verify", {"task_id": 2, "work_tree": "no"}, "'no' is no directory in the work tree"),
+    ("verify", {"task_id": 2, "work_tree": "x" * 300}, "is no path: File name too long; name one inside the work tree"),
+    ("verify", {"task_id": 2, "work_tree": ".", "since": "--output=x"}, "'--output=x' is no revision"),
+    ("verify", {"task_id": 2, "work_tree": ".", "changed": ["../x"]}, "'../x' leads outside"),
     ("verify", {"task_id": 2, "time_limit": 0}, "time_limit: Input should be greater than 0"),
     ("verify", {"task_id": 2, "changed": ["a.py"]}, "changed and since are about a work tree; name that too"),
     ("context", {"task_id": 99}, "there is no task 99"),
@@ -86,13 +95,33 @@ def log_of(state: Path) -> TextIO:
     return Path(f"{state}.log").open("a")
 
 
+class Start(Protocol):
+    """Starts a worker on a state directory and connects the official client to it."""
+
+    def __call__(self, state: Path, **environment: str) -> AbstractAsyncContextManager[Client]: ...
+
+
+@pytest.fixture
+def worker(forks: Forks) -> Start:
+    """Workers forked from a process that has imported everything, so that each is there at once."""
+
+    @asynccontextmanager
+    async def start(state: Path, **environment: str) -> AsyncIterator[Client]:
+        arguments = ["--version-label", "2.0-test"]
+        with anyio.fail_after(LIMIT), forks.streams(arguments, state, **environment) as streams:
+            async with Client(SocketTransport(streams), mode="legacy") as client:
+                yield client
+
+    return start
+
+
 @asynccontextmanager
-async def worker(state: Path, mode: str = "legacy", **environment: str) -> AsyncIterator[Client]:
-    """Run a worker on `state` and connect the official client to it."""
+async def spawned(state: Path, mode: str) -> AsyncIterator[Client]:
+    """Start a worker as a daemon would, and connect the official client to it."""
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "workers.reference", "--version-label", "2.0-test"],
-        env={"SWITCHOVER_WORKER_STATE": str(state), **environment},
+        env={"SWITCHOVER_WORKER_STATE": str(state)},
     )
     with anyio.fail_after(LIMIT), log_of(state) as log:
         async with Client(stdio_client(parameters, errlog=log), mode=mode) as client:
@@ -124,7 +153,7 @@ def said(result: CallToolResult) -> str:
 @pytest.mark.requirement("REF-1")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_task_goes_from_plan_to_done_in_both_eras_of_the_protocol(tmp_path: Path, mode: str) -> None:
-    async with worker(tmp_path / "state", mode) as client:
+    async with spawned(tmp_path / "state", mode) as client:
         planned = (await asked(client, "plan", title="Sort the mail", priority=100))["task"]
         following = await asked(client, "plan_next", limit=50)
         assert planned["id"] in [line["task"]["id"] for line in following["upcoming"]]
@@ -137,7 +166,7 @@ async def test_a_task_goes_from_plan_to_done_in_both_eras_of_the_protocol(tmp_pa
 
 
 @pytest.mark.requirement("REF-1")
-async def test_failed_evidence_brings_a_task_back_to_the_queue(tmp_path: Path) -> None:
+async def test_failed_evidence_brings_a_task_back_to_the_queue(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         await asked(client, "report_mo", task_id=7, agent="grace", evidence=[PASSED, FAILED])
         verified = await asked(client, "verify", task_id=7)
@@ -148,7 +177,7 @@ async def test_failed_evidence_brings_a_task_back_to_the_queue(tmp_path: Path) -
 
 
 @pytest.mark.requirement("REF-1")
-async def test_a_new_worker_has_something_to_show(tmp_path: Path) -> None:
+async def test_a_new_worker_has_something_to_show(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state", SWITCHOVER_GENERATION="4") as client:
         following = await asked(client, "plan_next", limit=3)
         assert [(line["weight"], line["task"]["id"]) for line in following["upcoming"]] == [(105, 2), (95, 3), (60, 4)]
@@ -166,10 +195,12 @@ async def test_a_new_worker_has_something_to_show(tmp_path: Path) -> None:
             "2.0-test",
         )
         assert health["uptime_seconds"] > 0
+        await asked(client, "fs_write", path="a/b.txt", content="hello")
+        assert (await asked(client, "cmd_run", command="ls a"))["stdout"] == "b.txt\n", "the work tree is there"
 
 
 @pytest.mark.requirement("REF-1")
-async def test_every_tool_says_truly_what_it_does(tmp_path: Path) -> None:
+async def test_every_tool_says_truly_what_it_does(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert tools.keys() == READING | WRITING | HANDS
@@ -185,7 +216,7 @@ async def test_every_tool_says_truly_what_it_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("REF-1", "KIT-2")
-async def test_every_answer_carries_metrics_and_a_verdict_its_quality(tmp_path: Path) -> None:
+async def test_every_answer_carries_metrics_and_a_verdict_its_quality(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         for tool in sorted(READING):
             result = await client.call_tool(tool, NEEDED.get(tool))
@@ -197,7 +228,7 @@ async def test_every_answer_carries_metrics_and_a_verdict_its_quality(tmp_path: 
 
 
 @pytest.mark.requirement("REF-1")
-async def test_reading_tools_change_nothing(tmp_path: Path) -> None:
+async def test_reading_tools_change_nothing(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         reads = sorted(READING - {"health"})
         first = [await asked(client, tool, **NEEDED.get(tool, {})) for tool in reads]
@@ -205,7 +236,7 @@ async def test_reading_tools_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("REF-1")
-async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Path) -> None:
+async def test_bad_arguments_are_refused_by_name_with_what_would_do(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         assert await refused(client, "plan_next", limt=3) == (
             "plan_next cannot take these arguments: limt: Extra inputs are not permitted (it takes limit, everything)"
@@ -222,7 +253,9 @@ async def test_bad_arguments_are_refused_by_name_with_what_would_do(tmp_path: Pa
 
 
 @pytest.mark.requirement("REF-1")
-async def test_bad_arguments_of_every_tool_are_told_and_leave_the_store_as_it_was(tmp_path: Path) -> None:
+async def test_bad_arguments_of_every_tool_are_told_and_leave_the_store_as_it_was(
+    worker: Start, tmp_path: Path
+) -> None:
     async with worker(tmp_path / "state") as client:
         before = await asked(client, "plan_next", limit=50, everything=True)
         for tool, arguments, message in BAD:
@@ -232,7 +265,7 @@ async def test_bad_arguments_of_every_tool_are_told_and_leave_the_store_as_it_wa
 
 
 @pytest.mark.requirement("REF-1")
-async def test_profiles_that_cannot_be_used_refuse_the_call_and_dispatch_nothing(tmp_path: Path) -> None:
+async def test_profiles_that_cannot_be_used_refuse_the_call_and_dispatch_nothing(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         (tmp_path / "state" / "profiles.toml").write_text("[mine]\n")
         assert "mine.provider: Field required" in await refused(client, "dispatch", agent="ada")
@@ -241,7 +274,7 @@ async def test_profiles_that_cannot_be_used_refuse_the_call_and_dispatch_nothing
 
 
 @pytest.mark.requirement("REF-1")
-async def test_a_task_is_changed_by_hand_and_asking_twice_changes_nothing_more(tmp_path: Path) -> None:
+async def test_a_task_is_changed_by_hand_and_asking_twice_changes_nothing_more(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         change = {"task_id": 5, "title": "Write a guide", "files": ["docs/guide.md"], "details": "short"}
         changed = (await asked(client, "plan_update", **change))["task"]
@@ -259,7 +292,7 @@ async def test_a_task_is_changed_by_hand_and_asking_twice_changes_nothing_more(t
 
 
 @pytest.mark.requirement("REF-1")
-async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) -> None:
+async def test_what_cannot_be_done_is_refused_with_the_reason(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         assert "there is no task 99" in await refused(client, "verify", task_id=99)
         assert "its agent has to report it first" in await refused(client, "verify", task_id=4)
@@ -270,7 +303,7 @@ async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) ->
 
 
 @pytest.mark.requirement("REF-1")
-async def test_the_last_shadow_comparison_shows_in_the_status(tmp_path: Path) -> None:
+async def test_the_last_shadow_comparison_shows_in_the_status(worker: Start, tmp_path: Path) -> None:
     summary = tmp_path / "analytics" / "upgrade_shadow.json"
     summary.parent.mkdir()
     async with worker(tmp_path / "worker") as client:
@@ -284,7 +317,7 @@ async def test_the_last_shadow_comparison_shows_in_the_status(tmp_path: Path) ->
 
 
 @pytest.mark.requirement("REF-2")
-async def test_two_workers_on_one_state_never_assign_a_task_twice(tmp_path: Path) -> None:
+async def test_two_workers_on_one_state_never_assign_a_task_twice(worker: Start, tmp_path: Path) -> None:
     taken: list[int] = []
 
     async def drain(client: Client, agent: str) -> None:
@@ -304,7 +337,7 @@ async def test_two_workers_on_one_state_never_assign_a_task_twice(tmp_path: Path
 
 
 @pytest.mark.requirement("REF-2")
-async def test_what_one_worker_writes_the_other_sees_at_once(tmp_path: Path) -> None:
+async def test_what_one_worker_writes_the_other_sees_at_once(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as one, worker(tmp_path / "state") as two:
         planned = (await asked(one, "plan", title="Sort the mail", priority=100))["task"]
         following = await asked(two, "plan_next", limit=50)
@@ -330,7 +363,7 @@ def test_many_processes_may_open_a_new_state_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("REF-1", "KIT-1")
-async def test_a_dry_run_writes_to_its_private_state_and_nowhere_else(tmp_path: Path) -> None:
+async def test_a_dry_run_writes_to_its_private_state_and_nowhere_else(worker: Start, tmp_path: Path) -> None:
     live, private = tmp_path / "live", tmp_path / "private"
     async with worker(live) as client:
         before = await asked(client, "autopilot_status")
@@ -345,7 +378,7 @@ async def test_a_dry_run_writes_to_its_private_state_and_nowhere_else(tmp_path: 
 
 
 @pytest.mark.requirement("REF-1")
-async def test_what_was_answered_survives_the_worker_being_killed(tmp_path: Path) -> None:
+async def test_what_was_answered_survives_the_worker_being_killed(worker: Start, tmp_path: Path) -> None:
     async with worker(tmp_path / "state") as client:
         taken = (await asked(client, "dispatch", agent="ada"))["task"]
         os.kill((await asked(client, "health"))["pid"], signal.SIGKILL)

@@ -138,6 +138,7 @@ def test_a_single_objective_takes_the_cheapest_or_the_fastest_of_sufficient_qual
     assert choose_single(options, OPEN, Preference.QUALITY).option.profile == "cheap"
     assert choose_single(options, OPEN, Preference.SPEED).option.profile == "fast"
     assert choose_single(options, Limits(min_quality=50), Preference.COST).option.profile == "poor"
+    assert choose_single(options, Limits(min_quality=0), Preference.COST).option.profile == "poor"
     assert choose_single(options, Limits(max_minutes=2), Preference.COST).reason.startswith("nothing is within")
 
 

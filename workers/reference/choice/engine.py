@@ -76,7 +76,8 @@ def choose_single(options: Sequence[Forecast], limits: Limits, preference: Prefe
         limits: what the caller allows; without a limit for quality `BASIC_QUALITY` holds.
         preference: speed for the fastest; everything else means the cheapest.
     """
-    asked = Limits(limits.max_cost, limits.max_minutes, limits.min_quality or BASIC_QUALITY)
+    least = BASIC_QUALITY if limits.min_quality is None else limits.min_quality
+    asked = Limits(limits.max_cost, limits.max_minutes, least)
     allowed = [option for option in options if violation(option, asked) == 0]
     if not allowed:
         return _least_violation(Engine.SINGLE, options, asked)

@@ -20,6 +20,17 @@ _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@{}^~-]{0,199}")
 _QUIET: Final = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-optional-locks")
 
 
+def require_revision(text: str) -> str:
+    """Return what may be the name of a revision.
+
+    Raises:
+        WorkTreeError: it cannot be one.
+    """
+    if not _REVISION.fullmatch(text):
+        raise WorkTreeError(f"{text!r} is no revision; name a commit, a branch or a tag")
+    return text
+
+
 async def changed_since(tree: WorkTree, revision: str | None) -> frozenset[str] | None:
     """Return the paths that differ from a revision, files that git does not know yet included.
 
@@ -33,9 +44,7 @@ async def changed_since(tree: WorkTree, revision: str | None) -> frozenset[str] 
     Raises:
         WorkTreeError: there is no such revision, or git cannot say.
     """
-    base = revision or "HEAD"
-    if not _REVISION.fullmatch(base):
-        raise WorkTreeError(f"{base!r} is no revision; name a commit, a branch or a tag")
+    base = "HEAD" if revision is None else require_revision(revision)
     known = await _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
     if known.status != 0:
         if revision is None:

@@ -81,7 +81,12 @@ def _inside(bounds: Path, named: str, what: str) -> Path:
     if not named or "\0" in named:
         raise WorkTreeError(f"{named!r} is no path; name one inside {what}")
     real = bounds.resolve()
-    path = (real / named).resolve()
+    try:
+        path = (real / named).resolve()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long for the kernel, no UTF-8, links in a circle
+        reason = getattr(error, "strerror", None) or "it goes in a circle, or holds what no name holds"
+        raise WorkTreeError(f"{named[:40]!r} is no path: {reason}; name one inside {what}") from None
     if not path.is_relative_to(real):
         raise WorkTreeError(f"{named!r} leads outside {what}; name a path inside it")
     return path

@@ -1,5 +1,7 @@
 """The arguments that several tools take, with their limits; all limits are sanity bounds, not measured ones.
 
+Types are strict: `true` is no number, "5" is none, and "yes" is no truth.  Whoever sends them means something else.
+
 Above it stand the tools, below it nothing.
 """
 
@@ -20,23 +22,32 @@ AgentName = Annotated[
 ]
 """What an agent calls itself."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-"""One line of text for people."""
+Line = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029]+$"
+    ),
+]
+"""One line of text for people: no line ends, no control characters."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000)]
 """Text for people, any number of lines."""
 
-Priority = Annotated[int, Field(ge=0, le=100, description="0 (some day) to 100 (now).")]
-Minutes = Annotated[int, Field(ge=1, le=10_080, description="Expected work, minutes; at most a week.")]
+Priority = Annotated[int, Field(strict=True, ge=0, le=100, description="0 (some day) to 100 (now).")]
+Minutes = Annotated[int, Field(strict=True, ge=1, le=10_080, description="Expected work, minutes; at most a week.")]
 Dependencies = Annotated[list[TaskNumber], Field(max_length=50, description="Numbers of tasks to be done before.")]
-Points = Annotated[int, Field(ge=0, le=20, description="0 to 20, relative to other tasks.")]
+Points = Annotated[int, Field(strict=True, ge=0, le=20, description="0 to 20, relative to other tasks.")]
 """One part of what delay costs: SAFe's scale."""
-Size = Annotated[int, Field(ge=1, le=100, description="How long it blocks the way, relative to other tasks.")]
+Size = Annotated[
+    int, Field(strict=True, ge=1, le=100, description="How long it blocks the way, relative to other tasks.")
+]
 Files = Annotated[
     list[Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00\r\n]+$")]],
     Field(max_length=50, description="The files it is about, most important first."),
 ]
 Kinds = Annotated[list[Line], Field(max_length=10, description="Kinds of evidence that its report must have.")]
 
-Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Truth = Annotated[bool, Field(strict=True)]
+
+Amount = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
 """Money, time or a count; a sanity bound only."""

@@ -60,7 +60,7 @@ class CommandTools:
     async def cmd_run(
         self,
         command: Annotated[str, Field(description="A program and its arguments on one line; no shell reads it.")],
-        seconds: Annotated[float, Field(gt=0, le=120, description="How long it may take.")] = SECONDS,
+        seconds: Annotated[float, Field(strict=True, gt=0, le=120, description="How long it may take.")] = SECONDS,
     ) -> Annotated[CallToolResult, CommandRun]:
         """Run one known, harmless command in the work tree: no shell, no chaining, nothing that destroys."""
         passed = self._gated(command)

@@ -19,7 +19,7 @@ from workers.reference.scheduling import Scheduler, blocked, open_tasks, ready, 
 from workers.reference.store import Overview, Store
 from workers.reference.tasks import Task
 from workers.reference.tokens import count_tokens
-from workers.reference.tools.arguments import TaskNumber
+from workers.reference.tools.arguments import TaskNumber, Truth
 from workers.reference.tools.options import Options
 from workers.reference.tools.toolbox import answer, reading
 from workers.reference.wsjf import economics
@@ -40,8 +40,8 @@ class OutlookTools:
     def plan_next(
         self,
         *,
-        limit: Annotated[int, Field(ge=1, le=50, description="How many tasks to show at most.")] = 5,
-        everything: Annotated[bool, Field(description="Also what is taken or waits for another task.")] = False,
+        limit: Annotated[int, Field(strict=True, ge=1, le=50, description="How many tasks to show at most.")] = 5,
+        everything: Annotated[Truth, Field(description="Also what is taken or waits for another task.")] = False,
     ) -> Annotated[CallToolResult, PlannedNext]:
         """Show the next tasks in the order of the present scheduler, and how each would be executed."""
         overview = self._store.overview()

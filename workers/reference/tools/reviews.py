@@ -16,6 +16,7 @@ from workers.reference.modes import Modes
 from workers.reference.results import Reported, TaskResult
 from workers.reference.results_of_reviews import OpinionResult, TestsResult, Verified
 from workers.reference.store import Examined, Store
+from workers.reference.suite.changed import require_revision
 from workers.reference.suite.examination import Look, Seen, examine
 from workers.reference.suite.work_tree import WorkTree, WorkTreeError
 from workers.reference.tasks import Evidence, Task
@@ -34,7 +35,7 @@ class EvidenceArgument(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Line = Field(description='What sort of proof it is, for instance "test" or "review".')
-    passed: bool = Field(description="Whether it speaks for the work.")
+    passed: bool = Field(strict=True, description="Whether it speaks for the work.")
     detail: Line = Field(description="What was seen, one line.")
 
 
@@ -62,7 +63,7 @@ class ReviewTools:
         evidence: Annotated[
             list[EvidenceArgument], Field(min_length=1, max_length=50, description="What the agent shows for its work.")
         ],
-        tokens: Annotated[int | None, Field(ge=0, le=10**12, description="Tokens it used.")] = None,
+        tokens: Annotated[int | None, Field(strict=True, ge=0, le=10**12, description="Tokens it used.")] = None,
         cost: Annotated[Amount | None, Field(description="Money it cost.")] = None,
         minutes: Annotated[Amount | None, Field(description="Minutes it took.")] = None,
     ) -> Annotated[CallToolResult, Reported]:
@@ -83,7 +84,9 @@ class ReviewTools:
             Files | None, Field(max_length=5000, description="Files that changed; without them git is asked.")
         ] = None,
         since: Annotated[str | None, Field(max_length=200, description="The revision git is to compare with.")] = None,
-        time_limit: Annotated[float, Field(gt=0, le=3600, description="Seconds the tests may take.")] = DEFAULT_SECONDS,
+        time_limit: Annotated[
+            float, Field(strict=True, gt=0, le=3600, description="Seconds the tests may take.")
+        ] = DEFAULT_SECONDS,
     ) -> Annotated[CallToolResult, Verified]:
         """Have the critics judge a reported task: done when they accept it, needs_improvement otherwise.
 
@@ -112,6 +115,8 @@ class ReviewTools:
         self._world.allow("verify", "running the tests", tree.root)
         for path in changed or ():
             tree.relative(path)
+        if since is not None:
+            require_revision(since)
         return tree
 
 

@@ -134,7 +134,9 @@ class TaskTools:
         ),
         max_cost: Annotated[Amount | None, Field(description="Money it may cost.")] = None,
         max_minutes: Annotated[Amount | None, Field(description="Minutes it may take.")] = None,
-        min_quality: Annotated[float | None, Field(ge=0, le=100, description="Percent it has to reach.")] = None,
+        min_quality: Annotated[
+            float | None, Field(strict=True, ge=0, le=100, description="Percent it has to reach.")
+        ] = None,
     ) -> Annotated[CallToolResult, Dispatched]:
         """Give the next ready task to an agent, who then owns it, and say how it is to be executed; null if none is."""
         chooser = self._options.chooser(Limits(max_cost, max_minutes, min_quality), prefer)

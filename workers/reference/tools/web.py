@@ -23,11 +23,12 @@ from workers.reference.hands.processes import browser_processes
 from workers.reference.hands.settings import HandSettings
 from workers.reference.hands.text import readable
 from workers.reference.results import Result
+from workers.reference.tools.arguments import Truth
 from workers.reference.tools.toolbox import answer, reading
 from workers.reference.world import DryRunError, World
 
 Url = Annotated[str, Field(description="The address, with http:// or https://.")]
-Seconds = Annotated[float, Field(ge=1, le=50, description="How long all of it may take.")]
+Seconds = Annotated[float, Field(strict=True, ge=1, le=50, description="How long all of it may take.")]
 SandboxMode = Literal["none", "pool"]
 
 
@@ -97,9 +98,11 @@ class WebTools:
     async def web_fetch(
         self,
         url: Url,
-        rendered: Annotated[bool, Field(description="Let a browser run the page's scripts first.")] = False,  # noqa: FBT002 - a tool's arguments are named
+        rendered: Annotated[Truth, Field(description="Let a browser run the page's scripts first.")] = False,  # noqa: FBT002 - a tool\'s arguments are named
         seconds: Seconds = 20,
-        most_characters: Annotated[int, Field(ge=1, le=200_000, description="How much text to return.")] = 20_000,
+        most_characters: Annotated[
+            int, Field(strict=True, ge=1, le=200_000, description="How much text to return.")
+        ] = 20_000,
     ) -> Annotated[CallToolResult, WebFetched]:
         """Fetch a web address and return its readable text."""
         self._require_network("web_fetch")
@@ -113,9 +116,9 @@ class WebTools:
     async def screenshot(
         self,
         url: Url,
-        width: Annotated[int, Field(ge=100, le=3840, description="Pixels.")] = 1280,
-        height: Annotated[int, Field(ge=100, le=2160, description="Pixels.")] = 800,
-        full_page: Annotated[bool, Field(description="Show the whole page, however high.")] = False,  # noqa: FBT002 - likewise
+        width: Annotated[int, Field(strict=True, ge=100, le=3840, description="Pixels.")] = 1280,
+        height: Annotated[int, Field(strict=True, ge=100, le=2160, description="Pixels.")] = 800,
+        full_page: Annotated[Truth, Field(description="Show the whole page, however high.")] = False,  # noqa: FBT002 - likewise
         seconds: Seconds = 30,
     ) -> Annotated[CallToolResult, Screenshot]:
         """Open a web page in a browser and take its picture (PNG)."""
