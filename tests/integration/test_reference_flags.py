@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 import anyio
 import pytest
 from daemon import RunningDaemon
 from mcp import Client
+from mcp.types import TextContent
 from sdk_client import SocketTransport
 from switchover_kit import METRICS_KEY
+from waiting import eventually
+from web_site import Site, html, silent, website
+
+from workers.reference.hands.chromium import UNSANDBOXED
+from workers.reference.hands.processes import browser_processes
 
 LIMIT = 40
 """Seconds that a test's calls may take together."""
@@ -33,7 +42,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
     for name, text in TESTS.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
-    environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "SWITCHOVER_REFERENCE_NETWORKS": "127.0.0.0/8"}
     with RunningDaemon.start([*WORKER, "--work-tree", str(tree)], env=environment) as running:
         yield running
 
@@ -41,15 +50,17 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 @asynccontextmanager
 async def client(daemon: RunningDaemon) -> AsyncIterator[Client]:
     """Connect the official client, with every flag at its safe value."""
-    assert daemon.cli("flags", "reset", "--all").returncode == 0
+    status, told = daemon.control("POST", "/v1/flags/-/reset", {})
+    assert status == HTTPStatus.OK, told
     with anyio.fail_after(LIMIT):
         async with Client(SocketTransport(daemon.tools_socket), mode="legacy") as connected:
             yield connected
 
 
 def flip(daemon: RunningDaemon, assignment: str) -> None:
-    ended = daemon.cli("flags", "set", assignment)
-    assert ended.returncode == 0, ended.stderr
+    name, _, value = assignment.partition("=")
+    status, told = daemon.control("POST", "/v1/flags", {"texts": {name: value}})
+    assert status == HTTPStatus.OK, told
 
 
 async def asked(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -58,6 +69,22 @@ async def asked(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     assert not result.is_error, result.content
     content: dict[str, Any] = result.structured_content
     return content
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    """Call a tool that must refuse and return what it says."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, result.content
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+async def browsers_when(client: Client, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Ask for the browsers until something holds for them, and return them."""
+    while not holds(browsers := (await asked(client, "orchestrator_status"))["browsers"]):  # noqa: ASYNC110 - another process sets no event here
+        await anyio.sleep(0.05)
+    return dict(browsers)
 
 
 async def order(client: Client) -> list[int]:
@@ -139,6 +166,62 @@ async def test_selective_tests_changes_which_tests_verify_runs(daemon: RunningDa
         critics = {it["name"]: it for it in crew["critics"]}
         assert critics["tests"]["opinions"] == 2
         assert {it["name"]: it["reviews"] for it in crew["profiles"]}, "what the profiles have done is known"
+
+
+@pytest.mark.requirement("HAND-1")
+async def test_danger_gates_changes_how_a_refusal_is_marked_and_nothing_of_what_is_blocked(
+    daemon: RunningDaemon,
+) -> None:
+    commands = ("rm -rf .", "ls; id", "ls\nid", "echo $(id)", "git reset --hard", "cat /etc/passwd")
+    async with client(daemon) as speaker:
+        relaxed = [await refused(speaker, "cmd_run", command=command) for command in commands]
+        assert (await asked(speaker, "cmd_run", command="cat shop.py"))["stdout"] == TESTS["shop.py"]
+        flip(daemon, "DANGER_GATES=1")
+        strict = [await refused(speaker, "cmd_run", command=command) for command in commands]
+        assert (await asked(speaker, "cmd_run", command="cat shop.py"))["stdout"] == TESTS["shop.py"]
+        marked = "Error executing tool cmd_run: [DANGER_GATES] "
+        assert strict == [text.replace("Error executing tool cmd_run: ", marked) for text in relaxed]
+        flip(daemon, "DANGER_GATES=0")
+        assert [await refused(speaker, "cmd_run", command=command) for command in commands] == relaxed
+
+
+@pytest.mark.requirement("HAND-5")
+async def test_sandbox_mode_changes_whether_a_browser_is_used_again_and_how_it_is_started(
+    daemon: RunningDaemon,
+) -> None:
+    async with client(daemon) as speaker, website({"/": html("<p>page"), "/silent": silent}) as site:
+        page = {"url": site.url("/"), "rendered": True}
+        before = await asked(speaker, "orchestrator_status")
+        pid = (await asked(speaker, "health"))["pid"]
+        for _ in range(2):
+            assert (await asked(speaker, "web_fetch", **page))["text"] == "page"
+        browsers = (await asked(speaker, "orchestrator_status"))["browsers"]
+        assert (browsers["mode"], browsers["started"], browsers["processes"]) == ("none", 2, 0)
+        flip(daemon, "SANDBOX_MODE=pool")
+        for _ in range(2):
+            assert (await asked(speaker, "web_fetch", **page))["text"] == "page"
+        browsers = (await asked(speaker, "orchestrator_status"))["browsers"]
+        assert (browsers["mode"], browsers["started"], browsers["idle"], browsers["browsers"]) == ("pool", 3, 1, 1)
+        assert browsers["processes"] > 1
+        (main,) = (process for process in browser_processes(pid) if process.is_main)
+        assert not set(UNSANDBOXED) & set(main.words)
+        async with anyio.create_task_group() as group:
+            group.start_soon(fetch_in_vain, speaker, site)
+            await eventually(lambda: site.asked["/silent"])
+            os.kill(main.pid, signal.SIGKILL)
+        assert (await asked(speaker, "web_fetch", **page))["text"] == "page", "the pool heals"
+        flip(daemon, "SANDBOX_MODE=none")
+        browsers = await browsers_when(speaker, lambda found: found["processes"] == 0)
+        assert (browsers["mode"], browsers["idle"], browsers["lost"]) == ("none", 0, 1)
+        after = await asked(speaker, "orchestrator_status")
+        assert (after["counts"], after["total"]) == (before["counts"], before["total"])
+        assert (await asked(speaker, "health"))["store"] == "ok"
+
+
+async def fetch_in_vain(speaker: Client, site: Site) -> None:
+    """Ask for a page that never loads, in a browser that is killed meanwhile."""
+    said = await refused(speaker, "web_fetch", url=site.url("/silent"), rendered=True)
+    assert said.endswith("the browser ended in the middle of it; ask again")
 
 
 async def test_the_flags_show_in_the_status_and_the_kill_switch_makes_all_of_them_safe(daemon: RunningDaemon) -> None:
