@@ -362,7 +362,7 @@ def _tmp(rng: random.Random) -> Leaf:
 
 
 def _choice(rng: random.Random) -> Leaf:
-    words = rng.sample(WORDS, 3)
+    words = rng.sample(WORDS, 4)
     return lambda call: call.rng.choice(words)
 
 

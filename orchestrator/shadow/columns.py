@@ -72,6 +72,9 @@ class Columns:
         return found
 
     def _maps(self, node: Node, mine: Column, theirs: Column, call: Call) -> set[int]:
+        shapes = {*map(tuple, mine), *map(tuple, theirs)}
+        if len(shapes) == 1:
+            return self._members(node, shapes.pop(), mine, theirs, call)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         found: set[int] = set()
         for row, (a, b) in enumerate(zip(mine, theirs, strict=True)):
@@ -80,9 +83,7 @@ class Columns:
             else:
                 found.add(row)
         for keys, rows in groups.items():
-            whole = len(rows) == len(mine)
-            one = mine if whole else [mine[row] for row in rows]
-            two = theirs if whole else [theirs[row] for row in rows]
+            one, two = [mine[row] for row in rows], [theirs[row] for row in rows]
             found.update(rows[at] for at in self._members(node, keys, one, two, call))
         return found
 

@@ -199,7 +199,7 @@ def decimals_misfit(count: int, fewest: int, most: int, n: int) -> Misfit | None
 
     A decimal at the end is 0 in one of ten numbers, so two less than ever seen is still chance.
     """
-    if most < FULL and count > most and n > FEW:
+    if most < FULL and count > most + (fewest < most and n < MANY) and n > FEW:
         return Kind.FORMAT, f"control's {n} numbers had at most {most} decimals, this one has {count}"
     if min(fewest, FULL) - count > TRIMMED:
         return Kind.FORMAT, f"control's {n} numbers had at least {fewest} decimals, this one has {count}"
@@ -208,6 +208,8 @@ def decimals_misfit(count: int, fewest: int, most: int, n: int) -> Misfit | None
 
 FEW: Final = 3
 """Numbers of which the greatest number of decimals says nothing yet."""
+MANY: Final = 30
+"""Numbers below which one more decimal is chance where decimals vary: six significant digits, trimmed zeros."""
 TRIMMED: Final = 2
 """Decimals that chance may take away."""
 

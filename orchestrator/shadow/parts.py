@@ -21,6 +21,10 @@ Envelope = TypeVar("Envelope", Numbers, Times)
 
 SURE: Final = 40
 """Characters after which a kind of character that has not occurred is none of the token's."""
+DIGITS: Final = 20
+"""Characters after which digits are no hexadecimal ones: (10/16)^20 is .0001."""
+SHORT_WORD: Final = 13
+"""Characters below which letters alone are a word, of which the next one may have another length."""
 WORDS: Final = 16
 """Words of which a list is kept."""
 CLOSED: Final = (24, 3)
@@ -179,7 +183,7 @@ class Part(msgspec.Struct, omit_defaults=True):
 
     def _text_misfit(self, control: str | None, text: str, at: float | None) -> Misfit | None:
         if self.digits and self.kind == "r":
-            if not is_digits(text):
+            if not is_digits(text) and not self._hexadecimal(text):
                 return Kind.FORMAT, f"control's {self.n} were digits only"
             fixed = self.padded and not self.shortest <= len(text) <= self.longest
             number = self.value(text)
@@ -196,6 +200,11 @@ class Part(msgspec.Struct, omit_defaults=True):
             seen = f"{self.shortest}" if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
             return Kind.FORMAT, f"control's {self.n} had {seen} characters, this one has {len(text)}"
         return None
+
+    def _hexadecimal(self, text: str) -> bool:
+        """Return whether digits may have been hexadecimal ones, of which chance showed the first ten only."""
+        few = self.characters < DIGITS and self.shortest == self.longest == len(text)
+        return few and re.fullmatch("[0-9a-f]+|[0-9A-F]+", text) is not None
 
     @property
     def random(self) -> bool:
@@ -216,7 +225,7 @@ class Part(msgspec.Struct, omit_defaults=True):
     def lengths(self) -> tuple[int, int]:
         """Return the least and the greatest plausible length."""
         word = not self.classes & 1
-        if self.shortest == self.longest and self.samples > 3 and not (word and self.longest < 8):  # noqa: PLR2004
+        if self.shortest == self.longest and self.samples > 3 and not (word and self.longest < SHORT_WORD):  # noqa: PLR2004
             return self.shortest, self.longest  # four values of one length; a short word may be any other
         if word:
             return 1, 3 * self.longest + 5

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-ALARM: Final = 1e-4
+ALARM: Final = 2e-5
 """Rate at which a value that is only noise may be called a difference."""
 LEAST: Final = 1.0
 """Ranges: what a normal distribution needs when many values are known (2.5 + 5 standard deviations)."""

@@ -27,6 +27,8 @@ SHAPES: Final = 48
 """Shapes kept of one path; beyond them a part is judged by the other parts of its kind."""
 LOOSE: Final = 3
 """Different values of one place from which on it is asked whether they have a shape in common."""
+NEW: Final = 0.1
+"""Share of texts with a pattern of their own from which on another new one says nothing."""
 LONG: Final = 20_000
 """Characters beyond which a text is free."""
 _ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
@@ -53,6 +55,9 @@ class Reading(msgspec.Struct, omit_defaults=True):
     places: int = 0
     loose: int = 0
     full: bool = False
+    texts: int = 0
+    fresh: int = 0
+    """Texts whose pattern no other text of their place has: as often the next one has a new one (Good-Turing)."""
 
     def learn(self, rows: list[tuple[tuple[Token, ...], float | None]]) -> None:
         """Take in what one place had over the samples."""
@@ -62,6 +67,8 @@ class Reading(msgspec.Struct, omit_defaults=True):
         different = len({tokens for tokens, _ in rows})
         self.places += 1
         self.switches = self.switches or len(by_shape) > 1
+        self.texts += len(rows)
+        self.fresh += sum(len(same) == 1 for same in by_shape.values())
         self.loose += different >= LOOSE and 2 * len(by_shape) > different
         for name, same in by_shape.items():
             self._learn_shape(name, same)
@@ -90,6 +97,7 @@ class Reading(msgspec.Struct, omit_defaults=True):
     def merge(self, other: Reading) -> None:
         """Take in what another reading knows."""
         self.switches = self.switches or other.switches
+        self.texts, self.fresh = self.texts + other.texts, self.fresh + other.fresh
         self.places, self.loose, self.full = (
             self.places + other.places,
             self.loose + other.loose,
@@ -139,7 +147,8 @@ class Reading(msgspec.Struct, omit_defaults=True):
             plural = "" if known_patterns == 1 else "s"
             return (Kind.FORMAT, f"it is made otherwise than control's texts ({known_patterns} pattern{plural})"), False
         values = [token for token in tokens if token[0] != LITERAL]
-        wrong = (_lone_misfit(part, token, at) for part, token in zip(shape.parts, values, strict=True))
+        parts = shape.parts if shape.compared else [self.kinds.get(part.kind, part) for part in shape.parts]
+        wrong = (_lone_misfit(part, token, at) for part, token in zip(parts, values, strict=True))
         return _first(wrong), False
 
     def may_split(self, control: tuple[Token, ...], text: str) -> bool:
@@ -226,6 +235,9 @@ class Texts(msgspec.Struct, omit_defaults=True):
             first = first or wrong
             if sure or not (control is None or reading.may_split(reader(control), text)):
                 break
+        lively = all(one.switches and one.fresh > NEW * one.texts for _, one in useful)
+        if first is not None and first[0] is Kind.FORMAT and lively:
+            return self._length_misfit(text)
         return first
 
     def _length_misfit(self, text: str) -> Misfit | None:

@@ -24,9 +24,11 @@ _COMPOUND: Final = r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns)){2,}(?![A-Za-z0-9])"
 _GROUPED: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
 _DECIMAL: Final = r"\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]|\.\d)"
 _EDGE: Final = r"(?<![A-Za-z0-9])"
+_SIGN: Final = r"(?:(?<![^\s(\[=:,])[+-])?"
+"""A sign belongs to its number where nothing stands before it that it could join."""
 _FINE: Final = re.compile(
     rf"{_EDGE}(?:(?P<T>(?:{TIME})(?![0-9]))|(?P<u>{_UUID})(?![A-Za-z0-9])|(?P<c>{_CLOCK})(?![0-9:])"
-    rf"|(?P<p>{_COMPOUND})|(?P<q>{_QUANTITY})|(?P<g>{_GROUPED})|(?<![.])(?P<f>{_DECIMAL}))"
+    rf"|(?P<p>{_COMPOUND})|(?P<q>{_SIGN}{_QUANTITY})|(?P<g>{_SIGN}{_GROUPED})|(?<![.])(?P<f>{_SIGN}{_DECIMAL}))"
     r"|(?P<r>[^\W_]+)|(?P<x>.)",
     re.DOTALL,
 )
@@ -82,7 +84,7 @@ def scaled(one: str, two: str) -> bool:
 
 def quantity(text: str) -> tuple[float, str, float] | None:
     """Read a quantity such as `12.5ms`: in its base unit, its unit as written, the number before the unit."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)( ?)(\D+)", text)
+    found = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)( ?)(\D+)", text)
     if found is None:
         return None
     number = float(found[1])
