@@ -9,6 +9,7 @@ import ssl
 import zlib
 from dataclasses import dataclass
 from email.message import Message
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -164,8 +165,9 @@ def _decoded(data: bytes, charset: str | None) -> str:
         return data.decode("utf-8", errors="replace")
 
 
+@cache
 def _trust() -> ssl.SSLContext:
-    """Trust what httpx brings along and what the machine trusts."""
+    """Trust what httpx brings along and what the machine trusts; read once, for it takes tens of milliseconds."""
     import httpx  # noqa: PLC0415 - likewise
 
     context = httpx.create_ssl_context(trust_env=False)
