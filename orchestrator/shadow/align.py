@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from orchestrator.shadow.digests import Digest, digests
+from orchestrator.shadow.digests import digests
 from orchestrator.shadow.node import Node
 
 FEATURES: Final = 100
@@ -57,25 +57,31 @@ def align(first: list[Any], other: list[Any], item: Node | None) -> Alignment:
     return Alignment(sorted(sure + rest), left[len(rest) :], right[len(rest) :], moved)
 
 
-def _by_digest(mine: list[Digest], theirs: list[Digest]) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+def _by_digest(mine: list[bytes], theirs: list[bytes]) -> tuple[list[tuple[int, int]], list[int], list[int]]:
     """Pair equal digests: the common beginning and end, then the k-th of one list with the k-th of the other."""
     shorter = min(len(mine), len(theirs))
     start = next((at for at in range(shorter) if mine[at] != theirs[at]), shorter)
     end = next((at for at in range(shorter - start) if mine[-1 - at] != theirs[-1 - at]), shorter - start)
     stop, until = len(mine) - end, len(theirs) - end
     pairs = [(at, at) for at in range(start)]
-    places: dict[Digest, deque[int]] = defaultdict(deque)
-    for j in range(start, until):
-        places[theirs[j]].append(j)
+    places = {theirs[j]: j for j in reversed(range(start, until))}  # of several, the first
+    again: dict[bytes, deque[int]] = defaultdict(deque)
+    if len(places) < until - start:
+        for j in range(start, until):
+            if places[theirs[j]] != j:
+                again[theirs[j]].append(j)
     left = []
     for i in range(start, stop):
-        found = places.get(mine[i])
-        if found:
-            pairs.append((i, found.popleft()))
-        else:
+        digest = mine[i]
+        j = places.pop(digest, -1)
+        if j < 0:
             left.append(i)
+            continue
+        pairs.append((i, j))
+        if again and again.get(digest):
+            places[digest] = again[digest].popleft()
     pairs += [(stop + at, until + at) for at in range(end)]
-    return pairs, left, sorted(j for rest in places.values() for j in rest)
+    return pairs, left, sorted([*places.values(), *(j for rest in again.values() for j in rest)])
 
 
 def _alike(item: Node | None, one: Any, two: Any) -> bool:

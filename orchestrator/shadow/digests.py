@@ -13,25 +13,24 @@ import msgspec
 
 from orchestrator.shadow.node import Node
 
-Digest = bytes | tuple[tuple[str, ...], bytes]
-_Plan = tuple[tuple[str, ...], Callable[[Any], Any]]
+_Plan = tuple[bytes, Callable[[Any], Any]]
 _DEEP: Final = msgspec.json.Encoder(order="deterministic")
 encode: Final = _DEEP.encode
 """Bytes that are equal exactly for equal values: 1, 1.0 and true differ, the order of members does not matter."""
 
 
-def digests(node: Node | None, values: list[Any]) -> list[Digest]:
+def digests(node: Node | None, values: list[Any]) -> list[bytes]:
     """Return the digest of each of some values of one path."""
     if node is None or not node.noisy:
         return [encode(value) for value in values]
     plans: dict[tuple[str, ...], _Plan | None] = {}
-    found: list[Digest] = []
+    found: list[bytes] = []
     for value in values:
         plan = None
         if type(value) is dict and not node.dynamic:
             members = tuple(value)
             plan = plans[members] if members in plans else plans.setdefault(members, _plan(node, members))
-        found.append(encode(project(node, value)) if plan is None else (plan[0], encode(plan[1](value))))
+        found.append(encode(project(node, value)) if plan is None else plan[0] + encode(plan[1](value)))
     return found
 
 
@@ -40,7 +39,7 @@ def _plan(node: Node, members: tuple[str, ...]) -> _Plan | None:
     children = {key: node.child(key) for key in members}
     stable = tuple(sorted(key for key, child in children.items() if child is None or not child.noisy))
     plain = all(child is None or not child.noisy or drops(child) for child in children.values())
-    return (stable, itemgetter(*stable)) if stable and plain else None
+    return (encode(stable), itemgetter(*stable)) if stable and plain else None
 
 
 def drops(node: Node) -> bool:
