@@ -9,6 +9,7 @@ Above: `compare`, `explain`.  Below: nothing.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from typing import Any, Final
 
@@ -16,9 +17,12 @@ import msgspec
 
 LONGEST: Final = 120
 """Characters of a value that are shown."""
-_SECRET_NAME: Final = re.compile(
-    r"(?i)(pass(word|wd|phrase)?|secret|token|api[_-]?key|apikey|credential|authorization|cookie|private[_-]?key|ssn|iban)"
-)
+_WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_SECRET_WORDS: Final = frozenset(
+    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "apikey", "credential", "credentials",
+     "authorization", "cookie", "ssn", "iban"}
+)  # fmt: skip
+_SECRET_PAIRS: Final = frozenset({("api", "key"), ("private", "key"), ("access", "key"), ("pass", "word")})
 _RULES: Final = (
     ("secret", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)),
     ("secret", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")),
@@ -58,7 +62,7 @@ class Redactor:
             return {self.text(key): self.value(one, f"{path}.{key}") for key, one in value.items()}
         if isinstance(value, list):
             return [self.value(one, path) for one in value]
-        if _SECRET_NAME.search(path.rpartition(".")[2]) and not isinstance(value, bool) and value is not None:
+        if is_secret(path.rpartition(".")[2]) and not isinstance(value, bool) and value is not None:
             return self.hashed("secret", str(value))
         return self.text(value) if isinstance(value, str) else value
 
@@ -66,6 +70,12 @@ class Redactor:
         """Return a value as short JSON."""
         text = msgspec.json.encode(self.value(_cut(value), path)).decode()
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a member's name says that its value is secret; `tokens` counts and `passed` judges, neither is."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(itertools.pairwise(words))
 
 
 def _cut(value: Any) -> Any:

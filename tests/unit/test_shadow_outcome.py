@@ -143,6 +143,8 @@ def test_secrets_and_personal_data_are_hashed_and_equal_ones_stay_equal() -> Non
     assert redactor.text("ann@example.org") == redactor.text("ann@example.org") != redactor.text("bob@example.org")
     assert redactor.text("ann@example.org") != Redactor(b"other").text("ann@example.org")
     assert len(redactor.shown("x" * 100_000)) < 200
+    assert redactor.shown({"tokens": 812, "passed": 3}) == '{"tokens":812,"passed":3}'
+    assert "hunter2" not in redactor.shown({"dbPassword": "hunter2", "api-key": "hunter2", "X_ACCESS_KEY": "hunter2"})
 
 
 @pytest.mark.requirement("SHADOW-7")
