@@ -23,7 +23,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from orchestrator.access.key import load_key
-from orchestrator.api.upgrade import Asked, Progressed
+from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec

@@ -6,12 +6,12 @@ Above: `service`.  Below: PyJWT for the signature; the times are compared here, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeGuard
-
-import jwt
-from jwt.types import Options
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from orchestrator.domain.access import TokenRefusedError
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 ALGORITHM: Final = "HS256"
 LEEWAY: Final = 5.0
@@ -36,12 +36,16 @@ class Signer:
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Return claims as a token."""
+        import jwt  # noqa: PLC0415 - with the first token: most daemons never see one, and all would start later
+
         return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return the claims of a token signed with our key, whatever its times; None for anything else."""
         if not token.isascii():
             return None
+        import jwt  # noqa: PLC0415 - likewise
+
         try:
             claims: dict[str, Any] = jwt.decode(token, self._key, algorithms=[ALGORITHM], options=SIGNATURE_ALONE)
         except jwt.PyJWTError:

@@ -9,58 +9,14 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
-from pydantic import BaseModel, Field
 
 from orchestrator.api.callers import actor
-from orchestrator.api.models import Absolute, Asking, Refused, Text
+from orchestrator.api.models import Asking, Refused
+from orchestrator.api.upgrade_models import RUN_PATTERN, Asked, Begun, Cancelled, Progressed
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.rehearsal import Options
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
-RUN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
-
-class Asked(Asking):
-    """Begin a rehearsal."""
-
-    command: list[Text] = Field(min_length=1, description="program and arguments of the new version")
-    cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")
-    env: dict[Text, Text] = Field(default_factory=dict, description="variables on top of the daemon's own")
-    source: Absolute | None = Field(None, description="directory of the new code, which is copied, built and tested")
-    id: str | None = Field(None, description="the run's id; the time by default", pattern=RUN_PATTERN)
-    suite: Absolute | None = Field(None, description="file with the calls (TOML)")
-    allow_dirty: bool = Field(default=False, description="go on with changes that are not committed")
-    skip_build: bool = Field(default=False, description="do not build")
-    skip_tests: bool = Field(default=False, description="do not run the tests")
-    keep_copy: bool = Field(default=False, description="leave copy and snapshots where they are")
-    nightly: bool = Field(default=False, description="warnings do not change the exit status")
-
-    def options(self) -> Options:
-        """Return what was asked for, as the harness takes it."""
-        return Options(self.allow_dirty, self.skip_build, self.skip_tests, self.keep_copy, self.nightly)
-
-
-class Begun(BaseModel):
-    """A rehearsal that has begun."""
-
-    id: str
-    message: str
-
-
-class Progressed(BaseModel):
-    """How far a rehearsal is."""
-
-    id: str
-    running: bool
-    exit_code: int | None = Field(description="0 well, 4 with warnings, 1 failed; null while it runs")
-    events: list[dict[str, Any]] = Field(description="what happened since: n, step, status, message, at")
-
-
-class Cancelled(BaseModel):
-    """A rehearsal that is being ended."""
-
-    message: str
 
 
 class Rehearsals(Protocol):

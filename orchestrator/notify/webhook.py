@@ -11,12 +11,14 @@ import hashlib
 import hmac
 import json
 import logging
-
-import httpx
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.flag_records import Notice
 from orchestrator.domain.ports import Clock
 from orchestrator.notify.schedule import Again, Never, Outcome, judge
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class HttpClient:
@@ -27,6 +29,8 @@ class HttpClient:
 
     def get(self) -> httpx.AsyncClient:
         """Return the client."""
+        import httpx  # noqa: PLC0415 - with the first notice: a daemon that tells nobody starts sooner
+
         if self._client is None:
             logging.getLogger("httpx").setLevel(logging.ERROR)  # it logs addresses, and those may hold secrets
             self._client = httpx.AsyncClient(timeout=None, headers={"User-Agent": "switchover"})  # noqa: S113 - `send` bounds it
@@ -70,6 +74,8 @@ class Webhook:
 
     async def send(self, notice: Notice) -> Outcome:
         """Post the notice once."""
+        import httpx  # noqa: PLC0415 - likewise
+
         body = notice.payload.encode()
         headers = {
             "Content-Type": "application/json",

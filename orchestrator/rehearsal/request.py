@@ -6,16 +6,18 @@ Above: `orchestrator.upgrades` writes it, `orchestrator.rehearse` reads it.  Bel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Options
 from orchestrator.rehearsal import suite
-from orchestrator.rehearsal.harness import Job
 from orchestrator.settings import Upgrade
 from orchestrator.supervision.process import Grace
+
+if TYPE_CHECKING:
+    from orchestrator.rehearsal.harness import Job
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SuiteError: the suite's file cannot be used.
         """
+        from orchestrator.rehearsal.harness import Job  # noqa: PLC0415 - the daemon only writes requests, and starts sooner
+
         return Job(
             run=self.run,
             state_dir=Path(self.state_dir),

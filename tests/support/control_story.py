@@ -17,7 +17,7 @@ from orchestrator.access.service import AccessService
 from orchestrator.api.app import build
 from orchestrator.api.models import Status
 from orchestrator.api.sse import Closing
-from orchestrator.api.upgrade import Asked, Progressed
+from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
