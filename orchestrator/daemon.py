@@ -57,7 +57,6 @@ from orchestrator.supervision.private_copy import sweep
 from orchestrator.supervision.warden import MARK, Warden
 from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
-from orchestrator.telemetry.metrics import render
 from orchestrator.telemetry.sd_notify import Notify
 from orchestrator.upgrades import Upgrades
 from orchestrator.wiring import Wiring, care_of, limits_of, take_over
@@ -315,6 +314,8 @@ class Daemon:
 
     def metrics(self) -> bytes:
         """Return the Prometheus text."""
+        from orchestrator.telemetry.metrics import render  # noqa: PLC0415 - loaded when somebody asks; it takes a while
+
         return render(self._report.metrics())
 
     def unready(self) -> str | None:

@@ -16,7 +16,7 @@ from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
-from orchestrator.telemetry.metrics import FlagCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, Snapshot
 from orchestrator.telemetry.tally import Tally
 
 

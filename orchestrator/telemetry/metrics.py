@@ -3,56 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from orchestrator.domain.routing import RoutingTable
+from orchestrator.telemetry.measured import FlagCounts, Snapshot
 from orchestrator.telemetry.tally import BUCKETS, Tally
-
-
-@dataclass(frozen=True, slots=True)
-class FlagCounts:
-    """The flags in numbers.
-
-    Attributes:
-        version: the flags version.
-        readers: processes that say which version they have applied.
-        late: those that have not applied the newest.
-        changes: changes of single flags since the daemon started.
-    """
-
-    version: int = 0
-    readers: int = 0
-    late: int = 0
-    changes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the metrics are made of.
-
-    Attributes:
-        table: the routing table in force.
-        tallies: counters by generation.
-        sessions: connected clients.
-        in_flight: calls with each generation's worker.
-        restarts: how often each generation's worker was started again.
-        up: whether each generation's worker is ready.
-        uptime: seconds the daemon has run.
-        flags: the flags.
-    """
-
-    table: RoutingTable
-    tallies: Mapping[int, Tally]
-    sessions: int
-    in_flight: Mapping[int, int] = field(default_factory=dict)
-    restarts: Mapping[int, int] = field(default_factory=dict)
-    up: Mapping[int, bool] = field(default_factory=dict)
-    uptime: float = 0.0
-    flags: FlagCounts = field(default_factory=FlagCounts)
 
 
 def render(snapshot: Snapshot) -> bytes:

@@ -15,7 +15,7 @@ from orchestrator.domain.flag_report import Finding, Use, expiries, stale
 from orchestrator.flags.reminders import Reminders
 from orchestrator.notify.message import message
 from orchestrator.notify.webhook import event_of
-from orchestrator.telemetry.metrics import FlagCounts
+from orchestrator.telemetry.measured import FlagCounts
 from orchestrator.telemetry.metrics import _flags as flag_metrics
 from state.memory import MemoryDesiredState
 

@@ -1,0 +1,54 @@
+"""What the metrics are made of, at one moment.
+
+Above: `api.report` gathers it, `metrics` words it for Prometheus.  Below: `tally`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.domain.routing import RoutingTable
+from orchestrator.telemetry.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class FlagCounts:
+    """The flags in numbers.
+
+    Attributes:
+        version: the flags version.
+        readers: processes that say which version they have applied.
+        late: those that have not applied the newest.
+        changes: changes of single flags since the daemon started.
+    """
+
+    version: int = 0
+    readers: int = 0
+    late: int = 0
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the metrics are made of.
+
+    Attributes:
+        table: the routing table in force.
+        tallies: counters by generation.
+        sessions: connected clients.
+        in_flight: calls with each generation's worker.
+        restarts: how often each generation's worker was started again.
+        up: whether each generation's worker is ready.
+        uptime: seconds the daemon has run.
+        flags: the flags.
+    """
+
+    table: RoutingTable
+    tallies: Mapping[int, Tally]
+    sessions: int
+    in_flight: Mapping[int, int] = field(default_factory=dict)
+    restarts: Mapping[int, int] = field(default_factory=dict)
+    up: Mapping[int, bool] = field(default_factory=dict)
+    uptime: float = 0.0
+    flags: FlagCounts = field(default_factory=FlagCounts)
