@@ -1,4 +1,4 @@
-"""What is written down and told on every step: the audit, the seed's summary file, systemd's status line.
+"""What is written down and told on every step: the audit, a summary file, systemd's status line.
 
 Above: `daemon`.  Below: `state` through `storage`, `api.report` for the summary, `telemetry`.
 """
@@ -23,7 +23,7 @@ from orchestrator.telemetry.sd_notify import Notify
 log = get_logger("daemon")
 
 SUMMARY = "worker_manager.json"
-"""Name the seed gives the summary in `analytics/`."""
+"""Name of the summary in `analytics/`."""
 
 
 class Chronicle:
