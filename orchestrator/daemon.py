@@ -59,7 +59,7 @@ from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
 from orchestrator.telemetry.sd_notify import Notify
 from orchestrator.upgrades import Upgrades
-from orchestrator.wiring import Wiring, care_of, limits_of, take_over
+from orchestrator.wiring import Wiring, care_of, limits_of, take_over, told_of
 from state.directory import StateDirectory
 
 log = get_logger("daemon")
@@ -122,17 +122,10 @@ class Daemon:
         lists = Lists(self.dispatcher, self._movement)
         self._wiring = Wiring(self.dispatcher, self._answers, lists, self._in_background)
         self._care = care_of(settings)
-        worker_state = settings.worker.state or paths.worker_state
-        contract = {
-            MARK: mark,
-            "SWITCHOVER_WORKER_STATE": str(worker_state),
-            "SWITCHOVER_FLAGS": str(paths.flags),
-        }
-        worker_state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.fleet = Fleet(
             tasks,
             self._care,
-            contract=contract,
+            contract={MARK: mark, **told_of(settings, paths)},
             environment=options.environ,
             copies=paths.generations,
             link_factory=self._link,
@@ -148,20 +141,23 @@ class Daemon:
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
         self.verbs = Verbs(self.driver, settings.worker.source)
-        marked = {**options.environ, MARK: mark}
-        self.upgrades = Upgrades(
-            tasks,
-            lambda: self._settings,
-            paths,
-            environment=marked,
-            flags=self._flagging.service,
-            state=lambda: self.driver.state,
-        )
+        self.upgrades = self._upgrades_of(mark)
         places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
         )
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
+
+    def _upgrades_of(self, mark: str) -> Upgrades:
+        """Return who runs rehearsals, with the settings and the state of the moment they begin in."""
+        return Upgrades(
+            self._tasks,
+            lambda: self._settings,
+            self._options.paths,
+            environment={**self._options.environ, MARK: mark},
+            flags=self._flagging.service,
+            state=lambda: self.driver.state,
+        )
 
     # --- one life -----------------------------------------------------------------------------
 

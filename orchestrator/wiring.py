@@ -22,7 +22,7 @@ from orchestrator.proxy.dispatch import Dispatcher, Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.restoring import restore
-from orchestrator.settings import Settings
+from orchestrator.settings import Paths, Settings
 from orchestrator.supervision.care import Care
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn
@@ -176,6 +176,13 @@ def care_of(settings: Settings) -> Care:
             stable_after=restart.stable_after,
         ),
     )
+
+
+def told_of(settings: Settings, paths: Paths) -> dict[str, str]:
+    """Return what every serving worker is told of its places; the directory of its state is made."""
+    state = settings.worker.state or paths.worker_state
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {"SWITCHOVER_WORKER_STATE": str(state), "SWITCHOVER_FLAGS": str(paths.flags)}
 
 
 def take_over(target: object, source: object) -> None:

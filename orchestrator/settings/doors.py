@@ -6,7 +6,7 @@ Above: `model`.  Below: `declare`.
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,23 @@ def is_local(listen: str | None) -> bool:
         return False
 
 
+def _token_file(who: str) -> Any:
+    return setting(
+        None,
+        f"File of bearer tokens that {who} have to show, one a line: `TOKEN`, or `SUBJECT:TOKEN` to say whose it is.",
+        reloadable=True,
+    )
+
+
+def _tokens() -> Any:
+    return setting(
+        (),
+        "Bearer tokens likewise; for the environment, as more people read a configuration than a file of secrets.",
+        reloadable=True,
+        allowed=f"list of texts of at least {SHORTEST_TOKEN} characters without spaces",
+    )
+
+
 class Sockets(Section):
     """The socket clients connect to, `tools.sock`; `control.sock` is its owner's alone."""
 
@@ -58,17 +75,8 @@ class Http(Section):
         "Address to listen on. Beyond this machine (not 127.0.0.1, ::1 or localhost) tokens are required.",
         allowed='HOST:PORT, such as "127.0.0.1:8080" or "[::1]:8080"; port 0 takes any free one',
     )
-    token_file: Directory | None = setting(
-        None,
-        "File of bearer tokens that clients have to show, one a line: `TOKEN`, or `SUBJECT:TOKEN` to say whose it is.",
-        reloadable=True,
-    )
-    tokens: Tokens = setting(
-        (),
-        "Bearer tokens likewise; for the environment, as more people read a configuration than a file of secrets.",
-        reloadable=True,
-        allowed=f"list of texts of at least {SHORTEST_TOKEN} characters without spaces",
-    )
+    token_file: Directory | None = _token_file("clients")
+    tokens: Tokens = _tokens()
     allowed_hosts: Texts = setting(
         (),
         "Further names clients call this machine by; a request for any other one is refused (DNS rebinding).",
@@ -122,17 +130,8 @@ class Control(Section):
         "Address to listen on. Every caller needs a token, and no verb that carries a command is served here.",
         allowed='HOST:PORT, such as "127.0.0.1:8081"; port 0 takes any free one',
     )
-    token_file: Directory | None = setting(
-        None,
-        "File of bearer tokens that callers have to show, one a line: `TOKEN`, or `SUBJECT:TOKEN` to say whose it is.",
-        reloadable=True,
-    )
-    tokens: Tokens = setting(
-        (),
-        "Bearer tokens likewise; for the environment, as more people read a configuration than a file of secrets.",
-        reloadable=True,
-        allowed=f"list of texts of at least {SHORTEST_TOKEN} characters without spaces",
-    )
+    token_file: Directory | None = _token_file("callers")
+    tokens: Tokens = _tokens()
     allowed_hosts: Texts = setting(
         (),
         "Further names callers call this machine by; any other one is refused.",
