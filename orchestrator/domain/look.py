@@ -1,7 +1,7 @@
 """A look at the evidence: what each limit says, what all say together, and what would have changed it.
 
-A look is a value that is journalled, shown and replayed as it is; nobody judges twice.  Above: the guard makes looks, the
-rollout machine acts on them, `why` tells of them.  Below: nothing.
+A look is a value that is journalled, shown and replayed as it is; nobody judges twice.  Above: the guard makes looks,
+the rollout machine acts on them, `why` tells of them.  Below: nothing.
 """
 
 from __future__ import annotations
