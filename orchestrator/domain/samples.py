@@ -1,8 +1,8 @@
 """Samples: what one call, one look at a process or one outside measurement tells about a version.
 
 Everybody who watches a rollout reads these values: the guard judges them, the store keeps them, `simulate` replays
-them.  A call counts from its acceptance and is told of once, at the earlier of its end and its deadline; a lost worker is a
-failed call of its lane.  Above: the proxy and the patrol make them, the guard and the store take them.  Below: nothing.
+them.  A call counts from its acceptance and is told of once, at the earlier of its end and its deadline; a lost worker
+is a failed call of its lane.  Above: the proxy and the patrol make them, the guard and the store take them.
 """
 
 from __future__ import annotations
