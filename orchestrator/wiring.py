@@ -18,7 +18,8 @@ from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.engine.driver import Driver
 from orchestrator.proxy.answers import Answers
-from orchestrator.proxy.dispatch import Dispatcher, Limits
+from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.restoring import restore
@@ -151,6 +152,7 @@ def limits_of(settings: Settings) -> Limits:
         calls_per_session=settings.limits.calls_per_session,
         sessions=settings.limits.sessions,
         replay_idempotent=settings.replay.idempotent,
+        by_call=frozenset(settings.routing.assign_by_call),
     )
 
 

@@ -39,12 +39,15 @@ class Answers:
         self._now = dispatcher.now
         self._ledger = dispatcher.ledger
         self._gap = dispatcher.gap
+        self._sampling = dispatcher.sampling
 
     def answered(self, link: WorkerLink, line: bytes, number: int, result: codec.ResultHead | UnsetType) -> None:
         """Give a worker's answer to the client that waits for it, once."""
         call = self._ledger.open.get(number)
         if call is None or call.link is not link:
-            self._unexpected(link, number)
+            mirror = self._dispatcher.mirror
+            if mirror is None or not mirror.heard(link, line, number, result):
+                self._unexpected(link, number)
             return
         now = link.last_heard = self._now()
         if call.minded:
@@ -58,6 +61,10 @@ class Answers:
         call.session.answer(line, call.client_id)
         self._ledger.close(call)
         link.tally.answered(now - call.accepted, failed=failed)
+        if self._sampling.sink is not None:
+            self._sampling.answered(call, now, result)
+        if self._dispatcher.mirror is not None:
+            self._dispatcher.mirror.answered(call, link, line, result, now)
         if now < self._gap.until:
             self._gap.completed(now, busy=bool(self._ledger.open))
 
@@ -213,6 +220,8 @@ class Answers:
         number = int(written) if written is not None and written.isdigit() else None
         log.warning("worker sent a line that cannot be passed on", generation=link.generation, call=number)
         call = self._ledger.open.get(number) if number is not None else None
+        if call is None and number is not None and self._dispatcher.mirror is not None:
+            self._dispatcher.mirror.heard(link, b"", number, UNSET)
         if call is not None and call.link is link:
             reason = "the worker's answer is no readable JSON, or longer than a line may be (limits.line_bytes)"
             self._dispatcher.refuse(call, Code.REFUSED, reason, retryable=False)

@@ -65,11 +65,12 @@ class Request(msgspec.Struct, gc=False):
 
 
 class ResultHead(msgspec.Struct, gc=False):
-    """What the daemon reads of a result: whether the tool failed, and what the client will come back with."""
+    """What the daemon reads of a result: whether the tool failed, what the client will come back with, and `_meta`."""
 
     failed: bool = msgspec.field(default=False, name="isError")
     state: str | UnsetType = msgspec.field(default=UNSET, name="requestState")
     task: str | UnsetType = msgspec.field(default=UNSET, name="taskId")
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
 class Reply(msgspec.Struct, gc=False):

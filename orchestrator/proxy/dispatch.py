@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.errors import INVALID_PARAMS, Code
-from orchestrator.domain.protocol import READ_ONLY_METHODS, Era, Place
+from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
-from orchestrator.proxy import codec, listening, mcp
+from orchestrator.domain.samples import Outcome
+from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.cursors import Cursors
 from orchestrator.proxy.gone import GoneTools
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
+from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.mirrored import Tap
 from orchestrator.proxy.outbox import Turn
+from orchestrator.proxy.replaying import replayable
+from orchestrator.proxy.sampling import OUTCOMES, Sampling, share_of
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.tasks import Tasks
 from orchestrator.telemetry.logging import get_logger
@@ -28,23 +32,6 @@ from orchestrator.telemetry.tally import GapMeter, Tally
 log = get_logger("proxy")
 
 HANDSHAKE = Era.HANDSHAKE
-
-
-@dataclass(slots=True)
-class Limits:
-    """Bounds of the tool plane; replaced on reload.
-
-    Attributes:
-        call_timeout: seconds from a call's acceptance to its answer.
-        calls_per_session: calls one session may have unanswered.
-        sessions: clients connected at once.
-        replay_idempotent: whether `idempotentHint` tools, too, are sent again when their worker dies.
-    """
-
-    call_timeout: float = 300.0
-    calls_per_session: int = 256
-    sessions: int = 1024
-    replay_idempotent: bool = False
 
 
 class Dispatcher:
@@ -60,7 +47,10 @@ class Dispatcher:
         tasks: which process has made which task.
         cursors: which generation has given which cursor of a list.
         gone: which generation was the last to show a tool.
+        sampling: who makes a sample of each tool call.
+        mirror: who is told of tool calls that are over, while somebody wants that.
         unmet: what shared workers asked for and only a client could give.
+        on_sent: told of each call as it is sent, also when it is sent once more; replaced whole, never edited.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, now: Callable[[], float]) -> None:
@@ -79,6 +69,7 @@ class Dispatcher:
         self.splits: Callable[[RoutingTable], bool] = lambda _table: False
         self.on_moved: list[Callable[[RoutingTable, RoutingTable], None]] = []
         self.on_lost: list[Callable[[WorkerLink], None]] = []
+        self.on_sent: list[Callable[[Call, WorkerLink], None]] = []
         self.on_wanted: Callable[[Place, Session | None], None] | None = None
         self.on_closed: Callable[[Session], None] | None = None
         self.isolated = False
@@ -87,6 +78,8 @@ class Dispatcher:
         self.tasks = Tasks(now)
         self.cursors = Cursors()
         self.gone = GoneTools()
+        self.sampling = Sampling()
+        self.mirror: Tap | None = None
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
         self._plain: WorkerLink | None = None
@@ -132,11 +125,11 @@ class Dispatcher:
         for lost in self.on_lost:
             lost(link)
         for call in self.ledger.with_link(link):
-            if self._replayable(call, link):
+            if not self.stopping and replayable(call, link, self.limits):
                 self._tally(call.generation).replayed += 1
                 link.settled()
                 call.link = None
-                self.route(call)
+                self._route_again(call)
             else:
                 self._lost(call, reason)
 
@@ -171,7 +164,7 @@ class Dispatcher:
     def abandon(self, reason: str) -> None:
         """Answer every open call: the daemon is about to stop."""
         for call in list(self.ledger.open.values()):
-            self.refuse(call, Code.WORKER_LOST, reason, retryable=False)
+            self.refuse(call, Code.WORKER_LOST, reason, retryable=False, outcome=Outcome.CANCELLED)
         self.turn.flush()
 
     # --- one call -----------------------------------------------------------------------------
@@ -184,6 +177,7 @@ class Dispatcher:
             link = self._pinned(call)
         elif link is not None:  # one active worker gets everything: nothing to choose
             call.generation = link.generation
+            link.tally.default += 1
         else:
             link = self._chosen(call)
         call.revision = table.revision
@@ -198,6 +192,8 @@ class Dispatcher:
             call.link = link
             call.attempts += 1
             link.in_flight += 1
+            for sent in self.on_sent:
+                sent(call, link)
             tail = call.tail
             if isinstance(tail, bytes):
                 link.outbox.put(b'{"jsonrpc":"2.0","id":%d%b\n' % (call.number, tail))
@@ -208,17 +204,26 @@ class Dispatcher:
 
     def _chosen(self, call: Call) -> WorkerLink | None:
         """Find the worker by the table, and note the decision in the call."""
-        choice = self.choose(call.key, call.era)
+        table, whole = self.table, self._undivided(call.era)
+        choice = Choice(table.active, Lane.ACTIVE) if whole else choose(table, call.key)
         call.generation = choice.generation or 0
         call.lane = choice.lane
-        return self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
+        link = self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
+        if call.generation != (choice.generation or 0):  # the session's worker of before serves on: nothing assigned
+            call.lane = table.lane_of(call.generation) or Lane.PREVIOUS
+        elif not whole and (share := share_of(table)):
+            call.share, call.treated = share, choice.lane is Lane.CANARY
+        if link is not None:
+            link.tally.selected[call.lane, table.kill_switch] += 1
+        return link
 
     def choose(self, key: str, era: Era) -> Choice:
         """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
+        return Choice(self.table.active, Lane.ACTIVE) if self._undivided(era) else choose(self.table, key)
+
+    def _undivided(self, era: Era) -> bool:
         table = self.table
-        if era is Era.STATELESS and table.weight and not table.kill_switch and self.splits(table):
-            return Choice(table.active, Lane.ACTIVE)
-        return choose(table, key)
+        return era is Era.STATELESS and bool(table.weight) and not table.kill_switch and self.splits(table)
 
     def _pinned(self, call: Call) -> WorkerLink | None:
         """Find the worker that alone can go on with a call; without one the client must begin again."""
@@ -313,19 +318,12 @@ class Dispatcher:
         waiting, self._waiting = self._waiting, {}
         for call in waiting.values():
             if call.number in self.ledger.open:
-                self.route(call)
+                self._route_again(call)
 
-    def _replayable(self, call: Call, link: WorkerLink) -> bool:
-        if call.method == listening.LISTEN:
-            return not self.stopping
-        if call.attempts >= MAX_ATTEMPTS or self.stopping or call.asked:
-            return False
-        if call.method != "tools/call":
-            return call.method in READ_ONLY_METHODS
-        facts = link.tools.get(call.tool)
-        if facts is None:
-            return False
-        return facts.read_only or (facts.idempotent and self.limits.replay_idempotent)
+    def _route_again(self, call: Call) -> None:
+        """Route a call anew, as if nothing had been decided."""
+        call.lane, call.treated, call.share = Lane.ACTIVE, None, 0.0
+        self.route(call)
 
     def _lost(self, call: Call, reason: str) -> None:
         tally = self._tally(call.generation)
@@ -352,7 +350,7 @@ class Dispatcher:
     def cancel(self, call: Call, reason: str) -> None:
         """Drop a call nobody waits for any more."""
         link = call.link
-        if self.close(call) and link is not None:
+        if self.close(call, Outcome.CANCELLED) and link is not None:
             self.tell_cancelled(link, call, reason)
 
     def tell_cancelled(self, link: WorkerLink, call: Call, reason: str) -> None:
@@ -360,9 +358,9 @@ class Dispatcher:
         params = {"requestId": call.number, "reason": reason}
         link.outbox.put(codec.notification_line(mcp.CANCELLED, params))
 
-    def refuse(self, call: Call, code: Code, reason: str, *, retryable: bool) -> bool:
+    def refuse(self, call: Call, code: Code, reason: str, *, retryable: bool, outcome: Outcome | None = None) -> bool:
         """Close a call and answer it in the daemon's own name; False when it was closed before."""
-        if not self.close(call):
+        if not self.close(call, outcome or OUTCOMES.get(code, Outcome.LOST)):
             return False
         generation = call.generation or None
         line = codec.refusal_line(call.client_id, code, reason, retryable=retryable, generation=generation)
@@ -374,8 +372,12 @@ class Dispatcher:
         )  # fmt: skip
         return True
 
-    def close(self, call: Call) -> bool:
+    def close(self, call: Call, outcome: Outcome = Outcome.LOST) -> bool:
         """Take a call off the books unanswered by its worker; whoever closes it answers it.
+
+        Args:
+            call: the call.
+            outcome: what that means for the worker it was with, if it was with one.
 
         Returns:
             False when it was closed before: then it must not be answered.
@@ -383,7 +385,12 @@ class Dispatcher:
         self._waiting.pop(call.number, None)
         if call.link is not None:
             self.ledger.unanswered.append(call.number)
-        return self.ledger.close(call)
+        if not self.ledger.close(call):
+            return False
+        self.sampling.ended(call, outcome, self.now())
+        if self.mirror is not None:
+            self.mirror.ended(call, outcome, self.now())
+        return True
 
     def _tally(self, generation: int) -> Tally:
         tally = self.tallies.get(generation)

@@ -10,10 +10,12 @@ from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_PARAMS, INVALID_REQUEST, Code
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, LIST_METHODS, STATELESS_VERSION, Era
+from orchestrator.domain.samples import Outcome
 from orchestrator.proxy import codec, listening, mcp, restoring
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.gating import GATED, Gating
 from orchestrator.proxy.ledger import Call
+from orchestrator.proxy.limits import ALL
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.tasks import ABOUT_ONE, LIST
@@ -83,6 +85,8 @@ class Intake:
             now,
             now + limits.call_timeout,
         )
+        if limits.by_call and method == codec.CALL and (call.tool in limits.by_call or ALL in limits.by_call):
+            call.key = str(number)
         if (params.meta is not UNSET or method is not codec.CALL or params.augment is not UNSET) and not self._read(
             call, params
         ):
@@ -224,6 +228,6 @@ class Intake:
         if call is None or params is UNSET:
             return
         link = call.link
-        if self._dispatcher.close(call) and link is not None:
+        if self._dispatcher.close(call, Outcome.CANCELLED) and link is not None:
             told = codec.with_member(params, "requestId", b"%d" % call.number)
             link.outbox.put(codec.notification_line(mcp.CANCELLED, told))

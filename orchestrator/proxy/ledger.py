@@ -62,6 +62,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
         generation: where the last routing decision sent it, 0 while there is none.
         lane: the lane of that decision.
         revision: the routing table of that decision.
+        treated: whether its key has the canary while a share of the keys has; None when nothing is divided.
+        share: probability with which a key has, 0 to 1.
         attempts: how many workers it has been sent to.
         link: the worker it is with, None while it waits.
     """
@@ -87,6 +89,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
     generation: int = 0
     lane: Lane = Lane.ACTIVE
     revision: int = 0
+    treated: bool | None = None
+    share: float = 0.0
     attempts: int = 0
     link: Any = None  # Carrier
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.settings.loading import load
     from orchestrator.settings.model import Health, Limits, Log, Replay, Restart, Settings, Stop, StopGrace, Worker
     from orchestrator.settings.reload import RELOADABLE, changed
+    from orchestrator.settings.samples import Routing, Samples
     from orchestrator.settings.upgrade import Upgrade
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "loading": ("load",),
     "model": ("Health", "Limits", "Log", "Replay", "Restart", "Settings", "Stop", "StopGrace", "Worker"),
     "reload": ("RELOADABLE", "changed"),
+    "samples": ("Routing", "Samples"),
     "upgrade": ("Upgrade",),
 }
 """The names each module provides; no module may be called like one of them, as it would take its place."""
@@ -48,6 +50,8 @@ __all__ = [
     "Paths",
     "Replay",
     "Restart",
+    "Routing",
+    "Samples",
     "Settings",
     "Sockets",
     "Stop",

@@ -1,8 +1,9 @@
 """Every setting: its meaning, default, unit and bounds, as one frozen model.
 
 Above: `layers` and `loading` fill it, `keys` reads it to explain it, every room takes the section it needs.  Below:
-`doors`, `flags` and `upgrade` with the sections of those rooms, `declare` with how a setting is declared.  Whether a
-setting may change while the daemon runs stands beside it (`reloadable`), so that nobody has to remember a second place.
+`doors`, `flags`, `samples` and `upgrade` with the sections of those rooms, `declare` with how a setting is declared.
+Whether a setting may change while the daemon runs stands beside it (`reloadable`), so that nobody has to remember a
+second place.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from orchestrator.settings.declare import (
 )
 from orchestrator.settings.doors import Access, Control, Http, Sockets
 from orchestrator.settings.flags import Flags, Notify
+from orchestrator.settings.samples import Routing, Samples
 from orchestrator.settings.upgrade import Upgrade
 
 
@@ -191,6 +193,8 @@ class Settings(Section):
     flags: Flags = Field(default_factory=Flags)
     notify: Notify = Field(default_factory=Notify)
     upgrade: Upgrade = Field(default_factory=Upgrade)
+    routing: Routing = Field(default_factory=Routing)
+    samples: Samples = Field(default_factory=Samples)
     log: Log = Field(default_factory=Log)
     stop: Stop = Field(default_factory=Stop)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
+
+from orchestrator.domain.routing import Lane
 
 RECENT = 1024
 """Durations kept for the percentiles `status` shows, and digested at a time."""
@@ -21,15 +24,22 @@ class Tally:
         lost: calls answered `worker_lost`.
         expired: calls that met their deadline.
         replayed: calls sent once more after their worker died.
+        default: how often it was chosen because it is active and gets everything.
+        selected: how often it was chosen otherwise, by lane and whether the kill switch was on.
     """
 
-    __slots__ = ("_batch", "_buckets", "_calls", "_recent", "_seconds", "errors", "expired", "lost", "replayed")
+    __slots__ = (
+        "_batch", "_buckets", "_calls", "_recent", "_seconds", "default", "errors", "expired", "lost", "replayed",
+        "selected",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.errors = 0
         self.lost = 0
         self.expired = 0
         self.replayed = 0
+        self.default = 0
+        self.selected: Counter[tuple[Lane, bool]] = Counter()
         self._batch: list[float] = []
         self._recent: list[float] = []
         self._calls = 0
