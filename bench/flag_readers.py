@@ -100,6 +100,10 @@ def main() -> None:
     mode, path, board, count = sys.argv[1:]
     with Path(board).open("r+b") as file:
         words = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
+    # What is there by now counts as old, as it does in a worker that has run for a while; else each reader's first
+    # collection would copy all the memory it shares with its parent, in the middle of what is measured.
+    gc.collect()
+    gc.freeze()
     children = []
     for number in range(int(count)):
         pid = os.fork()

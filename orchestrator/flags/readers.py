@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from switchover_kit.push_messages import Version, encode
+
 from orchestrator.flags.publisher import LIVE, PUSH
 from orchestrator.flags.reading import Reading
 from orchestrator.flags.told import Reader
@@ -51,7 +53,7 @@ class Readers:
         self._versions: dict[str, int] = {}
         self._open: set[Reading] = set()
         self._read_at: dict[str, float] = {}
-        self._moved = asyncio.Event()
+        self._moved: asyncio.Event | None = None
 
     async def listen(self, view: str, page: Path, version: int) -> None:
         """Accept readers of a view; a socket that cannot be made is said and done without: pages need none."""
@@ -71,8 +73,9 @@ class Readers:
     def tell(self, view: str, version: int) -> None:
         """Tell a view's readers that there is a version."""
         self._versions[view] = version
+        line = encode(Version(version))
         for reading in [one for one in self._open if one.view == view and one.hello]:
-            reading.tell(version)
+            reading.tell(line)
 
     def end(self, view: str) -> None:
         """Stop accepting readers of a view and let go of those there are."""
@@ -103,7 +106,9 @@ class Readers:
         """Wait until every reader of a view has applied a version, at most `timeout` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while self.late(version, view):
+                while any(one.view == view and one.hello and one.applied < version for one in self._open):
+                    if self._moved is None:
+                        self._moved = asyncio.Event()
                     await self._moved.wait()
 
     @property
@@ -135,7 +140,7 @@ class Readers:
 
     def greeted(self, reading: Reading) -> None:
         """A reader has said who it is: tell it the version there is."""
-        reading.tell(self._versions.get(reading.view, 0))
+        reading.tell(encode(Version(self.newest(reading.view))))
         self._wake()
 
     def moved(self, reading: Reading, read: Sequence[str]) -> None:
@@ -154,9 +159,10 @@ class Readers:
         return self._wall()
 
     def _wake(self) -> None:
-        """Wake those who wait for acknowledgements."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+        """Wake those who wait for acknowledgements; mostly nobody does, and they come from all readers at once."""
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
 
 def _bound(path: Path) -> socket.socket:

@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from switchover_kit.push_messages import Hello, Lines, MessageError, Version, decode_from_reader, encode
+from switchover_kit.push_messages import Hello, Lines, MessageError, decode_from_reader
 
 from orchestrator.domain.flag_values import can_be_kept
 from orchestrator.flags.told import Reader
@@ -66,15 +66,15 @@ class Reading(asyncio.Protocol):
         pid = self._pid or said.pid
         return Reader(pid, said.generation, _sound(said.role), self.view, self.applied, self._since, self._forced)
 
-    def tell(self, version: int) -> None:
-        """Say that there is a version; a reader that does not read is let go."""
+    def tell(self, line: bytes) -> None:
+        """Say something, such as that there is a version; a reader that does not read is let go."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         if transport.get_write_buffer_size() > BEHIND:
             self._refuse("it does not read what it is told")
             return
-        transport.write(encode(Version(version)))
+        transport.write(line)
 
     def drop(self) -> None:
         """End the connection."""

@@ -121,11 +121,6 @@ class Flags(Following):
         self._look()
         return self._snapshot.trouble
 
-    @property
-    def forced(self) -> dict[str, Any]:
-        """The flags that this process's environment forces, with their values."""
-        return dict(self._snapshot.forced)
-
     def on_change(self, callback: Callback) -> Callable[[], None]:
         """Have a function called after every change.
 
@@ -142,7 +137,7 @@ class Flags(Following):
 
     def _otherwise(self, key: str, default: Any) -> Any:
         """Return the value of a flag that there is not: what the environment forces, as far as that can be told."""
-        text = self._environ.get(variable(key)) if self._forcing else None
+        text = self._environ.get(variable(key)) if self._forcing.by_key else None
         if text is None:
             return default
         try:

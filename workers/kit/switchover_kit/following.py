@@ -15,11 +15,11 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 from switchover_kit.environment import FLAGS, ContractError, Role, environment
 from switchover_kit.feed import Feed, Standing
-from switchover_kit.forced import PREFIX
+from switchover_kit.forced import Forcing
 from switchover_kit.listeners import Listeners
 from switchover_kit.noise import say
 from switchover_kit.push import Push
@@ -46,7 +46,7 @@ class Following:
     ) -> None:
         """Read the page for the first time, and start the push thread where it is wanted."""
         self._environ = dict(environ)
-        self._forcing = any(name.startswith(PREFIX) for name in self._environ)
+        self._forcing = Forcing(self._environ)
         self._started_for = _started_for(self._environ)
         self._path, self._why_none = _usable(path)
         self._clock = clock
@@ -58,7 +58,7 @@ class Following:
         self._budget = repeat(None, 0)
         self._lock = threading.Lock()
         self._feed = Feed(self._path, self._why_none)
-        self._use(Snapshot(NOTHING, None, self._environ, self._noted.add))
+        self._use(Snapshot(NOTHING, None, self._forcing, self._noted.add))
         self._apply(self._feed.look(clock()))
         self._listeners = Listeners(self._snapshot)
         _all.add(self)
@@ -70,6 +70,11 @@ class Following:
         self._listeners.tell(self._newest)
         return self._snapshot.document.flags_version
 
+    @property
+    def forced(self) -> dict[str, Any]:
+        """The flags that this process's environment forces, with their values."""
+        return dict(self._snapshot.forced)
+
     def hello(self) -> Hello:
         """Return what this process tells the daemon of itself."""
         snapshot = self._snapshot
@@ -77,6 +82,8 @@ class Following:
 
     def take_read(self) -> list[str]:
         """Return the flags that were read and not returned before; each once a snapshot, or after `note_anew`."""
+        if not self._noted:
+            return []
         keys = self._noted.copy()
         self._noted.difference_update(keys)
         return sorted(keys)
@@ -85,7 +92,7 @@ class Following:
         """Take every flag that is read from now on for read again."""
         with self._lock:
             now = self._snapshot
-            self._use(Snapshot(now.document, now.trouble, self._environ, self._noted.add))
+            self._use(Snapshot(now.document, now.trouble, self._forcing, self._noted.add))
 
     def start_pushing(self) -> None:
         """Start the push thread, if there is none."""
@@ -125,7 +132,7 @@ class Following:
         if standing.document is not before.document or standing.trouble != before.trouble:
             # Between these lines no comparison of another thread may hold: it would read the old beside the new.
             self._applied = _NEVER
-            self._use(Snapshot(standing.document, standing.trouble, self._environ, self._noted.add))
+            self._use(Snapshot(standing.document, standing.trouble, self._forcing, self._noted.add))
             self._speak(before, self._snapshot)
         self._words = standing.words
         self._applied = standing.change

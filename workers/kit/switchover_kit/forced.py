@@ -34,29 +34,44 @@ def variable(key: str) -> str:
     return PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", key)
 
 
-def forced_values(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return what an environment forces.
+class Forcing:
+    """The variables of one environment, looked through once: most force nothing, and a change comes to every process.
 
-    Args:
-        flags: the document's flags.
-        environ: the variables.
-
-    Returns:
-        The values by key, and a sentence for every variable that was ignored.
+    Attributes:
+        by_key: whether any variable is called after a flag.
     """
-    values: dict[str, Any] = {}
-    ignored: list[str] = []
-    for key, flag in flags.items():
-        if not isinstance(flag, Mapping) or "invalid" in flag:
-            continue
-        name = next((one for one in (variable(key), flag.get("env")) if isinstance(one, str) and one in environ), None)
-        if name is None:
-            continue
-        try:
-            values[key] = from_text(flag.get("type"), flag.get("values"), environ[name])
-        except ValueRefusedError as error:
-            ignored.append(f"{name} is ignored: for flag {key}, {error}")
-    return values, ignored
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Look through an environment that does not change."""
+        self._environ = environ
+        self.by_key = any(name.startswith(PREFIX) for name in environ)
+
+    def values(self, flags: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return what the environment forces.
+
+        Args:
+            flags: the document's flags.
+
+        Returns:
+            The values by key, and a sentence for every variable that was ignored.
+        """
+        values: dict[str, Any] = {}
+        ignored: list[str] = []
+        for key, flag in flags.items():
+            if not isinstance(flag, dict) or "invalid" in flag or (name := self._variable(key, flag)) is None:
+                continue
+            try:
+                values[key] = from_text(flag.get("type"), flag.get("values"), self._environ[name])
+            except ValueRefusedError as error:
+                ignored.append(f"{name} is ignored: for flag {key}, {error}")
+        return values, ignored
+
+    def _variable(self, key: str, flag: Mapping[str, Any]) -> str | None:
+        """Return the variable that is there and forces a flag, None for none."""
+        if self.by_key and (own := variable(key)) in self._environ:
+            return own
+        named = flag.get("env")
+        return named if isinstance(named, str) and named in self._environ else None
 
 
 def from_text(kind: Any, values: Any, text: str) -> Any:

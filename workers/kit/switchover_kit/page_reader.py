@@ -65,6 +65,7 @@ class PageReader:
         self.head = head
         self._whole = memoryview(mapped)
         self.words = self._whole[WORDS_AT : WORDS_AT + WORDS_BYTES].cast("Q")
+        self._slots = (head.slot_at(0), head.slot_at(1))
         self._identity = identity
 
     @classmethod
@@ -153,7 +154,7 @@ class PageReader:
 
     def _copy(self, sequence: int) -> tuple[tuple[int, int, int, int], bytes]:
         """Copy the slot of a sequence as it is: its four numbers, and the payload as long as they say it is."""
-        at = self.head.slot_at(sequence & 1)
+        at = self._slots[sequence & 1]
         begin = at + SLOT.size
         numbers = SLOT.unpack_from(self._whole, at)
         return numbers, bytes(self._whole[begin : begin + min(numbers[2], self.head.capacity)])

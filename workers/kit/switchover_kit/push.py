@@ -14,10 +14,11 @@ import socket
 import struct
 import threading
 import time
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from switchover_kit.noise import say
-from switchover_kit.push_messages import MOST_READ, Applied, Hello, Lines, MessageError, decode_from_daemon, encode
+from switchover_kit.push_messages import MOST_READ, Applied, Hello, Lines, MessageError, encode
 
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the page while nothing is heard: a heartbeat that stopped is noticed within this."""
@@ -38,6 +39,10 @@ _MOST_PATH: Final = 100
 
 class Reader(Protocol):
     """What the thread needs of the flags it serves."""
+
+    @property
+    def forced(self) -> Mapping[str, Any]:
+        """The flags that the process's environment forces, with their values."""
 
     def hello(self) -> Hello:
         """Return what the process tells of itself."""
@@ -154,18 +159,21 @@ class Push:
                 data = connection.recv(_CHUNK)
                 if not data:
                     return
-                asked = bool([decode_from_daemon(line) for line in lines.feed(data)])
+                asked = lines.versions(data)
             if not self._ended:
                 self._acknowledge(connection, asked=asked)
 
     def _acknowledge(self, connection: socket.socket, *, asked: bool) -> None:
         """Apply what the page holds, and say so where that was asked, is new, or something was read."""
         version = self._reader.refresh()
-        if asked or version != self._told:
+        is_news = asked or version != self._told
+        if is_news:
             self._greet(connection)
-        read = self._reader.take_read()
-        for first in range(0, len(read), MOST_READ) or ([0] if asked or version != self._told else []):
-            connection.sendall(encode(Applied(version, tuple(read[first : first + MOST_READ]))))
+        if read := self._reader.take_read():
+            for first in range(0, len(read), MOST_READ):
+                connection.sendall(encode(Applied(version, tuple(read[first : first + MOST_READ]))))
+        elif is_news:
+            connection.sendall(encode(Applied(version)))
         self._told = version
         if time.monotonic() >= self._note_at:
             self._note_at = time.monotonic() + NOTE_SECONDS
@@ -173,8 +181,8 @@ class Push:
 
     def _greet(self, connection: socket.socket) -> None:
         """Say hello where something of it has changed besides the version, which an acknowledgement tells."""
-        hello = self._reader.hello()
-        if self._hello is None or hello.forced != self._hello.forced:
+        if self._hello is None or self._reader.forced != self._hello.forced:
+            hello = self._reader.hello()
             connection.sendall(encode(hello))
             self._hello, self._told = hello, hello.version
 

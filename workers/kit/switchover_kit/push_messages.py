@@ -14,6 +14,7 @@ receives anything else closes the connection.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -26,6 +27,10 @@ SHOWN: Final = 80
 """Characters of a bad line that its error repeats."""
 _READ: Final = json.JSONDecoder().decode
 _WRITTEN: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_NUMBER: Final = rb"(0|[1-9][0-9]{0,17})"
+_TOLD: Final = re.compile(rb'\{"version":' + _NUMBER + rb"\}\n").fullmatch
+_APPLIED: Final = re.compile(rb'\{"applied":' + _NUMBER + rb',"read":\[\]\}').fullmatch
+"""The lines that come from and to every reader at each change, as `encode` writes them: JSON would take its time."""
 _MOST_INT: Final = (1 << 63) - 1
 
 
@@ -111,6 +116,8 @@ def decode_from_reader(line: bytes) -> FromReader:
     Raises:
         MessageError: it is neither hello nor applied.
     """
+    if (plain := _APPLIED(line)) is not None:
+        return Applied(int(plain[1]))
     shape = _object(line)
     if set(shape) == {"hello"}:
         return _hello(shape["hello"])
@@ -151,6 +158,17 @@ class Lines:
             if len(line) >= MOST_LINE:
                 raise MessageError(f"a line has more than {MOST_LINE} bytes")
         yield from map(bytes, whole)
+
+    def versions(self, data: bytes) -> bool:
+        """Take in what the daemon sent; return whether it has told a version.
+
+        Raises:
+            MessageError: a line is too long, or tells no version.
+        """
+        # Nearly always one whole line, as `encode` writes it: a change reaches every reader at the same moment.
+        if not self._rest and _TOLD(data):
+            return True
+        return bool([decode_from_daemon(line) for line in self.feed(data)])
 
 
 def _hello(about: Any) -> Hello:

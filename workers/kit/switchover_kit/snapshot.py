@@ -13,7 +13,7 @@ from typing import Any, Final
 from switchover_kit.clock_conditions import CLOCK_OPS
 from switchover_kit.decision import Decide, Decision
 from switchover_kit.document import Document, safe_value
-from switchover_kit.forced import forced_values
+from switchover_kit.forced import Forcing
 from switchover_kit.targeting import Deciders
 from switchover_kit.values import shown
 
@@ -40,20 +40,18 @@ class Snapshot:
         values: each flag's plain value by its key, MISSING for a flag that there is not.
     """
 
-    def __init__(
-        self, document: Document, trouble: str | None, environ: Mapping[str, str], note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, document: Document, trouble: str | None, forcing: Forcing, note: Callable[[str], None]) -> None:
         """Take a document; nothing is compiled yet.
 
         Args:
             document: the flags.
             trouble: why they answer their safe values, None for none.
-            environ: variables that may force flags.
+            forcing: the variables that may force flags.
             note: told each flag's key when it is first read from this snapshot.
         """
         self.document = document
         self.trouble = trouble
-        self.forced, self.ignored = forced_values(document.flags, environ)
+        self.forced, self.ignored = forcing.values(document.flags)
         self._compiled = Deciders(document.flags, self.forced)
         self.deciders: Mapping[str, Decide] = _Asked(self, note)
         self.values: Mapping[str, Any] = _Values(self)

@@ -9,6 +9,7 @@ decision is a pure function of the document, the subject and the time.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from functools import cached_property
 from typing import Any
 
 from switchover_kit import answers
@@ -58,7 +59,11 @@ class Deciders(dict[str, Decide]):
         self._environment = environment or {}
         self._checked: dict[str, Flag | str] = {}
         self._constant: dict[str, Decision] = {}
-        self._kill_switch = next((key for key in flags if self._is_on(key)), None)
+
+    @cached_property
+    def _kill_switch(self) -> str | None:
+        """The kill switch that is on, None for none; looked for only when the first flag is asked for."""
+        return next((key for key in self._raw if self._is_on(key)), None)
 
     def __missing__(self, key: str) -> Decide:
         if key not in self._raw:  # not kept: who asks for ever new keys must not fill the memory
