@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,15 @@ from orchestrator.rehearsal.suite import Case
 from orchestrator.shadow import outcome
 from orchestrator.shadow.explain import explain
 from orchestrator.shadow.manifest import Expected
+from orchestrator.shadow.noise import noise_of
 from orchestrator.shadow.profile import Profile, ProfileError, kept_profile, learn
 from orchestrator.shadow.redact import Redactor
 
 PROFILES: Final = Path("analytics", "shadow_profiles")
 """Where the noise of each tool is kept, in the state directory."""
+
+NOISE: Final = 100
+"""Paths of a tool whose noise the report tells."""
 
 ANSWERS: Final = {
     Told.RESULT: Answer.RESULT,
@@ -75,7 +79,12 @@ class LearnedComparer:
             tuple(difference for one in whole.cases for difference in _differences(one)),
             sum(one.pairs - one.incomplete for one in whole.cases),
             tuple(notes),
-            {"verdict": whole.verdict, "counts": whole.counts, "profiles": _known(profiles)},
+            {
+                "verdict": whole.verdict,
+                "counts": whole.counts,
+                "profiles": _known(profiles),
+                "noise": {tool: _noise(one, self.redactor) for tool, one in profiles.items()},
+            },
         )
 
     def _profile(self, tool: str, asked: Sequence[outcome.Case], notes: list[str]) -> Profile:
@@ -128,6 +137,9 @@ def _differences(result: CaseResult) -> Iterator[Difference]:
             finding.pairs,
             finding.control,
             finding.rehearsal,
+            finding.path,
+            finding.rule,
+            finding.reason,
         )
     if result.incomplete and not any(_is_bound(one) for one in result.findings):
         why = f"{result.incomplete} of {result.pairs} pairs could not be compared to the end"
@@ -149,6 +161,10 @@ def _own_role(finding: Finding) -> Finding:
 
 def _is_bound(finding: Finding) -> bool:
     return finding.difference_class is DifferenceClass.INCOMPLETE
+
+
+def _noise(profile: Profile, redactor: Redactor) -> list[dict[str, Any]]:
+    return [asdict(one) for one in noise_of(profile, redactor, NOISE)]
 
 
 def _known(profiles: dict[str, Profile]) -> dict[str, Any]:

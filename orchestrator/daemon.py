@@ -157,6 +157,7 @@ class Daemon:
             environment={**self._options.environ, MARK: mark},
             flags=self._flagging.service,
             state=lambda: self.driver.state,
+            dispatcher=self.dispatcher,
         )
 
     # --- one life -----------------------------------------------------------------------------

@@ -30,7 +30,9 @@ from orchestrator.domain.generation import Generation, Spec
 from orchestrator.domain.rehearsal import EXIT_FAILED
 from orchestrator.domain.rollout import State
 from orchestrator.flags.service import FlagsService
+from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run
+from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import Suite, SuiteError, read
 from orchestrator.settings import Paths, Settings
@@ -61,7 +63,11 @@ class _Running:
 
 
 class Upgrades:
-    """Starts rehearsals, one at a time."""
+    """Starts rehearsals, one at a time.
+
+    Attributes:
+        recorder: makes suites of live calls.
+    """
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class Upgrades:
         environment: Mapping[str, str],
         flags: FlagsService,
         state: Callable[[], State],
+        dispatcher: Dispatcher,
     ) -> None:
         """Build it; nothing runs.
 
@@ -82,7 +89,9 @@ class Upgrades:
             environment: the daemon's, with its mark.
             flags: to pin a view of.
             state: the rollout's, for what is active.
+            dispatcher: sends the calls that may be recorded.
         """
+        self.recorder = Recorder(dispatcher, environment)
         self._tasks = tasks
         self._settings = settings
         self._paths = paths

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import events, flags, notices, ofrep, tokens, upgrade
+from orchestrator.api import events, flags, notices, ofrep, recording, tokens, upgrade
 from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
@@ -67,6 +67,7 @@ def build(control: Control, version: str, closing: Closing) -> FastAPI:
     ofrep.add(app, control, closing)
     tokens.add(app, control)
     upgrade.add(app, control)
+    recording.add(app, control)
     _lifecycle(app, control)
     _health(app, control)
     return app

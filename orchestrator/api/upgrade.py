@@ -15,12 +15,18 @@ from orchestrator.api.models import Asking, Refused
 from orchestrator.api.upgrade_models import RUN_PATTERN, Asked, Begun, Cancelled, Progressed
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.generation import Spec
+from orchestrator.rehearsal.recorded import Recorder
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
 
 
 class Rehearsals(Protocol):
     """Who runs rehearsals."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """Records live calls for a suite."""
+        ...
 
     async def rehearse(self, asked: Asked, new: Spec, *, actor: str) -> str:
         """Begin one and return its id; raise RefusedError where that cannot be."""

@@ -65,7 +65,7 @@ def shadow(run: str, job: Job, ran: Ran, compared: Compared, hold: Hold) -> dict
         "suite": {"origin": ran.suite.origin, "calls": len(ran.suite.call), "left_out": ran.suite.left_out},
         "flags": ran.suite.flags,
         "sandbox": held_words(hold),
-        "differences": [_difference(one) for one in compared.differences],
+        "differences": [_difference(number, one) for number, one in enumerate(compared.differences, 1)],
         "attempts": {name: [_attempt(one) for one in attempts] for name, attempts in ran.attempts.items()},
         "state": {"shared": ran.shared, "broken": ran.broken},
         "notes": [*compared.notes, *ran.notes],
@@ -124,10 +124,10 @@ def _spec(spec: Spec) -> dict[str, Any]:
     return {"command": list(spec.command), "cwd": spec.cwd, "source": spec.source, "fingerprint": spec.fingerprint}
 
 
-def _difference(one: Difference) -> dict[str, Any]:
+def _difference(number: int, one: Difference) -> dict[str, Any]:
     told = asdict(one)
     told["class"] = told.pop("difference_class")
-    return {**told, "control": one.control[:SHOWN], "rehearsal": one.rehearsal[:SHOWN]}
+    return {"number": number, **told, "control": one.control[:SHOWN], "rehearsal": one.rehearsal[:SHOWN]}
 
 
 def _attempt(one: Attempt) -> dict[str, Any]:

@@ -89,12 +89,15 @@ class Difference:
         tool: the tool.
         kind: what differs: value, type, missing, error, ...
         difference_class: expected, additive, noise, skew, unexpected or incomplete.
-        path: where.
+        path: where; exactly, where there is one pair only.
         message: which rule found it and what speaks for it, in words.
         seen: in how many pairs.
         pairs: of how many.
         control: the old code's value, as a text.
         rehearsal: the new code's.
+        pattern: where, without indexes, as a manifest names it; "" for what no manifest can expect.
+        rule: which rule found it, and on which evidence.
+        reason: why it has its class, where that is not the plain one.
     """
 
     case: str
@@ -107,6 +110,9 @@ class Difference:
     pairs: int = 1
     control: str = ""
     rehearsal: str = ""
+    pattern: str = ""
+    rule: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

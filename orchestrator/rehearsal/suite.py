@@ -1,4 +1,4 @@
-"""A suite: the calls that old and new code are both asked, read from TOML.
+"""A suite: the calls that old and new code are both asked, read from TOML, or from JSON where a file's name says so.
 
 Above: `harness`, `shadow_run`.  Below: nothing.  A text argument `${plan.structuredContent.task.id}` stands for what an
 earlier call of the same process answered there, so that a suite can go on with what it made.
@@ -6,6 +6,7 @@ earlier call of the same process answered there, so that a suite can go on with 
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 REFERENCE: Final = re.compile(r"\$\{([^${}.]+)((?:\.[^${}.]+)+)\}")
 MOST_CALLS: Final = 1000
+JSON: Final = ".json"
+"""How the name of a suite ends that is JSON; it can hold null, which TOML has not."""
 
 
 class SuiteError(Exception):
@@ -86,12 +89,15 @@ def read(path: Path) -> Suite:
     Raises:
         SuiteError: it cannot be read, or is none.
     """
+    form, parse = ("JSON", json.loads) if path.suffix == JSON else ("TOML", tomllib.loads)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SuiteError(f"the suite {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SuiteError(f"the suite {path} is no TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SuiteError(f"the suite {path} is no {form}: {error}") from error
+    if not isinstance(content, dict):
+        raise SuiteError(f'the suite {path} cannot be used: write an object with the list "call"')
     try:
         suite = Suite.model_validate({**content, "origin": str(path)})
     except ValidationError as error:

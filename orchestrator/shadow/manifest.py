@@ -16,6 +16,7 @@ Above: `outcome`, the harness reads the file.  Below: `domain.comparison`.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,6 +87,26 @@ def read_manifest(text: str) -> tuple[Expected, ...]:
     if problems:
         raise ManifestError("\n".join(problems))
     return tuple(_entry(number, table) for number, table in enumerate(tables, 1))
+
+
+def entry(path: str, kind: str, tool: str, reason: str, expires: dt.date) -> str:
+    """Return an entry that expects one difference, as TOML to be pasted into a manifest.
+
+    Args:
+        path: where, without indexes.
+        kind: what differs.
+        tool: the tool it is about.
+        reason: why it is expected, for people.
+        expires: the last day on which it is.
+    """
+    members = {"path": path, "kind": kind, "tool": tool, "reason": reason}
+    lines = [f"{name} = {_quoted(value)}" for name, value in members.items()]
+    return "\n".join([f"[[{TABLE}]]", *lines, f"expires = {expires.isoformat()}"])
+
+
+def _quoted(text: str) -> str:
+    """Return a text as TOML writes it: like JSON, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _problems(table: Mapping[str, Any]) -> list[str]:

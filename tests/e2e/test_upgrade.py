@@ -75,6 +75,37 @@ def test_an_equal_version_passes_and_a_different_one_is_warned_of(daemon: Runnin
     assert summary["count"] == 1
     status, answer = daemon.control("GET", "/v1/upgrade/other")
     assert (status, answer["running"], answer["exit_code"]) == (HTTPStatus.OK, False, 4)
+    shown = json.loads(daemon.cli("shadow", "diff", "--json").stdout)
+    assert [one["number"] for one in shown["tools"]["echo"]["unexpected"]] == [1]
+    assert '[[expected]]\npath = "$.content[].text"' in daemon.cli("shadow", "explain", "other", "1").stdout
+
+
+@pytest.mark.requirement("REH-15")
+def test_live_calls_that_only_read_become_a_suite_that_a_rehearsal_takes(daemon: RunningDaemon) -> None:
+    suite = daemon.home / "recorded.toml"
+    recording = subprocess.Popen(
+        [EXECUTABLE, "shadow", "record", "-o", str(suite), "--calls", "2", "--seconds", str(PATIENCE)],
+        env=daemon.environment(),
+        cwd=daemon.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert recording.stderr is not None
+    assert "recording for" in recording.stderr.readline()
+    refused = daemon.cli("shadow", "record", "-o", "another.toml")
+    assert (refused.returncode, "are being recorded already" in refused.stderr) == (1, True)
+    for text in ("a", "a", "password=hunter2hunter2"):
+        daemon.cli("call", "echo", json.dumps({"text": text}))
+    said, errors = recording.communicate(timeout=PATIENCE)
+    assert recording.returncode == 0
+    assert "1 different calls of 3" in said
+    assert "left out: echo (1), its arguments hold what looks secret" in errors
+    assert "hunter2" not in suite.read_text()
+    done = daemon.cli("upgrade", "--rehearse", "--suite", str(suite), "--", *echo_worker(), timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout
+    ended = daemon.cli("shadow", "record", "--stop")
+    assert (ended.returncode, "no calls are being recorded" in ended.stderr) == (1, True)
 
 
 def test_what_cannot_be_rehearsed_is_refused_in_words(daemon: RunningDaemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from orchestrator.domain.flag_values import FlagType
 from orchestrator.flags.book import Book
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.service import FlagsService
+from orchestrator.proxy.recording import Sent
+from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.settings import Flags
 from state.memory_flags import MemoryFlagStore
 
@@ -61,12 +64,21 @@ class StoryVerbs:
         return verb
 
 
+class StoryCalls:
+    """Calls that are never made; fits `rehearsal.recorded.Calls`."""
+
+    def __init__(self) -> None:
+        self.on_sent: list[Sent] = []
+        self.now = time.monotonic
+
+
 class StoryUpgrades:
     """Rehearsals that only note what was asked and refuse when they are told to; fits `api.upgrade.Rehearsals`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.refusal = ""
+        self.recorder = Recorder(StoryCalls(), {})
 
     def _note(self, verb: str, about: str) -> None:
         self.asked.append((verb, about))

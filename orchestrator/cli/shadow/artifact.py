@@ -1,0 +1,73 @@
+"""A run's `shadow.json` as the verbs read it: found by the run's id, or the newest one.
+
+Above: `diff`, `explain`.  Below: `rehearsal.artifacts` for where things are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.cli.control import paths_of
+from orchestrator.cli.errors import FailedError
+from orchestrator.rehearsal.artifacts import FOLDER, RUN, SUMMARY
+
+NAMED: Final = 5
+"""Runs that are named where the one that was asked for is not there."""
+
+
+def load(state_dir: Path | None, run: str | None) -> dict[str, Any]:
+    """Return what a run's shadow comparison found.
+
+    Args:
+        state_dir: the daemon's, as it was given.
+        run: the run's id; None for the newest that came so far.
+
+    Raises:
+        FailedError: there is no such run, or it did not come to a comparison; the message says what there is.
+    """
+    place = paths_of(state_dir).state_dir
+    path = _newest(place) if run is None else _of(place, run)
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FailedError(
+            f"rehearsal {path.parent.name} came to no shadow comparison; {path.with_name('report.json')} says why"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise FailedError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("differences"), list):
+        why = content.get("withheld", "it is no report") if isinstance(content, dict) else "it is no report"
+        raise FailedError(f"{path} has no differences to show: {why}")
+    return content
+
+
+def _newest(place: Path) -> Path:
+    try:
+        return place / str(json.loads((place / SUMMARY).read_bytes())["path"])
+    except FileNotFoundError:
+        raise FailedError(
+            f"nothing was compared yet in {place}; begin with: switchover upgrade --rehearse -- COMMAND"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FailedError(f"{place / SUMMARY} cannot be read ({error!r}); name the rehearsal's id") from error
+
+
+def _of(place: Path, run: str) -> Path:
+    folder = place / FOLDER / run
+    if RUN.fullmatch(run) and folder.is_dir():
+        return folder / "shadow.json"
+    runs = sorted((path for path in (place / FOLDER).glob("*/")), key=lambda path: path.stat().st_mtime_ns)
+    known = ", ".join(path.name for path in reversed(runs[-NAMED:])) or "none"
+    raise FailedError(f"there is no rehearsal {run!r} in {place}; the newest are: {known}")
+
+
+def tools(found: dict[str, Any]) -> list[str]:
+    """Return the tools of a run, in the order in which they were called."""
+    return list(dict.fromkeys(str(call.get("tool")) for call in found.get("calls", [])))
+
+
+def often(difference: dict[str, Any]) -> str:
+    """Return in how many pairs a difference was seen, in words."""
+    return f"{difference.get('seen', 1)} of {difference.get('pairs', 1)}"
