@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.domain.generation import Generation
-from orchestrator.domain.routing import RoutingTable
+from orchestrator.domain.generation import Generation, Spec
+from orchestrator.domain.look import Watch
+from orchestrator.domain.plan_steps import Hold
+from orchestrator.domain.routing import Lane, RoutingTable
+from orchestrator.domain.state import Moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,51 @@ class Retire:
     generation: int
 
 
-Command = Start | Route | Retire
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Have the guard watch this epoch, and read-only calls mirrored to this lane; None for neither."""
+
+    watch: Watch | None
+    mirror: Lane | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """Have this rollout's rehearsal run; one of the same name that runs or has ended is not begun again."""
+
+    rollout: str
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRehearsal:
+    """End this rollout's rehearsal, if it runs."""
+
+    rollout: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskHold:
+    """Have a hold's command or webhook asked again and again; None: ask none any more."""
+
+    rollout: str
+    hold: Hold | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFlags:
+    """Have these flags at these values for these shares of keys."""
+
+    rollout: str
+    moved: tuple[Moved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFlags:
+    """Bring these flags back to their safe values, in this order, then say so (`FlagsReset`)."""
+
+    rollout: str
+    flags: tuple[str, ...]
+
+
+Command = Start | Route | Retire | Observe | Rehearse | CancelRehearsal | AskHold | MoveFlags | ResetFlags

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.generation import Spec
+from orchestrator.domain.look import Look
+from orchestrator.domain.plan import Plan
 
 SYSTEM = "switchover"
 """The actor of everything the daemon does by itself."""
@@ -84,6 +86,129 @@ class KillSwitchAsked(Asked):
         return {"on": self.on}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeAsked(Asked):
+    """Carry a plan out.
+
+    `spec` is None exactly when the plan moves flags alone.  `force` takes a fingerprint out of quarantine.  Each flag
+    stage of the plan says its `min_stable`: the machine does not know what is declared.
+    """
+
+    rollout: str
+    plan: Plan
+    spec: Spec | None
+    salt: str = ""
+    force: bool = False
+    allow_breaking: bool = False
+
+    def detail(self) -> dict[str, object]:
+        """Return rollout, plan and command; never the environment, which may hold secrets."""
+        command = list(self.spec.command) if self.spec is not None else None
+        return {"rollout": self.rollout, "plan": self.plan.name, "command": command, "force": self.force}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAsked(Asked):
+    """Run the last rollout's candidate again, from its rehearsal; its fingerprint leaves quarantine."""
+
+    rollout: str
+    salt: str = ""
+
+    def detail(self) -> dict[str, object]:
+        """Return the new rollout's id."""
+        return {"rollout": self.rollout}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteAsked(Asked):
+    """Go to 100 % now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAsked(Asked):
+    """Stop the clock; the guard stays on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAsked(Asked):
+    """Go on: after a pause, at a hold for a person, or at a step that stays until resumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackAsked(Asked):
+    """End the rollout, go back, and quarantine the version; `abort` is the same verb before promotion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time went by: the earliest deadline has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The guard took a look."""
+
+    look: Look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalEnded:
+    """A rollout's rehearsal is over.
+
+    Attributes:
+        rollout: whose.
+        failed: a step of it failed, or it could not be run.
+        differences: how many unexpected differences it found.
+        shared_state: whether the old code works on what the new code wrote; None when that was not tried.
+        words: what it came to, in one sentence.
+    """
+
+    rollout: str
+    failed: bool
+    differences: int = 0
+    shared_state: bool | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAgreed:
+    """A hold's command or webhook agreed."""
+
+    rollout: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRefused:
+    """A flag could not be moved."""
+
+    rollout: str
+    flag: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsReset:
+    """The flags a rollout moved have their safe values again."""
+
+    rollout: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEdited:
+    """Somebody else changed a flag."""
+
+    flag: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBroken:
+    """A step could not be written down: automation stops until a person resumes."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationReady:
     """A generation's serving process answered its handshake."""
@@ -109,6 +234,20 @@ class GenerationFailed:
 
 Event = (
     Founded
+    | UpgradeAsked
+    | RetryAsked
+    | PromoteAsked
+    | PauseAsked
+    | ResumeAsked
+    | RollbackAsked
+    | Tick
+    | Looked
+    | RehearsalEnded
+    | HoldAgreed
+    | FlagRefused
+    | FlagsReset
+    | FlagEdited
+    | JournalBroken
     | CanaryAsked
     | CanaryDropAsked
     | SwitchAsked

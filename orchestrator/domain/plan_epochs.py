@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from orchestrator.domain.betting import STAKES
+from orchestrator.domain.betting import FIRST, STAKES
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.plan_limits import Answer, Spread
 
@@ -63,6 +63,7 @@ def least_units(alpha: float) -> int:
     Each bettor gains at most its stake with each unit: the canary is as bad as can be, the baseline as good.
     """
     for units in range(MOST_UNITS):
-        if sum((1.0 + stake) ** units for stake in STAKES) / len(STAKES) >= 1.0 / alpha:
+        won = sum((1.0 + stake) ** units for stake in STAKES) / len(STAKES)
+        if FIRST * won + (1.0 - FIRST) >= 1.0 / alpha:
             return units
     return MOST_UNITS

@@ -4,7 +4,7 @@ Under the null a canary's call and a baseline's call come from one distribution,
 so the difference of their ranks among what came before has mean 0.  Ranks need no scale, forgive outliers and keep
 nearly all of the information (the Mann-Whitney test is the same idea, looked at once).
 
-Above: `evidence`.  Below: nothing.
+Above: `badness`, `evidence`.  Below: nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-NEWEST: Final = 256
-"""Values kept.  128 already find a slowdown of 20 % as soon as all values do (170 calls, alpha .01)."""
+NEWEST: Final = 128
+"""Values kept: they find a slowdown of 20 % as soon as all values do (170 calls, alpha .01), and cost a kilobyte."""
 
 
 class Pool:
@@ -36,6 +36,11 @@ class Pool:
     def __iter__(self) -> Iterator[float]:
         """Give the values, oldest first."""
         return iter(self._arrived)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pool) and self._arrived == other._arrived
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def add(self, value: float) -> None:
         """Take a value in; beyond `NEWEST` the oldest goes."""

@@ -6,10 +6,12 @@ increases and every routing decision can name it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BUCKETS = 10_000
 """Resolution of a weight: a hundredth of a percent, so a later finer weight moves nobody it need not."""
@@ -36,6 +38,10 @@ class RoutingTable:
         kill_switch: while True everything goes to `previous` if it is warm, else to `active`.
         previous_warm: whether `previous` has a ready process.
         salt: mixed into every assignment key; changed with each new canary so that nobody is always first.
+        always: assignment keys that are the canary's at any weight; `*` at the end stands for any rest.
+        new_by: attribute with the instant a key began at: the weight takes only keys that began after `new_since`; ""
+            for all keys.
+        new_since: Unix seconds.
     """
 
     revision: int = 0
@@ -46,6 +52,14 @@ class RoutingTable:
     kill_switch: bool = False
     previous_warm: bool = False
     salt: str = ""
+    always: tuple[str, ...] = ()
+    new_by: str = ""
+    new_since: float = 0.0
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it depends on the call who serves it."""
+        return bool(self.weight or self.kill_switch or self.always)
 
     def lanes(self) -> dict[Lane, int]:
         """Return the lanes that are held and by which generation."""
@@ -70,15 +84,42 @@ def bucket(key: str, salt: str) -> int:
     return int.from_bytes(digest, "big") % BUCKETS
 
 
-def choose(table: RoutingTable, key: str) -> Choice:
+def choose(table: RoutingTable, key: str, attributes: Mapping[str, Any] | None = None) -> Choice:
     """Decide which generation serves an assignment key.
 
     Monotone: raising the weight only ever moves keys from active to canary, lowering it only back.
+
+    Args:
+        table: the table to read.
+        key: the assignment key.
+        attributes: what the call says of its subject; only a table with `new_by` looks at them.
     """
     if table.kill_switch:
         if table.previous is not None and table.previous_warm:
             return Choice(table.previous, Lane.PREVIOUS)
         return Choice(table.active, Lane.ACTIVE)
-    if table.weight and table.canary is not None and bucket(key, table.salt) < table.weight * (BUCKETS // 100):
+    if table.canary is not None and (_is_always(table, key) or _is_drawn(table, key, attributes)):
         return Choice(table.canary, Lane.CANARY)
     return Choice(table.active, Lane.ACTIVE)
+
+
+def _is_always(table: RoutingTable, key: str) -> bool:
+    return any(key.startswith(one[:-1]) if one.endswith("*") else key == one for one in table.always)
+
+
+def _is_drawn(table: RoutingTable, key: str, attributes: Mapping[str, Any] | None) -> bool:
+    if not table.weight or (table.new_by and not is_new(table, attributes)):
+        return False
+    return bucket(key, table.salt) < table.weight * (BUCKETS // 100)
+
+
+def is_new(table: RoutingTable, attributes: Mapping[str, Any] | None) -> bool:
+    """Tell whether a subject began after the table's instant; one that does not say when is an old one."""
+    began = attributes.get(table.new_by) if attributes is not None else None
+    if isinstance(began, int | float) and not isinstance(began, bool):
+        return began > table.new_since
+    try:
+        instant = datetime.fromisoformat(began) if isinstance(began, str) else None
+    except ValueError:
+        return False
+    return instant is not None and instant.tzinfo is not None and instant.timestamp() > table.new_since

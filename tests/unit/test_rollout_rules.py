@@ -40,20 +40,11 @@ from rollout_story import (
 )
 
 from orchestrator.domain import events as ev
-from orchestrator.domain import record, rollout
+from orchestrator.domain import moves, record
 from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.generation import Generation, Spec, Standing
-from orchestrator.domain.rollout import (
-    Phase,
-    Rejected,
-    State,
-    Step,
-    _create,
-    _retire,
-    _route,
-    _standing_changed,
-    step,
-)
+from orchestrator.domain.moves import _create, _retire, _route, _standing_changed
+from orchestrator.domain.rollout import Phase, Rejected, State, Step, step
 from orchestrator.domain.routing import RoutingTable, choose
 
 KEYS = [f"mission-{n}" for n in range(64)]
@@ -381,7 +372,7 @@ MUTANTS = [
 def test_the_rules_notice_a_machine_that_is_bent_in_one_place(
     monkeypatch: pytest.MonkeyPatch, name: str, bent: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(rollout, name, bent)
+    monkeypatch.setattr(moves, name, bent)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
             Rollouts, settings=settings(RUN, max_examples=600, phases=[RunPhase.generate], print_blob=False)

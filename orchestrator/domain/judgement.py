@@ -1,0 +1,109 @@
+"""What the newest look means once a part of a plan is over: well, inconclusive, or data that is missing.
+
+Above: `rollout_steps`, `rollout_stages`.  Below: `look`, `plan`, `state`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from orchestrator.domain.look import Look, Verdict, Watch
+from orchestrator.domain.plan import Bake, Plan
+from orchestrator.domain.plan_epochs import Place, epochs
+from orchestrator.domain.plan_steps import FlagStage, Step
+from orchestrator.domain.state import Phase, Rollout
+
+
+class Judged(StrEnum):
+    """What a part that is over came to."""
+
+    WELL = "well"
+    INCONCLUSIVE = "inconclusive"
+    MISSING = "missing"
+
+
+def judged(rollout: Rollout) -> Judged:
+    """Judge the part that is over by the newest look at it."""
+    watch = rollout.watch
+    if watch is None or not watch.judged or not rollout.plan.limits_of(part_of(rollout.plan, watch)):
+        return Judged.WELL
+    look = look_at(rollout)
+    if look is None or look.verdict in {Verdict.NO_DATA, Verdict.BROKEN_TELEMETRY}:
+        return Judged.MISSING
+    # A regression that is still seen here was told to a person, who went on: it is no "well" all the same.
+    return Judged.INCONCLUSIVE if look.doubtful or look.verdict is Verdict.REGRESSION else Judged.WELL
+
+
+def look_at(rollout: Rollout) -> Look | None:
+    """Return the newest look at what is watched now, None when there is none yet."""
+    look, watch = rollout.look, rollout.watch
+    return look if look is not None and watch is not None and look.epoch == watch.epoch else None
+
+
+def missing_words(rollout: Rollout) -> str:
+    """Say which data are missing."""
+    look = look_at(rollout)
+    if look is None:
+        return "there was no look yet: no call was served"
+    wanted = {Verdict.NO_DATA, Verdict.BROKEN_TELEMETRY}
+    said = [f"{one.limit}: {one.note or one.verdict}" for one in look.limits if one.verdict in wanted]
+    return "; ".join(said) or "too few calls"
+
+
+def doubtful_words(rollout: Rollout) -> str:
+    """Say which limits are in doubt."""
+    look = look_at(rollout)
+    said = [one.limit for one in look.limits if one.doubtful] if look is not None else []
+    return f"beyond the limit, though not for sure: {', '.join(said)}" if said else "the limits are exceeded still"
+
+
+def part_of(plan: Plan, watch: Watch) -> Step | FlagStage | Bake:
+    """Return the part of the plan that an epoch belongs to; a retreat belongs to its step."""
+    if watch.part == "flags":
+        return plan.flags[watch.index]
+    return plan.bake if watch.part == "bake" else plan.steps[watch.index]
+
+
+def epoch_of(rollout: Rollout, part: str, index: int, *, share: float, weight: int, flag: str = "") -> Watch:
+    """Return a new epoch of a rollout.
+
+    A part that is entered again, because a person moved the weight or went back a step, may err again: it gets half of
+    the alpha with each visit, so that all visits together spend at most twice what one would.
+    """
+    plan = rollout.plan
+    places: dict[str, Place] = {"bake": ("bake",), "retreat": ("policy", "retreat", rollout.retreat - 1)}
+    place = places.get(part, (part, index))
+    alphas = {epoch.place: epoch.alpha for epoch in epochs(plan)}
+    judges = place in alphas
+    before = rollout.watch
+    again = before is not None and (before.part, before.index, before.flag) == (part, index, flag) and part == "steps"
+    alpha = before.alpha / 2 if again and before is not None else alphas.get(place, plan.judge.alpha)
+    return Watch(
+        epoch=f"{rollout.id}/{part}/{index}/{rollout.visit}",
+        rollout=rollout.id,
+        part=part,
+        index=index,
+        alpha=alpha,
+        share=share,
+        weight=weight,
+        trial=rollout.trial,
+        baseline=rollout.baseline,
+        flag=flag,
+        judged=judges,
+    )
+
+
+def step_words(rollout: Rollout) -> str:
+    """Say where a rollout is: `step 2 of 3 (25 %)`, `bake`, `flag 1 of 6 (PROMPT_MODE)`."""
+    plan, at = rollout.plan, rollout.index
+    match rollout.phase:
+        case Phase.STEPPING if rollout.part is not rollout.part.STARTING and plan.steps:
+            return f"step {at + 1} of {len(plan.steps)} ({plan.steps[at].weight} %)"
+        case Phase.FLIPPING if plan.flags:
+            return f"flag {at + 1} of {len(plan.flags)} ({plan.flags[at].flag})"
+        case Phase.BAKING:
+            return "bake"
+        case phase:
+            return {Phase.REHEARSING: "rehearsal", Phase.STEPPING: "start", Phase.PROMOTING: "promotion"}.get(
+                phase, phase.value
+            )

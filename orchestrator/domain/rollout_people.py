@@ -1,0 +1,136 @@
+"""What a person may say to a rollout under way: promote, pause, resume, roll back, another weight, the kill switch.
+
+A person is never overridden: what one did stays until one goes on.  Above: `rollout`.  Below: `rollout_clock`,
+`rollout_steps`, `rollout_back`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.domain import events as ev
+from orchestrator.domain.generation import Standing
+from orchestrator.domain.moves import _not_movable, _retire, _route
+from orchestrator.domain.outcome import Rejected
+from orchestrator.domain.rollout_back import because, go_back, pause
+from orchestrator.domain.rollout_begin import go_on_rehearsed
+from orchestrator.domain.rollout_clock import go_on
+from orchestrator.domain.rollout_steps import promote, run_step, set_weight, weight_of
+from orchestrator.domain.state import Cause, Part, Phase, Quarantined, State, What
+
+
+def promote_now(state: State, _event: ev.PromoteAsked, now: float) -> State | Rejected:
+    """Go to 100 % now."""
+    rollout = state.under_way
+    if rollout.part is Part.STARTING:
+        return Rejected(f"generation {rollout.candidate} is not ready yet; wait for it, then promote")
+    refusal = _not_movable(state, rollout.trial)
+    if refusal:
+        return refusal
+    return promote(state.to(paused=None, frozen=False), now)
+
+
+def pause_now(state: State, event: ev.PauseAsked, now: float) -> State | Rejected:
+    """Stop the clock."""
+    rollout = state.under_way
+    if rollout.paused is not None:
+        return Rejected(f"it is paused already: {rollout.paused.cause.words}; go on with: switchover resume")
+    return pause(state, _person(state, event, "paused", now), now)
+
+
+def resume(state: State, _event: ev.ResumeAsked, now: float) -> State | Rejected:
+    """Go on."""
+    rollout = state.under_way
+    paused = rollout.paused
+    if paused is None:
+        return _agree(state, now)
+    if state.table.kill_switch:
+        return Rejected("the kill switch is on; lift it first with: switchover kill-switch off")
+    if rollout.phase is Phase.REHEARSING and rollout.part is Part.HOLD:
+        return go_on_rehearsed(state, now)
+    state = state.to(paused=None)
+    return go_on(state, now) if paused.over else _took_up(state, paused.left, now)
+
+
+def _agree(state: State, now: float) -> State | Rejected:
+    """Let a hold go, or end a step that stays until somebody says so."""
+    rollout = state.under_way
+    stays = rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING and rollout.due is None
+    if stays or rollout.part is Part.HOLD:
+        return go_on(state, now)
+    return Rejected("it is not paused, and nothing waits for a person; to go to 100 % now: switchover promote")
+
+
+def _took_up(state: State, left: float | None, now: float) -> State:
+    """Let the part go on for what was left of it, at the weight that it wants."""
+    rollout = state.under_way
+    if rollout.phase is Phase.PROMOTING and rollout.part is Part.READY:
+        return promote(state, now)
+    step_runs = rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING
+    if step_runs and state.table.weight != weight_of(state):
+        return run_step(state, now, left=left)
+    return state.to(due=None if left is None else now + left)
+
+
+def roll_back(state: State, event: ev.RollbackAsked, now: float) -> State | Rejected:
+    """End it and go back; the version is quarantined."""
+    return go_back(state, _person(state, event, "rolled back", now), now)
+
+
+def switch_back(state: State, event: ev.SwitchBackAsked, now: float) -> State | Rejected:
+    """Go back without a judgement: nothing is quarantined."""
+    if not state.table.previous_warm:
+        return Rejected("the previous generation is not ready; it is being started")
+    return go_back(state, _person(state, event, "switched back", now), now, quarantine=False)
+
+
+def weight(state: State, event: ev.WeightAsked, now: float) -> State | Rejected:
+    """Give the canary another weight, and wait for a person to go on."""
+    rollout = state.under_way
+    if not 0 <= event.weight <= 100:  # noqa: PLR2004 - percent
+        return Rejected(f"weight {event.weight} is not a percentage: give a whole number from 0 to 100")
+    if state.table.canary is None:
+        return Rejected(f"generation {rollout.candidate} is not ready yet; wait for it")
+    refusal = _not_movable(state, state.table.canary) if event.weight else None
+    if refusal:
+        return refusal
+    paused = pause(state, _person(state, event, f"gave the canary {event.weight} %", now), now)
+    return set_weight(paused, event.weight, now)
+
+
+def kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> State | Rejected:
+    """Send everything to one place and stop the clock; or lift that, the clock stays stopped."""
+    if state.table.kill_switch == event.on:
+        return state
+    state = _route(state, now, kill_switch=event.on)
+    if not event.on or state.phase is Phase.ROLLING_BACK:
+        return state
+    return pause(state, _person(state, event, "turned the kill switch on", now), now)
+
+
+def roll_back_idle(state: State, event: ev.RollbackAsked, now: float) -> State | Rejected:
+    """Go back to a warm previous after a switch by hand, or from a canary; what was served is quarantined."""
+    table = state.table
+    if table.previous is not None and state.generations[table.previous].standing is Standing.READY:
+        bad, changes = table.active, {"active": table.previous, "previous": None}
+    elif table.canary is not None:
+        bad, changes = table.canary, {"canary": None, "weight": 0}
+    else:
+        return Rejected("there is nothing to go back to: no rollout is under way, no previous generation is warm")
+    if bad is None:
+        return Rejected("nothing is active")
+    return _judged_bad(state, bad, changes, event, now)
+
+
+def _judged_bad(state: State, bad: int, changes: dict[str, int | None], event: ev.RollbackAsked, now: float) -> State:
+    fingerprint = state.generations[bad].spec.fingerprint
+    words = f"rolled back by {event.actor}{f': {event.reason}' if event.reason else ''}"
+    held = Quarantined("", Cause(What.PERSON, words, event.actor, now))
+    state = _route(state, now, **changes)
+    state, _ = _retire(state, bad)
+    return replace(state, quarantine={**state.quarantine, fingerprint: held} if fingerprint else state.quarantine)
+
+
+def _person(state: State, event: ev.Asked, did: str, now: float) -> Cause:
+    words = f"{event.actor} {did}{f': {event.reason}' if event.reason else ''}"
+    return because(state, What.PERSON, words, now, by=event.actor)

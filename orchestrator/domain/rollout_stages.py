@@ -1,0 +1,81 @@
+"""After the promotion: the bake, then flags one at a time, each for half of the keys and then for all; then the end.
+
+Above: `rollout_steps` promotes into it, `rollout_clock` says when a part is over.  Below: `rollout_back`, `judgement`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.domain.judgement import epoch_of
+from orchestrator.domain.moves import _retire, _route
+from orchestrator.domain.plan_steps import TooYoung
+from orchestrator.domain.rollout_back import finish
+from orchestrator.domain.state import Cause, Moved, Part, Phase, State, What
+
+
+def enter_bake(state: State, now: float) -> State:
+    """Begin the time after the promotion."""
+    rollout = state.under_way
+    rollout = replace(rollout, phase=Phase.BAKING, part=Part.HEALTH, entered=now, promoted=now, index=0, retreat=0)
+    rollout = replace(rollout, visit=rollout.visit + 1, due=now + rollout.plan.bake.health, slowed=False)
+    watch = epoch_of(rollout, "bake", 0, share=1.0, weight=100)
+    return replace(state, rollout=replace(rollout, watch=watch, look=None))
+
+
+def unlock(state: State, now: float) -> State:
+    """The health was well: wait until flags may move, or end where none is to."""
+    rollout = state.under_way
+    if not rollout.plan.flags:
+        return done(state, now)
+    since = rollout.promoted if rollout.promoted is not None else now
+    return state.to(part=Part.UNLOCK, entered=now, due=max(now, since + rollout.plan.bake.unlock))
+
+
+def enter_stage(state: State, index: int, now: float) -> State:
+    """Begin a flag's stage; wait, or leave it out, while the version has not run for long enough."""
+    rollout = state.under_way
+    while index < len(rollout.plan.flags):
+        stage = rollout.plan.flags[index]
+        since = rollout.promoted if rollout.promoted is not None else state.active_since
+        mature = since + (stage.min_stable or 0.0)
+        if now >= mature:
+            return move_flag(state.to(index=index), now)
+        if stage.if_too_young is TooYoung.WAIT:
+            return state.to(phase=Phase.FLIPPING, part=Part.YOUNG, index=index, entered=now, due=mature)
+        index += 1
+    return done(state, now)
+
+
+def move_flag(state: State, now: float) -> State:
+    """Move a flag for half of the keys first, or at once for all."""
+    stage = state.under_way.plan.flags[state.under_way.index]
+    return _moved(state, 50, stage.half_seconds, now) if stage.half_seconds else move_whole(state, now)
+
+
+def move_whole(state: State, now: float) -> State:
+    """Move a flag for all keys."""
+    stage = state.under_way.plan.flags[state.under_way.index]
+    return _moved(state, 100, stage.soak - stage.half_seconds, now)
+
+
+def _moved(state: State, share: int, lasts: float, now: float) -> State:
+    rollout = state.under_way
+    stage = rollout.plan.flags[rollout.index]
+    others = tuple(one for one in rollout.moved if one.flag != stage.flag)
+    part = Part.HALF if share < 100 else Part.WHOLE  # noqa: PLR2004 - percent
+    rollout = replace(rollout, phase=Phase.FLIPPING, part=part, entered=now, due=now + lasts, slowed=False)
+    rollout = replace(rollout, visit=rollout.visit + 1, moved=(*others, Moved(stage.flag, stage.to, share)))
+    watch = epoch_of(rollout, "flags", rollout.index, share=share / 100, weight=100, flag=stage.flag)
+    return replace(state, rollout=replace(rollout, watch=watch, look=None))
+
+
+def done(state: State, now: float) -> State:
+    """End well: the old version is stopped, and nothing is left on trial."""
+    rollout = state.under_way
+    previous = state.table.previous
+    if rollout.candidate is not None and previous is not None:
+        state = _route(state, now, previous=None)
+        state, _ = _retire(state, previous)
+    words = f"generation {rollout.trial} serves all calls" if rollout.candidate is not None else "the flags are moved"
+    return finish(state.to(cause=Cause(What.DONE, words, rollout.actor, now)), Phase.DONE, now)
