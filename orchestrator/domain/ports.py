@@ -13,9 +13,12 @@ from switchover_kit.decision import Decision
 
 from orchestrator.domain.access import Caller
 from orchestrator.domain.flag_records import FlagChange, FlagWrite, Notice, StoredFlags
-from orchestrator.domain.generation import Generation
+from orchestrator.domain.generation import Generation, Spec
+from orchestrator.domain.look import Watch
+from orchestrator.domain.plan_steps import Hold
 from orchestrator.domain.protocol import Era
-from orchestrator.domain.routing import RoutingTable
+from orchestrator.domain.routing import Lane, RoutingTable
+from orchestrator.domain.state import Moved
 
 
 class Clock(Protocol):
@@ -131,6 +134,38 @@ class Fleet(Protocol):
 
     def retire(self, number: int) -> None:
         """Drain generation `number` in the background, then stop it and remove its private copy."""
+        ...
+
+
+class Conductor(Protocol):
+    """What a rollout wants done besides routing and processes.
+
+    Nothing here waits: what takes time runs in the background and comes back as an event.  Everything may be asked for
+    twice, and after a crash is.
+    """
+
+    def observe(self, watch: Watch | None, mirror: Lane | None) -> None:
+        """Have the guard watch an epoch and read-only calls mirrored to a lane; None for neither.  Looks: `Looked`."""
+        ...
+
+    def rehearse(self, rollout: str, spec: Spec) -> None:
+        """Have a rehearsal run; its end: `RehearsalEnded`."""
+        ...
+
+    def cancel_rehearsal(self, rollout: str) -> None:
+        """End a rehearsal, if it runs."""
+        ...
+
+    def ask(self, rollout: str, hold: Hold | None) -> None:
+        """Ask a hold's command or webhook until it agrees: `HoldAgreed`; None: ask none any more."""
+        ...
+
+    def move_flags(self, rollout: str, moved: Sequence[Moved]) -> None:
+        """Have flags at these values for these shares of keys; what cannot be: `FlagRefused`."""
+        ...
+
+    def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:
+        """Bring flags back to their safe values in this order, however often that takes; then: `FlagsReset`."""
         ...
 
 

@@ -58,4 +58,4 @@ def pause(state: State, cause: Cause, now: float, *, over: bool = False) -> Stat
     if rollout.paused is not None:
         return state
     left = None if rollout.due is None else max(0.0, rollout.due - now)
-    return state.to(paused=Paused(cause, left, over), due=None)
+    return state.to(paused=Paused(cause, left, over or rollout.waiting), due=None, waiting=False)

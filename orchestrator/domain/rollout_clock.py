@@ -38,7 +38,9 @@ def tick(state: State, _event: ev.Tick, now: float) -> State | Rejected:
 def is_over(state: State, now: float) -> bool:
     """Tell whether the present part has come to its end."""
     rollout = state.under_way
-    return rollout.paused is None and rollout.due is not None and rollout.due <= now
+    if rollout.paused is not None:
+        return False
+    return rollout.waiting or (rollout.due is not None and rollout.due <= now)
 
 
 def due_at(state: State) -> float | None:
@@ -56,6 +58,8 @@ def due_at(state: State) -> float | None:
 def looked(state: State, event: ev.Looked, now: float) -> State | Rejected:
     """Act on a look: a regression at any moment, certainty early, everything else once the part is over."""
     rollout, look = state.under_way, event.look
+    if look.verdict is Verdict.REGRESSION and look.epoch.startswith(f"{rollout.id}/") and _is_behind(state, look):
+        return _regressed(state, look, now)  # found while the step that ended the epoch was being written
     if rollout.watch is None or look.epoch != rollout.watch.epoch:
         return Rejected(f"the look is at {look.epoch}, which is not what is watched")
     fresh = rollout.look is None or rollout.look.epoch != look.epoch or rollout.look.verdict is not look.verdict
@@ -69,6 +73,12 @@ def looked(state: State, event: ev.Looked, now: float) -> State | Rejected:
     if early and timed and (rollout.phase, rollout.part) == (Phase.STEPPING, Part.RUNNING) and not rollout.retreat:
         return over(state, now)
     return state
+
+
+def _is_behind(state: State, look: Look) -> bool:
+    """Tell whether a look is at the epoch before this one, which ended without anybody looking."""
+    watch = state.under_way.watch
+    return watch is not None and look.epoch != watch.epoch and state.under_way.look is None
 
 
 def over(state: State, now: float) -> State:
@@ -95,7 +105,7 @@ def go_on(state: State, now: float) -> State:
         return pause(state, because(state, What.HOLD, NEVER, now, by=DAEMON), now)
     if opens > now:
         return state.to(due=opens, frozen=True, paused=None)
-    return _next(state.to(frozen=False, paused=None), now)
+    return _next(state.to(frozen=False, paused=None, waiting=False), now)
 
 
 def _next(state: State, now: float) -> State:
@@ -140,7 +150,7 @@ def _missing(state: State, now: float) -> State:
     words = f"data are missing: {missing_words(state.under_way)}"
     match state.under_way.plan.on_missing_data:
         case Answer.WAIT:
-            return state  # the part is over, so every look asks again
+            return state.to(due=None, waiting=True)  # from now on every look asks again
         case Answer.ROLL_BACK:
             return go_back(state, because(state, What.MISSING_DATA, words, now, by=DAEMON), now)
         case Answer.GO_ON:

@@ -53,7 +53,9 @@ def run_step(state: State, now: float, *, left: float | None = None) -> State:
     weight = weight_of(state)
     state = _routed(state, step, weight, now)
     lasts = step.pause if left is None or step.pause is None else left
-    rollout = replace(rollout, phase=Phase.STEPPING, part=Part.RUNNING, entered=now, slowed=False, frozen=False)
+    rollout = replace(
+        rollout, phase=Phase.STEPPING, part=Part.RUNNING, entered=now, slowed=False, frozen=False, waiting=False
+    )
     rollout = replace(rollout, visit=rollout.visit + 1, due=None if lasts is None else now + lasts)
     rollout = replace(rollout, began=now if rollout.began is None else rollout.began)
     kind = "retreat" if rollout.retreat else "steps"

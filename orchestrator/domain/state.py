@@ -165,6 +165,7 @@ class Rollout:
         entered: when the part began.
         due: when the part is over, None when somebody decides that.
         frozen: whether `due` is the end of a freeze window.
+        waiting: whether the part is over and only waits for data.
         slowed: whether this part was made longer because the versions disagree.
         late: whether the plan's deadline was acted on.
         began: when the first step began.
@@ -195,6 +196,7 @@ class Rollout:
     entered: float = 0.0
     due: float | None = None
     frozen: bool = False
+    waiting: bool = False
     slowed: bool = False
     late: bool = False
     began: float | None = None

@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain import events as ev
 from orchestrator.domain import record, rollout
-from orchestrator.domain.commands import Command, Route
+from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.ports import Clock, Journal
 from orchestrator.domain.rollout import Rejected, State, Step
+from orchestrator.domain.rollout_clock import due_at
+from orchestrator.domain.state import What
 from orchestrator.engine.executor import Executor
+from orchestrator.engine.timer import Timer
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("engine")
@@ -28,6 +31,9 @@ QUEUE = 4096
 
 RETRY = 5.0
 """Seconds between two attempts to write what already took effect: soon after a disk has space again, and no burden."""
+
+PUBLISHING = (Start, Route, Retire)
+"""Commands that publish the state by themselves."""
 
 LAST_WORDS = 64
 """Failed generations whose reason is kept for whoever asks late; one change is made at a time, so a few would do."""
@@ -80,6 +86,9 @@ class Driver:
         self._retry = retry
         self._owed: tuple[ev.Event, Step] | None = None
         self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
+        self._urgent: list[ev.Event] = []
+        self.timer = Timer(clock, lambda: self.post(ev.Tick()))
+        self.timer.set(due_at(state))
         self._starting: dict[int, asyncio.Future[str | None]] = {}
         self._failed: dict[int, str] = {}
 
@@ -91,6 +100,19 @@ class Driver:
 
     def post(self, event: ev.Event) -> None:
         """Report a fact without waiting for what it leads to."""
+        self._queue.put_nowait((event, None))
+
+    def urge(self, event: ev.Event) -> None:
+        """Report what must take effect at once: its routing does before this returns, the rest follows in its turn.
+
+        A write that is under way holds it up for nothing; what that write decides to route gives way.
+        """
+        outcome = rollout.step(self.state, event, self._clock.wall())
+        if isinstance(outcome, Step):
+            for command in outcome.commands:
+                if isinstance(command, Route):
+                    self.executor.route(command.table)
+        self._urgent.append(event)
         self._queue.put_nowait((event, None))
 
     async def started(self, number: int) -> str | None:
@@ -137,8 +159,10 @@ class Driver:
 
     async def _decide(self, event: ev.Event) -> Answer:
         before = self.state
+        self._urgent = [one for one in self._urgent if one is not event]
         outcome = rollout.step(before, event, self._clock.wall())
         if isinstance(outcome, Rejected):
+            self.timer.set(due_at(before))
             log.info("refused", asked=type(event).__name__, reason=outcome.reason)
             return Answer(accepted=False, reason=outcome.reason, state=before)
         self._remember(event)
@@ -147,15 +171,26 @@ class Driver:
         else:
             trouble = await self._write(event, outcome)
             if trouble:
+                self._stop_automation(trouble)
                 return Answer(accepted=False, reason=f"nothing was changed: {trouble}", state=before)
             self.state = outcome.state
-            await self._carry_out(event, outcome.commands)
-        if not outcome.commands:  # standings alone changed; every command publishes by itself
+            overtaken = Route if self._urgent else ()  # what is urgent has routed already, and is decided next
+            await self._carry_out(event, tuple(one for one in outcome.commands if not isinstance(one, overtaken)))
+        if not any(isinstance(command, PUBLISHING) for command in outcome.commands) and _differ(before, outcome.state):
             await self.executor.publish(self.state)
+        self.timer.set(due_at(self.state))
         self._settle()
         if self._on_step is not None:
             self._on_step(event, before, outcome.state)
         return Answer(accepted=True, reason="", state=outcome.state)
+
+    def _stop_automation(self, trouble: str) -> None:
+        """Have a rollout under way route safe and stop its clock: it cannot be written down."""
+        running = self.state.rollout
+        if running is not None and not running.is_over:
+            stopped = running.paused is not None and running.paused.cause.what is What.JOURNAL
+            if not stopped:
+                self.post(ev.JournalBroken(trouble))
 
     async def _route_then_write(self, event: ev.Event, outcome: Step) -> None:
         """Route at once, write, and only then do what cannot be undone (a retired generation's copy is removed)."""
@@ -163,7 +198,8 @@ class Driver:
         routing = tuple(command for command in outcome.commands if isinstance(command, Route))
         await self._carry_out(event, routing)
         self._owed = (event, outcome)
-        await self._write(event, outcome)
+        if await self._write(event, outcome) and not isinstance(event, ev.JournalBroken):
+            self._stop_automation(self.trouble or "")
         await self._carry_out(event, tuple(command for command in outcome.commands if command not in routing))
 
     async def _carry_out(self, event: ev.Event, commands: tuple[Command, ...]) -> None:
@@ -212,3 +248,10 @@ class Driver:
             del self._starting[number]
             if not future.done():
                 future.set_result(reason)
+
+
+def _differ(before: State, after: State) -> bool:
+    """Tell whether anything but the newest look changed: looks come often, and are kept elsewhere."""
+    if before.rollout is None or after.rollout is None:
+        return before != after
+    return replace(before, rollout=replace(before.rollout, look=after.rollout.look)) != after

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from orchestrator.domain import record
-from orchestrator.domain.commands import Command, Route, Start
+from orchestrator.domain.commands import Command
+from orchestrator.domain.effects import wanted
 from orchestrator.domain.errors import StateError
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import DesiredState, Journal
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollout import Phase, State
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.engine.executor import GENERATION_PREFIX, NEXT_KEY, ROUTING_KEY
+from orchestrator.domain.state import Part, Quarantined, Rollout
+from orchestrator.engine.executor import GENERATION_PREFIX, NEXT_KEY, QUARANTINE_KEY, ROLLOUT_KEY, ROUTING_KEY
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("engine")
@@ -38,10 +41,7 @@ async def recover(journal: Journal, desired: DesiredState) -> State:
 
 def resume(state: State) -> tuple[Command, ...]:
     """Return the commands that make the world fit a recovered state; idempotent like all commands."""
-    if state.table.active is None:
-        return ()
-    held = [*state.table.lanes().values(), *([state.candidate] if state.candidate is not None else [])]
-    return (Route(state.table), *(Start(state.generations[number]) for number in held))
+    return wanted(state)
 
 
 def _cold(table: RoutingTable) -> RoutingTable:
@@ -77,15 +77,28 @@ async def _newest(written: State | None, desired: DesiredState) -> State:
     newest = _held(stored, written.candidate)
     if newest.candidate is None:
         return newest
-    return replace(written, table=newest.table, generations=newest.generations, next_number=newest.next_number)
+    return replace(
+        written,
+        table=newest.table,
+        generations=newest.generations,
+        next_number=newest.next_number,
+        rollout=newest.rollout,
+        quarantine=newest.quarantine,
+    )
 
 
 def _held(stored: State, candidate: int | None) -> State:
-    """Keep the generations in a lane, and the one being started if the journal knows of it; drop the retired."""
+    """Keep the generations in a lane and those a change still needs; drop the retired."""
     lanes = stored.table.lanes().values()
+    rollout = stored.rollout
+    if rollout is not None and not rollout.is_over and rollout.part is Part.STARTING:
+        candidate = rollout.candidate
     starting = candidate if candidate in stored.generations and candidate not in lanes else None
-    kept = {number: it for number, it in stored.generations.items() if number in lanes or number == starting}
-    return replace(stored, generations=kept, candidate=starting)
+    going = {rollout.candidate} if rollout is not None and rollout.phase is Phase.ROLLING_BACK else set()
+    wanted_still = {*lanes, starting, *going}
+    kept = {number: it for number, it in stored.generations.items() if number in wanted_still}
+    salt = rollout.salt if rollout is not None and starting is not None else ""
+    return replace(stored, generations=kept, candidate=starting, candidate_salt=salt)
 
 
 async def _from_desired(desired: DesiredState) -> State:
@@ -100,7 +113,16 @@ async def _from_desired(desired: DesiredState) -> State:
         generation = msgspec.json.decode(stored.value or "null", type=Generation)
         generations[generation.number] = generation
     next_number = int(following.value) if following is not None and following.value else max(generations, default=0) + 1
-    return _whole(State(table=table, generations=generations, next_number=next_number))
+    rollout = await _stored(desired, ROLLOUT_KEY, Rollout | None)
+    quarantine = await _stored(desired, QUARANTINE_KEY, dict[str, Quarantined]) or {}
+    state = State(table=table, generations=generations, next_number=next_number)
+    return _whole(replace(state, rollout=rollout, quarantine=quarantine))
+
+
+async def _stored(desired: DesiredState, key: str, kind: Any) -> Any:
+    """Read one key of the desired state, None when it is absent."""
+    entry = await desired.get(key)
+    return None if entry is None or entry.value is None else msgspec.json.decode(entry.value, type=kind)
 
 
 def _whole(state: State) -> State:
