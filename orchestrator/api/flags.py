@@ -168,11 +168,11 @@ def _changing(router: APIRouter, control: FlagsControl) -> None:
         return await _told(control, changed, body)
 
     @router.delete("/{key}/targeting", responses=REFUSALS, summary="Give everybody a flag's value again")
-    async def untarget(
-        key: FlagKey, request: Request, reason: Annotated[str, Query(max_length=1000)] = ""
-    ) -> ChangedShown:
-        changed = await control.flags.target(key, None, actor=actor(request), reason=reason)
-        return await _told(control, changed, Waiting(reason=reason))
+    async def untarget(key: FlagKey, request: Request, asked: Annotated[Waiting, Query()]) -> ChangedShown:
+        changed = await control.flags.target(
+            key, None, actor=actor(request), reason=asked.reason, expect_version=asked.expect_version
+        )
+        return await _told(control, changed, asked)
 
 
 def _remembered(router: APIRouter, control: FlagsControl) -> None:

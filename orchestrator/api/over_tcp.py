@@ -17,9 +17,10 @@ READING: Final = frozenset({"GET", "HEAD"})
 EVALUATING: Final = re.compile(r"/ofrep/v1/evaluate/flags(/[^/]+)?|/v1/flags/[^/]+/explain|/v1/tokens")
 """What is posted and changes nothing."""
 CHANGING: Final = re.compile(
-    r"/v1/(switch|switch-back|weight|kill-switch|promote|pause|resume|retry|abort|rollback)|/v1/flags(/.*)?"
+    r"/v1/(switch|switch-back|weight|kill-switch|promote|pause|resume|retry|abort|rollback|notices/retry)"
+    r"|/v1/flags(/.*)?"
 )
-"""What moves traffic or changes flags, with commands that are stored already."""
+"""What moves traffic, changes flags or tells of their changes again: with commands and addresses that are stored."""
 
 
 def refused(method: str, path: str, caller: Caller) -> str | None:

@@ -78,6 +78,21 @@ async def test_a_flag_is_targeted_explained_and_given_back_to_everybody(tmp_path
 
 
 @pytest.mark.requirement("FLAG-50")
+async def test_targeting_is_taken_away_at_the_version_one_knows_and_once_it_is_applied(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        path = f"{FLAGS}/SCHEDULER_MODE/targeting"
+        await plane.ask("PUT", path, {"targeting": {"deny": ["mission-13"]}})
+        version = plane.control.flags.version
+        status, answer = await plane.ask("DELETE", f"{path}?expect_version={version - 1}")
+        assert (status, str(version) in answer["reason"]) == (412, True)
+        assert plane.control.flags.view("SCHEDULER_MODE").targeting == {"deny": ["mission-13"]}
+        status, changed = await plane.ask("DELETE", f"{path}?expect_version={version}&wait=true&timeout=1")
+        assert (status, changed["version"], changed["applied"]["version"]) == (200, version + 1, version + 1)
+        for wrong in ("timeout=0", "expect_version=x", "patience=1"):
+            assert (await plane.ask("DELETE", f"{path}?{wrong}"))[0] == 422
+
+
+@pytest.mark.requirement("FLAG-50")
 async def test_a_reset_brings_flags_to_their_safe_values(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         await plane.ask("POST", FLAGS, {"values": {"beta": True, "gamma": True, "limit": 9}})

@@ -63,6 +63,19 @@ async def test_the_actor_is_the_tokens_subject(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("FLAG-58")
+async def test_notices_are_told_again_for_who_may_change_something(tmp_path: Path) -> None:
+    async with over_tcp(tmp_path) as (plane, client):
+        await plane.control.store.outbox_add("beta", {"event": "flag.changed"}, ["webhook:a:1"], 1.0)
+        await plane.control.store.outbox_mark(1, "failed", attempts=3, due=2.0, error="answered 400")
+        made = await client.post("/v1/tokens", headers=OPERATOR, json={"subject": "mission-42"})
+        reader = {"authorization": f"Bearer {made.json()['token']}"}
+        refused = await client.post("/v1/notices/retry", headers=reader, json={})
+        assert (refused.status_code, "control.tokens" in refused.json()["reason"]) == (403, True)
+        again = await client.post("/v1/notices/retry", headers=OPERATOR, json={})
+        assert (again.status_code, again.json()["count"]) == (200, 1)
+
+
+@pytest.mark.requirement("FLAG-58")
 @pytest.mark.parametrize(
     ("method", "path"),
     [

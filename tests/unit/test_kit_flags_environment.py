@@ -58,6 +58,11 @@ def test_a_variables_text_is_read_by_the_flags_type(tmp_path: Path, kind: str, t
         (typed_flag("object", {}, {}), "{", '"{" is not JSON'),
         (typed_flag("object", {}, {}), '{"a": NaN}', "is not JSON"),
         (typed_flag("object", {}, {}), "1", "1 is not an object or a list"),
+        (typed_flag("string", "a", "a"), "caf\udce9", r"'caf\udce9' is not UTF-8; give it text that is"),
+        (typed_flag("string", "a", "a"), "\udcff" * 1000, "is not UTF-8"),
+        (typed_flag("object", {}, {}), '{"a": "\udcff"}', "is not UTF-8"),
+        (typed_flag("object", {}, {}), '{"\\ud800": 1}', "is not UTF-8"),
+        (flag("on"), "\udcff", "is not UTF-8"),
     ],
 )
 def test_a_text_that_means_no_value_is_ignored_and_said_once(
@@ -114,6 +119,12 @@ def test_without_a_document_the_default_tells_the_type(default: Any, text: str, 
     flags = Flags(None, environ={"SWITCHOVER_FLAG_F": text})
     assert flags.value("F", default) == value
     assert flags.value("G", default) == default
+
+
+def test_without_a_document_a_text_that_is_not_utf8_is_ignored_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = Flags(None, environ={"SWITCHOVER_FLAG_F": "\udcff"})
+    assert flags.value("F", "compact") == "compact"
+    assert "SWITCHOVER_FLAG_F is ignored: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("default", [None, 1, False])

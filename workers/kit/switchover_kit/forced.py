@@ -16,6 +16,8 @@ from typing import Any, Final
 from switchover_kit.values import TYPES, ValueRefusedError, shown, typed
 
 PREFIX: Final = "SWITCHOVER_FLAG_"
+SHOWN: Final = 60
+"""Characters of a text that is not UTF-8 that its error repeats."""
 _WORDS: Final = {
     "true": True,
     "1": True,
@@ -87,6 +89,8 @@ def from_text(kind: Any, values: Any, text: str) -> Any:
     except (KeyError, ValueError, RecursionError):
         wanted = {"bool": "one of " + ", ".join(_WORDS), "object": "JSON"}.get(kind, "a number")
         raise ValueRefusedError(f"{shown(text)} is not {wanted}") from None
+    if not _is_utf8(value):
+        raise ValueRefusedError(f"{ascii(text)[:SHOWN]} is not UTF-8; give it text that is")
     return typed(kind, values if isinstance(values, list) else None, value)
 
 
@@ -100,6 +104,15 @@ def like(default: object, text: str) -> Any:
     if type(default) not in kinds:
         raise ValueRefusedError(f"{shown(text)} has no type without a daemon and without a default")
     return from_text(kinds[type(default)], None, text)
+
+
+def _is_utf8(value: Any) -> bool:
+    """Return whether a value can be written down: bytes that are no UTF-8 come as half characters, which cannot."""
+    try:
+        (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(text: str) -> int:
