@@ -142,7 +142,7 @@ class Daemon:
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
         self.verbs = Verbs(self.driver, settings.worker.source)
         self.upgrades = self._upgrades_of(mark)
-        places = {"log_file": str(paths.log_file), "tools_socket": str(paths.tools_socket)}
+        places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
         )
@@ -158,6 +158,7 @@ class Daemon:
             flags=self._flagging.service,
             state=lambda: self.driver.state,
             dispatcher=self.dispatcher,
+            tell=self._flagging.tell,
         )
 
     # --- one life -----------------------------------------------------------------------------

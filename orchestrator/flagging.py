@@ -6,7 +6,8 @@ Above: `daemon`.  Below: `flags`, `notify`, the store behind `storage`, the flee
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from anyio.abc import TaskGroup
 
@@ -121,10 +122,22 @@ class Flagging:
 
     async def _remind(self, finding: Finding) -> None:
         """Have everybody told of a flag that expires."""
+        told = {"event": "flag.expiring", "flag": finding.key, "kind": finding.kind, "detail": finding.detail}
+        await self.tell(finding.key, told)
+
+    async def tell(self, about: str, told: Mapping[str, Any]) -> None:
+        """Have everybody told of what is no change of a flag.
+
+        Args:
+            about: what is told of one thing is told in order: a flag, or the name of something else.
+            told: what: its `event`, and a sentence as `detail`; the time is added.
+
+        Raises:
+            ValueError: a part of it cannot be stored.
+        """
         now = self._clock.wall()
         at = dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {"event": "flag.expiring", "flag": finding.key, "kind": finding.kind, "detail": finding.detail, "at": at}
-        await self._store.outbox_add(finding.key, told, self.notifier.names, now)
+        await self._store.outbox_add(about, {**told, "at": at}, self.notifier.names, now)
         self.notifier.wake()
 
     def _workers(self) -> Iterator[WorkerSeen]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.rehearsal import EXIT_FAILED
+from orchestrator.domain.rehearsal import EXIT_FAILED, alarm
 from orchestrator.domain.rollout import State
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
@@ -35,6 +35,7 @@ from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run
 from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import Suite, SuiteError, read
+from orchestrator.rehearsal.summary import read_summary
 from orchestrator.settings import Paths, Settings
 from orchestrator.supervision.private_copy import prepare
 from orchestrator.supervision.process import LAUNCHER, Grace, WorkerProcess
@@ -50,6 +51,10 @@ BEGINNING: Final = 30.0
 GRACE: Final = Grace(close_stdin=0.0, terminate=15.0)
 """A cancelled run stops its worker, 7 s at most by default, and removes its copies."""
 KILLED: Final = "[upgrade] Failed: the harness was killed; the next rehearsal clears up after it"
+ABOUT: Final = "rehearsals"
+"""What notices of them are about, where others name a flag."""
+Tell = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""Tells of something: what it is about, and its event with a sentence as `detail`."""
 LOG: Final = "upgrade.log"
 """What the program itself prints: nothing, unless it fails in a way nobody foresaw."""
 
@@ -79,6 +84,7 @@ class Upgrades:
         flags: FlagsService,
         state: Callable[[], State],
         dispatcher: Dispatcher,
+        tell: Tell,
     ) -> None:
         """Build it; nothing runs.
 
@@ -90,6 +96,7 @@ class Upgrades:
             flags: to pin a view of.
             state: the rollout's, for what is active.
             dispatcher: sends the calls that may be recorded.
+            tell: tells those who are to be told of a change, if there are any.
         """
         self.recorder = Recorder(dispatcher, environment)
         self._tasks = tasks
@@ -98,6 +105,7 @@ class Upgrades:
         self._environment = environment
         self._flags = flags
         self._state = state
+        self._tell = tell
         self._running: _Running | None = None
         self._starting = anyio.Lock()
 
@@ -257,6 +265,21 @@ class Upgrades:
         self._running = None
         await self._flags.unpin(VIEW)
         log.info("rehearsal over", run=running.run, outcome=running.process.outcome)
+        await self._warn(running.run)
+
+    async def _warn(self, run: str) -> None:
+        """Warn people when this was one of too many runs in a row that had differences."""
+        try:
+            summary = await anyio.to_thread.run_sync(read_summary, self._paths.analytics)
+            alarmed = alarm(summary.in_a_row) if summary is not None and summary.run == run else None
+            if summary is None or alarmed is None:
+                return
+            log.warning(alarmed, run=run, differences=summary.count, path=summary.path)
+            detail = f"{alarmed}; the newest, {run}, has {summary.count}: switchover shadow diff {run}"
+            told = {"event": "rehearsal.differing", "run": run, "count": summary.count, "in_a_row": summary.in_a_row}
+            await self._tell(ABOUT, {**told, "detail": detail})
+        except Exception as error:  # a warning that cannot be told must not end the daemon
+            log.exception("what the rehearsal found was not told", run=run, reason=str(error))
 
 
 def _asked(popen: subprocess.Popen[bytes], request: bytes) -> Begun:

@@ -184,7 +184,8 @@ def told_of(settings: Settings, paths: Paths) -> dict[str, str]:
     """Return what every serving worker is told of its places; the directory of its state is made."""
     state = settings.worker.state or paths.worker_state
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {"SWITCHOVER_WORKER_STATE": str(state), "SWITCHOVER_FLAGS": str(paths.flags)}
+    told = {"SWITCHOVER_WORKER_STATE": state, "SWITCHOVER_FLAGS": paths.flags, "SWITCHOVER_ANALYTICS": paths.analytics}
+    return {name: str(path) for name, path in told.items()}
 
 
 def take_over(target: object, source: object) -> None:

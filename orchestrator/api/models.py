@@ -141,6 +141,22 @@ class FlagsInForce(BaseModel):
     trouble: str | None = Field(description="what keeps flags from working fully, null in health")
 
 
+class ShadowDiffs(BaseModel):
+    """The newest shadow comparison."""
+
+    count: int = Field(description="differences that somebody has to look at")
+    recorded_at: str = Field(description="when, in UTC")
+    path: str = Field(description="of the details, in the state directory")
+    in_a_row: int = Field(0, description="rehearsals in a row, this one the last, that had such differences")
+
+
+class Queue(BaseModel):
+    """What waits for somebody."""
+
+    shadow_diffs: ShadowDiffs | None = Field(None, description="null while nothing was compared")
+    shadow_diffs_error: str | None = Field(None, description="why the summary cannot be read, if there is one")
+
+
 class Status(BaseModel):
     """Everything `switchover status` shows."""
 
@@ -164,6 +180,7 @@ class Status(BaseModel):
         description='what shared workers asked their client for; they can have it with worker.isolation = "session"',
     )
     flags: FlagsInForce | None = None
+    queue: Queue = Field(default_factory=Queue)
     log_file: str
     tools_socket: str
     memory_bytes: int = Field(description="resident memory of the daemon itself")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+import msgspec
 import psutil
 
-from orchestrator.api.models import FlagsInForce, GenerationStatus, LateReader, Status, SwitchStatus
+from orchestrator.api.models import FlagsInForce, GenerationStatus, LateReader, Queue, ShadowDiffs, Status, SwitchStatus
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollout import State
 from orchestrator.engine.driver import Driver
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.rehearsal.summary import SummaryError, read_summary
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
-from orchestrator.telemetry.measured import FlagCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, ShadowCounts, Snapshot
 from orchestrator.telemetry.tally import Tally
 
 
@@ -32,16 +35,16 @@ class Report:
         flags: FlagsService,
         *,
         version: str,
-        places: Mapping[str, str],
+        places: Mapping[str, Path],
     ) -> None:
-        """Build a report over the rooms; `places` names the log file and the tools socket."""
+        """Build a report over the rooms; `places` names the log file, the tools socket and `analytics`."""
         self._driver = driver
         self._dispatcher = dispatcher
         self._fleet = fleet
         self._clock = clock
         self._flags = flags
         self._version = version
-        self._places = places
+        self._places = {name: str(path) for name, path in places.items()}
         self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
         self._process = psutil.Process()
@@ -69,6 +72,7 @@ class Report:
             trouble=trouble or self._driver.trouble,
             unmet=list(dispatcher.unmet),
             flags=self._in_force(),
+            queue=self._queue(),
             log_file=self._places["log_file"],
             tools_socket=self._places["tools_socket"],
             memory_bytes=self._process.memory_info().rss,
@@ -87,7 +91,19 @@ class Report:
             up={number: link is not None for number, link in links.items()},
             uptime=self._clock.monotonic() - self._started,
             flags=FlagCounts(flags.version, flags.readers, len(flags.late), flags.changes),
+            shadow=self._shadow(),
         )
+
+    def _queue(self) -> Queue:
+        try:
+            summary = read_summary(Path(self._places["analytics"]))
+        except SummaryError as error:
+            return Queue(shadow_diffs_error=str(error))
+        return Queue(shadow_diffs=None if summary is None else ShadowDiffs(**msgspec.structs.asdict(summary)))
+
+    def _shadow(self) -> ShadowCounts | None:
+        found = self._queue().shadow_diffs
+        return None if found is None else ShadowCounts(found.count, found.in_a_row)
 
     def _in_force(self) -> FlagsInForce:
         flags = self._flags.status()

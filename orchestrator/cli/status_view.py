@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
-from orchestrator.api.models import FlagsInForce, GenerationStatus, Status
+from orchestrator.api.models import FlagsInForce, GenerationStatus, Queue, Status
 from orchestrator.cli.terminal import GAP, GREEN, RED, YELLOW, Cell, columns, heading, paint
+from orchestrator.domain.rehearsal import alarm
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 KIB: Final = 1024
@@ -48,7 +49,7 @@ def view(status: Status, now: float, *, colour: bool, width: int | None = None) 
     order = {lane: place for place, lane in enumerate(LANES)}
     known = sorted(status.generations, key=lambda one: (order.get(one.lane or "", len(LANES)), one.number))
     table = columns([heading(*HEADING), *map(_row, known)], numbers=NUMBERS, colour=colour)
-    sentences = [(_movement(status, now), ""), *((f"trouble: {printable(told)}", RED) for told in troubles(status))]
+    sentences = [(_movement(status, now), ""), *_compared(status.queue), *((f"trouble: {printable(told)}", RED) for told in troubles(status))]
     lines = [*_header(status, colour=colour), "", *table, ""]
     for sentence, style in sentences:
         lines += [paint(line, style, colour=colour) for line in (wrap(sentence, width) if width else [sentence])]
@@ -73,6 +74,10 @@ def troubles(status: Status) -> Iterator[str]:
                 f"the files of generation {generation.number} have changed since it was made: "
                 "what runs may not be what was tried"
             )
+    if status.queue.shadow_diffs_error:
+        yield status.queue.shadow_diffs_error
+    if status.queue.shadow_diffs is not None and (alarmed := alarm(status.queue.shadow_diffs.in_a_row)):
+        yield f"{alarmed}; read them with: switchover shadow diff"
     if status.unmet:
         yield (
             f"a worker that all sessions share asked its client for {', '.join(status.unmet)}, which is refused: "
@@ -170,6 +175,15 @@ def _note(known: GenerationStatus) -> str:
     parts += [printable(known.note)] if known.note else []
     parts += [f"{count} {what}" for what, count in counted.items() if count]
     return ", ".join(parts)
+
+
+def _compared(queue: Queue) -> Iterator[tuple[str, str]]:
+    """Say what the newest rehearsal found, and with which style."""
+    found = queue.shadow_diffs
+    if found is not None:
+        count = f"{found.count} difference{'' if found.count == 1 else 's'}" if found.count else "no difference"
+        told = f"last rehearsal: {count}, {printable(found.recorded_at)}, {printable(found.path)}"
+        yield told, YELLOW if found.count else ""
 
 
 def _movement(status: Status, now: float) -> str:

@@ -42,6 +42,14 @@ EXIT_FAILED: Final = 1
 EXIT_WARNING: Final = 4
 """The first number that the command line does not use for something else (2 usage, 3 daemon not reachable)."""
 
+ALERT_BEYOND: Final = 2
+"""Runs in a row with differences beyond which people are warned: one may be noise, two a change that is under way."""
+
+
+def alarm(in_a_row: int) -> str | None:
+    """Return what people are warned with when so many runs in a row had differences, None while it is no matter."""
+    return f"shadow differences in {in_a_row} runs in a row" if in_a_row > ALERT_BEYOND else None
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

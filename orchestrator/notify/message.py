@@ -14,6 +14,8 @@ LONGEST: Final = 200
 
 EXPIRING: Final = "flag.expiring"
 """Event of a reminder: no change, only a sentence."""
+DIFFERING: Final = "rehearsal.differing"
+"""Event of several rehearsals in a row with differences: likewise."""
 
 BY: Final = {
     "person": "",
@@ -49,6 +51,8 @@ def message(payload: str) -> Message:
     told: dict[str, Any] = json.loads(payload)
     if told.get("event") == EXPIRING:
         return Message(f"Flag {told['flag']} expires", told["detail"], alarming=False)
+    if told.get("event") == DIFFERING:
+        return Message("Rehearsals go on differing", told["detail"], alarming=True)
     flag, cause = told["flag"], told["cause"]
     lines = [
         _headline(flag, told),

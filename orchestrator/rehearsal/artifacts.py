@@ -18,9 +18,9 @@ from typing import Any, Final
 from orchestrator.rehearsal.cloning import remove_tree
 from orchestrator.rehearsal.detector import look
 from orchestrator.rehearsal.redact import Redactor
+from orchestrator.rehearsal.summary import SUMMARY, SummaryError, read_summary
 
 FOLDER: Final = "upgrades"
-SUMMARY: Final = Path("analytics", "upgrade_shadow.json")
 PROGRESS: Final = "progress.jsonl"
 PARTIAL: Final = ".partial"
 NAMES: Final = ("preflight", "steps", "shadow", "promotion_plan", "report")
@@ -82,17 +82,23 @@ class Artifacts:
         with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def summarise(self, differences: int, at: float) -> None:
+    def summarise(self, differences: int, at: float) -> int:
         """Write what the worker's and the daemon's status show of this run.
 
         Args:
             differences: how many the shadow comparison found.
             at: seconds since the Unix epoch.
+
+        Returns:
+            How many runs in a row had differences, this one the last.
         """
         path = self._state_dir / SUMMARY
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         details = (self.path / "shadow.json").relative_to(self._state_dir)
-        write_json(path, {"count": differences, "recorded_at": iso(at), "path": str(details)})
+        in_a_row = _in_a_row(path.parent) + 1 if differences else 0
+        summary = {"count": differences, "recorded_at": iso(at), "path": str(details), "in_a_row": in_a_row}
+        write_json(path, summary)
+        return in_a_row
 
     def inspect(self) -> None:
         """Look through everything that was written; what holds something is replaced by a note.
@@ -174,6 +180,14 @@ def prune(state_dir: Path, kept: int, removed: Callable[[Path], None] = remove_t
     folders.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for folder in folders[kept:]:
         removed(folder)
+
+
+def _in_a_row(analytics: Path) -> int:
+    """Return how many runs in a row had differences so far; a summary that cannot be read says of none."""
+    with contextlib.suppress(SummaryError):
+        before = read_summary(analytics)
+        return before.in_a_row if before is not None else 0
+    return 0
 
 
 def _read(path: Path) -> dict[str, Any]:

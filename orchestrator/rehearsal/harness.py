@@ -276,8 +276,8 @@ class Harness:
         self._found.compared = report.with_expectations(compared, ran)
         written = report.shadow(self._job.run, self._job, ran, self._found.compared, plan.terms.hold)
         await anyio.to_thread.run_sync(self._kept.write, "shadow", written)
-        self._kept.summarise(len(self._found.compared.counted), time.time())
-        return report.shadow_outcome(ran, self._found.compared, plan.terms.hold)
+        in_a_row = self._kept.summarise(len(self._found.compared.counted), time.time())
+        return report.shadow_outcome(ran, self._found.compared, plan.terms.hold, in_a_row)
 
     def _plan(self) -> Plan:
         job, settings, place = self._job, self._job.settings, self._place

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, closing, exit_code, highest
+from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, alarm, closing, exit_code, highest
 from orchestrator.rehearsal.artifacts import iso
 from orchestrator.rehearsal.processes import held_words
 from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
@@ -75,12 +75,21 @@ def shadow(run: str, job: Job, ran: Ran, compared: Compared, hold: Hold) -> dict
     }
 
 
-def shadow_outcome(ran: Ran, compared: Compared, hold: Hold) -> Outcome:
-    """Return what the shadow run came to: differences, stopped attempts and a sandbox with gaps are warnings."""
+def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) -> Outcome:
+    """Return what the shadow run came to: differences, stopped attempts and a sandbox with gaps are warnings.
+
+    Args:
+        ran: the run.
+        compared: what comparing said.
+        hold: what held the processes.
+        in_a_row: runs in a row that had differences, this one the last.
+    """
     attempts = {one.stopped for made in ran.attempts.values() for one in made}
     said = []
     if compared.counted:
         said.append(f"{len(compared.counted)} difference(s), see shadow.json")
+    if (alarmed := alarm(in_a_row)) is not None:
+        said.append(alarmed)
     if attempts:
         shown = ", ".join(sorted(f"{one.call} {one.target}" for one in attempts)[:3])
         said.append(f"{len(attempts)} attempt(s) to reach beyond the snapshot were stopped ({shown})")

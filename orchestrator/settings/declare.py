@@ -25,6 +25,7 @@ CONTRACT: Final = (
     "SWITCHOVER_DRY_RUN",
     "SWITCHOVER_WORKER_STATE",
     "SWITCHOVER_FLAGS",
+    "SWITCHOVER_ANALYTICS",
 )
 """Variables the daemon itself sets for a worker; nobody else may."""
 

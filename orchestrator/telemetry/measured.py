@@ -30,6 +30,19 @@ class FlagCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowCounts:
+    """The newest shadow comparison in numbers.
+
+    Attributes:
+        differences: that somebody has to look at.
+        in_a_row: rehearsals in a row, this one the last, that had such.
+    """
+
+    differences: int
+    in_a_row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the metrics are made of.
 
@@ -42,6 +55,7 @@ class Snapshot:
         up: whether each generation's worker is ready.
         uptime: seconds the daemon has run.
         flags: the flags.
+        shadow: the newest shadow comparison, None while there was none.
     """
 
     table: RoutingTable
@@ -52,3 +66,4 @@ class Snapshot:
     up: Mapping[int, bool] = field(default_factory=dict)
     uptime: float = 0.0
     flags: FlagCounts = field(default_factory=FlagCounts)
+    shadow: ShadowCounts | None = None

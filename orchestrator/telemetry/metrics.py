@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from orchestrator.telemetry.measured import FlagCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, ShadowCounts, Snapshot
 from orchestrator.telemetry.tally import BUCKETS, Tally
 
 
@@ -30,6 +30,8 @@ class _Once(Collector):
         yield from _calls(self._snapshot.tallies)
         yield from _workers(self._snapshot)
         yield from _flags(self._snapshot.flags)
+        if self._snapshot.shadow is not None:
+            yield from _shadow(self._snapshot.shadow)
 
 
 def _routing(snapshot: Snapshot) -> Iterator[Metric]:
@@ -98,3 +100,12 @@ def _flags(flags: FlagCounts) -> Iterator[Metric]:
     yield GaugeMetricFamily("switchover_flag_readers", "Processes that acknowledge flags versions.", flags.readers)
     yield GaugeMetricFamily("switchover_flag_readers_late", "Those that have not applied the newest.", flags.late)
     yield CounterMetricFamily("switchover_flag_changes", "Changes of single flags.", flags.changes)
+
+
+def _shadow(shadow: ShadowCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "switchover_shadow_differences", "Differences that the newest rehearsal found.", shadow.differences
+    )
+    yield GaugeMetricFamily(
+        "switchover_shadow_differing_runs", "Rehearsals in a row, up to the newest, with differences.", shadow.in_a_row
+    )

@@ -56,7 +56,8 @@ def state_dir(tmp_path: Path) -> Path:
     (folder / "shadow.json").write_text(json.dumps(found))
     (tmp_path / "upgrades" / "early").mkdir()
     (tmp_path / "analytics").mkdir()
-    (tmp_path / "analytics" / "upgrade_shadow.json").write_text('{"path": "upgrades/one/shadow.json"}')
+    summary = {"count": 2, "recorded_at": "2026-01-01T00:00:00Z", "path": "upgrades/one/shadow.json"}
+    (tmp_path / "analytics" / "upgrade_shadow.json").write_text(json.dumps(summary))
     return tmp_path
 
 

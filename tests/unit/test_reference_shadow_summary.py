@@ -31,6 +31,15 @@ def test_it_is_found_in_the_state_directory_and_in_the_one_around_it(tmp_path: P
     assert shadow_diffs(tmp_path / "worker") == DIFFS
 
 
+@pytest.mark.requirement("REH-16")
+def test_the_daemon_says_where_it_is_when_the_workers_state_is_elsewhere(tmp_path: Path) -> None:
+    put(tmp_path / "daemon", json.dumps(CONTENT))
+    put(tmp_path / "worker", "{")
+    named = {"SWITCHOVER_ANALYTICS": str(tmp_path / "daemon" / "analytics")}
+    assert shadow_diffs(tmp_path / "worker", named) == DIFFS
+    assert shadow_diffs(tmp_path / "worker", {"SWITCHOVER_ANALYTICS": str(tmp_path / "none")}) is None
+
+
 def test_more_than_we_know_of_does_no_harm(tmp_path: Path) -> None:
     put(tmp_path, json.dumps({**CONTENT, "classes": {"noise": 2}}))
     assert shadow_diffs(tmp_path) == DIFFS

@@ -5,6 +5,8 @@ Above it stand the status tools, below it one JSON file that somebody else write
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,8 @@ from pydantic import ValidationError
 
 from workers.reference.results import ShadowDiffs
 
+ANALYTICS: Final = "SWITCHOVER_ANALYTICS"
+"""Variable that names the directory in which the daemon keeps what is for people and their tools."""
 SUMMARY: Final = Path("analytics", "upgrade_shadow.json")
 
 
@@ -19,8 +23,12 @@ class SummaryError(Exception):
     """There is a summary and it cannot be read; the message says which file and why."""
 
 
-def shadow_diffs(state_dir: Path) -> ShadowDiffs | None:
-    """Read the summary in `state_dir`, or in the directory around it where the daemon keeps its own.
+def shadow_diffs(state_dir: Path, environ: Mapping[str, str] = os.environ) -> ShadowDiffs | None:
+    """Read the summary where the daemon says that it is, else in `state_dir`, else in the directory around that.
+
+    Args:
+        state_dir: the worker's state; around it the daemon keeps its own, unless it was told otherwise.
+        environ: the variables in which the daemon says where.
 
     Returns:
         The summary, None when no comparison was ever made.
@@ -28,8 +36,8 @@ def shadow_diffs(state_dir: Path) -> ShadowDiffs | None:
     Raises:
         SummaryError: the file cannot be read, or says something else.
     """
-    for directory in (state_dir, state_dir.parent):
-        path = directory / SUMMARY
+    named = environ.get(ANALYTICS)
+    for path in [Path(named) / SUMMARY.name] if named else [state_dir / SUMMARY, state_dir.parent / SUMMARY]:
         try:
             return ShadowDiffs.model_validate_json(path.read_bytes())
         except FileNotFoundError:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from orchestrator.cli.control import paths_of
 from orchestrator.cli.errors import FailedError
-from orchestrator.rehearsal.artifacts import FOLDER, RUN, SUMMARY
+from orchestrator.rehearsal.artifacts import FOLDER, RUN
+from orchestrator.rehearsal.summary import SUMMARY, SummaryError, read_summary
 
 NAMED: Final = 5
 """Runs that are named where the one that was asked for is not there."""
@@ -45,13 +46,12 @@ def load(state_dir: Path | None, run: str | None) -> dict[str, Any]:
 
 def _newest(place: Path) -> Path:
     try:
-        return place / str(json.loads((place / SUMMARY).read_bytes())["path"])
-    except FileNotFoundError:
-        raise FailedError(
-            f"nothing was compared yet in {place}; begin with: switchover upgrade --rehearse -- COMMAND"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FailedError(f"{place / SUMMARY} cannot be read ({error!r}); name the rehearsal's id") from error
+        summary = read_summary((place / SUMMARY).parent)
+    except SummaryError as error:
+        raise FailedError(f"{error}; name the rehearsal's id") from error
+    if summary is None:
+        raise FailedError(f"nothing was compared yet in {place}; begin with: switchover upgrade --rehearse -- COMMAND")
+    return place / summary.path
 
 
 def _of(place: Path, run: str) -> Path:

@@ -24,7 +24,8 @@ LAST_WORDS: Final = 1.0
 """Seconds for the output to end once everything that could write it was killed."""
 
 OURS: Final = ("SWITCHOVER_ROLE", "SWITCHOVER_GENERATION", "SWITCHOVER_DRY_RUN", "SWITCHOVER_WORKER_STATE",
-               "SWITCHOVER_FLAGS", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTHONPATH")  # fmt: skip
+               "SWITCHOVER_FLAGS", "SWITCHOVER_ANALYTICS",
+               "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTHONPATH")  # fmt: skip
 """Variables that are about this process; a test in the work tree is not to write to our state."""
 
 _SET_PDEATHSIG: Final = 1  # prctl(2)
