@@ -19,7 +19,7 @@ from orchestrator.rehearsal.summary import SummaryError, read_summary
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
-from orchestrator.telemetry.measured import FlagCounts, ShadowCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot
 from orchestrator.telemetry.tally import Tally
 
 
@@ -45,6 +45,7 @@ class Report:
         self._flags = flags
         self._version = version
         self._places = {name: str(path) for name, path in places.items()}
+        self.mirror: Callable[[], MirrorCounts] = MirrorCounts
         self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
         self._process = psutil.Process()
@@ -91,6 +92,7 @@ class Report:
             up={number: link is not None for number, link in links.items()},
             uptime=self._clock.monotonic() - self._started,
             flags=FlagCounts(flags.version, flags.readers, len(flags.late), flags.changes),
+            mirror=self.mirror(),
             shadow=self._shadow(),
         )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.settings.doors import Access, Control, Http, Sockets
     from orchestrator.settings.flags import Flags, Notify
     from orchestrator.settings.loading import load
+    from orchestrator.settings.mirror import Mirror
     from orchestrator.settings.model import Health, Limits, Log, Replay, Restart, Settings, Stop, StopGrace, Worker
     from orchestrator.settings.reload import RELOADABLE, changed
     from orchestrator.settings.samples import Routing, Samples
@@ -26,6 +27,7 @@ _HOMES = {
     "doors": ("Access", "Control", "Http", "Sockets"),
     "flags": ("Flags", "Notify"),
     "loading": ("load",),
+    "mirror": ("Mirror",),
     "model": ("Health", "Limits", "Log", "Replay", "Restart", "Settings", "Stop", "StopGrace", "Worker"),
     "reload": ("RELOADABLE", "changed"),
     "samples": ("Routing", "Samples"),
@@ -46,6 +48,7 @@ __all__ = [
     "Http",
     "Limits",
     "Log",
+    "Mirror",
     "Notify",
     "Paths",
     "Replay",

@@ -30,7 +30,7 @@ def _place(path: str) -> str:
 class Mirror(Section):
     """What mirroring live calls may take, and how the answers are compared."""
 
-    timeout: float = seconds(30.0, "Seconds a mirrored call has to be answered.")
+    call_timeout: float = seconds(30.0, "Seconds a mirrored call has to be answered.")
     in_flight: int = setting(
         32, "Mirrored calls that are unanswered at once; further ones wait, for a second at most.",
         reloadable=True, ge=1, le=10_000,

@@ -25,6 +25,7 @@ from orchestrator.settings.declare import (
 )
 from orchestrator.settings.doors import Access, Control, Http, Sockets
 from orchestrator.settings.flags import Flags, Notify
+from orchestrator.settings.mirror import Mirror
 from orchestrator.settings.samples import Routing, Samples
 from orchestrator.settings.upgrade import Upgrade
 
@@ -195,6 +196,7 @@ class Settings(Section):
     upgrade: Upgrade = Field(default_factory=Upgrade)
     routing: Routing = Field(default_factory=Routing)
     samples: Samples = Field(default_factory=Samples)
+    mirror: Mirror = Field(default_factory=Mirror)
     log: Log = Field(default_factory=Log)
     stop: Stop = Field(default_factory=Stop)
 

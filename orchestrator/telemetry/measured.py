@@ -30,6 +30,23 @@ class FlagCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorCounts:
+    """What mirroring gave.
+
+    Attributes:
+        results: pairs by tool and gravest class of difference.
+        decisions: pairs with decisions, by both agents and whether any decision differs.
+        dropped: calls not compared, by reason.
+        sampled: calls chosen.
+    """
+
+    results: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, str, bool], int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    sampled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowCounts:
     """The newest shadow comparison in numbers.
 
@@ -56,6 +73,7 @@ class Snapshot:
         uptime: seconds the daemon has run.
         flags: the flags.
         shadow: the newest shadow comparison, None while there was none.
+        mirror: mirrored calls.
     """
 
     table: RoutingTable
@@ -67,3 +85,4 @@ class Snapshot:
     uptime: float = 0.0
     flags: FlagCounts = field(default_factory=FlagCounts)
     shadow: ShadowCounts | None = None
+    mirror: MirrorCounts = field(default_factory=MirrorCounts)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from orchestrator.telemetry.measured import FlagCounts, ShadowCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot
 from orchestrator.telemetry.tally import BUCKETS, Tally
 
 
@@ -32,6 +32,7 @@ class _Once(Collector):
         yield from _flags(self._snapshot.flags)
         if self._snapshot.shadow is not None:
             yield from _shadow(self._snapshot.shadow)
+        yield from _mirror(self._snapshot.mirror)
 
 
 def _routing(snapshot: Snapshot) -> Iterator[Metric]:
@@ -100,6 +101,28 @@ def _flags(flags: FlagCounts) -> Iterator[Metric]:
     yield GaugeMetricFamily("switchover_flag_readers", "Processes that acknowledge flags versions.", flags.readers)
     yield GaugeMetricFamily("switchover_flag_readers_late", "Those that have not applied the newest.", flags.late)
     yield CounterMetricFamily("switchover_flag_changes", "Changes of single flags.", flags.changes)
+
+
+def _mirror(mirror: MirrorCounts) -> Iterator[Metric]:
+    yield CounterMetricFamily("switchover_mirror_sampled", "Calls chosen to be mirrored.", mirror.sampled)
+    mirrored = CounterMetricFamily(
+        "switchover_mirrored", "Pairs of answers by their gravest class of difference.", labels=["tool", "result"]
+    )
+    for (tool, result), count in mirror.results.items():
+        mirrored.add_metric([tool, result], count)
+    yield mirrored
+    decisions = CounterMetricFamily(
+        "switchover_decision_diff",
+        "Pairs with decisions, by the agents chosen and whether any decision differs.",
+        labels=["agent_old", "agent_new", "changed"],
+    )
+    for (old, new, changed), count in mirror.decisions.items():
+        decisions.add_metric([old, new, str(changed)], count)
+    yield decisions
+    dropped = CounterMetricFamily("switchover_mirror_dropped", "Chosen calls not compared.", labels=["reason"])
+    for reason, count in mirror.dropped.items():
+        dropped.add_metric([reason], count)
+    yield dropped
 
 
 def _shadow(shadow: ShadowCounts) -> Iterator[Metric]:

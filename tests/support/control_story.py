@@ -16,6 +16,7 @@ from orchestrator.access.judge import Judge
 from orchestrator.access.rules import Rules
 from orchestrator.access.service import AccessService
 from orchestrator.api.app import build
+from orchestrator.api.mirror_models import MirrorStatus
 from orchestrator.api.models import Status
 from orchestrator.api.sse import Closing
 from orchestrator.api.upgrade_models import Asked, Progressed
@@ -103,6 +104,28 @@ class StoryUpgrades:
 
 
 class StoryControl:
+class StoryMirroring:
+    """A mirror that only notes what it was asked; fits `api.mirror.Mirrors`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Lane | None, float, str]] = []
+        self.refusal = ""
+
+    def status(self) -> MirrorStatus:
+        """Say that nothing is mirrored."""
+        return MirrorStatus(
+            on=False, to=None, generation=None, share=100.0, silent="it is off", sampled=0, queued=0, in_flight=0,
+            comparing=0, compared=0, repeated=0, dropped={}, not_read_only=[], tools=[], decisions=[],
+        )  # fmt: skip
+
+    def turn(self, target: Lane | None, share: float, actor: str) -> str:
+        """Note it."""
+        self.asked.append((target, share, actor))
+        if self.refusal:
+            raise RefusedError(self.refusal)
+        return "it is done"
+
+
     """What the app needs of the daemon; fits `api.app.Control`."""
 
     def __init__(self, folder: Path, rules: Rules | None = None) -> None:
@@ -116,6 +139,7 @@ class StoryControl:
         self.verbs: Any = StoryVerbs()
         self.upgrades = StoryUpgrades()
         self.bad_settings = ""
+        self.mirroring = StoryMirroring()
         self.ready = True
 
     def status(self) -> Status:

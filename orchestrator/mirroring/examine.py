@@ -1,0 +1,105 @@
+"""The process that compares (`python -m orchestrator.mirroring.examine`): jobs and verdicts over the socket on stdin.
+
+A process of its own, at low priority, so that comparing costs no call of the daemon's a millisecond.  It ends when the
+daemon closes the socket, or dies.  Above: `examiner` in the daemon starts it.  Below: `judging`, `kept`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from orchestrator.mirroring.judging import Judge
+from orchestrator.mirroring.kept import PAUSE, Kept
+from orchestrator.mirroring.messages import LENGTH, Begin, Job, Judged, decode_begin, decode_jobs, frame
+from orchestrator.rehearsal.redact import Redactor
+from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
+from orchestrator.shadow.redact import Redactor as Shown
+
+NICE: Final = 10
+"""Added to its niceness: whoever serves calls comes first."""
+
+
+def main() -> int:
+    """Compare until the daemon wants no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is meant for the daemon, which then ends us
+    os.nice(NICE)
+    with socket.socket(fileno=os.dup(0)) as peer, contextlib.suppress(ConnectionError):
+        body = _read(peer)
+        if body is not None:
+            _serve(peer, decode_begin(body))
+    return 0
+
+
+def _serve(peer: socket.socket, begin: Begin) -> None:
+    kept = Kept(Path(begin.state_dir), begin.keep, Redactor(begin.key, begin.secrets))
+    judge = Judge(
+        Path(begin.state_dir),
+        Shown(begin.key),
+        learn_from=begin.learn,
+        decisions=begin.decisions,
+        manifest=_manifest(begin.manifest),
+        note=kept.add,
+    )
+    try:
+        while True:
+            if not select.select([peer], [], [], PAUSE)[0]:
+                kept.write(time.monotonic())
+                continue
+            body = _read(peer)
+            if body is None:
+                return
+            peer.sendall(frame(list(_judged(judge, decode_jobs(body)))))
+            kept.write(time.monotonic())
+    finally:
+        kept.write(time.monotonic(), at_once=True)
+
+
+def _judged(judge: Judge, jobs: list[Job]) -> list[Judged]:
+    """Compare; a pair on which the comparison itself fails is incomplete, and no reason to stop."""
+    today = dt.datetime.now(dt.UTC).date()
+    done: list[Judged] = []
+    for job in jobs:
+        try:
+            done += judge.take(job, today)
+        except Exception as error:  # noqa: BLE001 - whatever two workers may have said
+            print(f"pair {job.number} of {job.tool!r} not compared: {error!r}", file=sys.stderr, flush=True)  # noqa: T201
+            done.append(Judged(job.number, "incomplete", ("incomplete",)))
+    return done
+
+
+def _manifest(text: str) -> Sequence[Expected]:
+    try:
+        return read_manifest(text) if text else ()
+    except ManifestError as error:
+        print(f"expected differences not used: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return ()
+
+
+def _read(peer: socket.socket) -> bytes | None:
+    """Read one frame; None at the end."""
+    head = _exactly(peer, LENGTH.size)
+    return None if head is None else _exactly(peer, LENGTH.unpack(head)[0])
+
+
+def _exactly(peer: socket.socket, count: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < count:
+        part = peer.recv(min(count - len(parts), 1 << 20))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

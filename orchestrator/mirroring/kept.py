@@ -1,0 +1,92 @@
+"""The last pairs that differ, for people to look at: one JSON object a line, redacted, bounded.
+
+Above: `examine`.  Below: the file `analytics/mirror_differences.jsonl`.  Written whole and seldom, so that a reader
+sees the old or the new one, and a flood of differences costs no flood of writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.domain.comparison import Finding
+from orchestrator.mirroring.messages import Job, Judged
+from orchestrator.rehearsal.redact import Redactor
+
+DIFFERENCES: Final = Path("analytics", "mirror_differences.jsonl")
+FINDINGS: Final = 10
+"""Differences told of one pair."""
+PAUSE: Final = 2.0
+"""Seconds between two writings."""
+
+
+class Kept:
+    """The file and what is to be in it."""
+
+    def __init__(self, state_dir: Path, keep: int, redactor: Redactor) -> None:
+        """Go on with what is kept.
+
+        Args:
+            state_dir: where the file is.
+            keep: pairs kept.
+            redactor: takes out what slipped through where values are shown.
+        """
+        self._path = state_dir / DIFFERENCES
+        self._redactor = redactor
+        self._lines: deque[str] = deque(maxlen=keep)
+        self._changed = False
+        self._written = 0.0
+        with contextlib.suppress(OSError):
+            self._lines.extend(self._path.read_text(errors="replace").splitlines())
+
+    def add(self, job: Job, judged: Judged, findings: Sequence[Finding]) -> None:
+        """Take a pair in."""
+        row = {
+            "at": job.old_at,
+            "tool": job.tool,
+            "old": job.versions[0],
+            "new": job.versions[1],
+            "result": judged.result,
+            "classes": judged.classes,
+            "decisions": judged.decisions,
+            "agents": judged.agents,
+            "more": max(0, len(findings) - FINDINGS),
+            "differences": [_shown(one) for one in findings[:FINDINGS]],
+        }
+        self._lines.append(json.dumps(self._redactor.value(row), separators=(",", ":")))
+        self._changed = True
+
+    def write(self, now: float, *, at_once: bool = False) -> None:
+        """Write what has changed, unless that was done just now; a full disk costs the file only.
+
+        Args:
+            now: monotonic seconds.
+            at_once: whether to write in any case.
+        """
+        if not self._changed or (now - self._written < PAUSE and not at_once):
+            return
+        self._changed, self._written = False, now
+        partial = self._path.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial.touch(mode=0o600)
+            partial.write_text("".join(f"{line}\n" for line in self._lines))
+            partial.replace(self._path)
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind.value,
+        "class": finding.difference_class.value,
+        "path": finding.path,
+        "place": finding.place,
+        "rule": finding.rule,
+        "reason": finding.reason,
+        "old": finding.control,
+        "new": finding.rehearsal,
+    }
