@@ -1,6 +1,7 @@
 """The control plane's door over TCP: looks at host, page and token of every request before the app sees it.
 
-Above: `doors` opens it.  Below: `proxy.http.access` for who may call, `over_tcp` for what is served.
+Above: `doors` opens it.  Below: `proxy.http.access` for who may call, `over_tcp` for what is served, `tcp_pages` for
+what browsers are told.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.api import over_tcp
+from orchestrator.api import over_tcp, tcp_pages
 from orchestrator.domain.access import Caller, TokenRefusedError
 from orchestrator.proxy.http.access import Access
 from orchestrator.telemetry.logging import get_logger
@@ -58,6 +59,11 @@ class TcpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or say why not."""
+        page = self._listed_page(scope)
+        if page is not None and tcp_pages.is_preflight(scope["method"], scope["headers"]):
+            await _agree(send, tcp_pages.agreement(page, scope["headers"]))
+            return
+        send = send if page is None else _adding(send, tcp_pages.readable(page))
         judged = self._judge(scope)
         if isinstance(judged, Refusal):
             log.info("control request refused", peer=_peer(scope), path=scope["path"], status=judged.status)
@@ -69,14 +75,25 @@ class TcpDoor:
 
     def _judge(self, scope: Scope) -> Caller | Refusal:
         headers: Headers = scope["headers"]
-        return self._page(headers) or _body(headers) or self._caller(scope, headers)
+        return self._page(scope["path"], headers) or _body(headers) or self._caller(scope, headers)
 
-    def _page(self, headers: Headers) -> Refusal | None:
+    def _listed_page(self, scope: Scope) -> bytes | None:
+        """Return the origin of a listed page that uses what it may, None for everybody else."""
+        if not scope["path"].startswith(tcp_pages.PLACE) or self._page(scope["path"], scope["headers"]) is not None:
+            return None
+        (origin,) = _all(scope["headers"], b"origin") or (None,)
+        return origin if tcp_pages.is_listed(origin, self.access.origins) else None
+
+    def _page(self, path: str, headers: Headers) -> Refusal | None:
         hosts, origins = _all(headers, b"host"), _all(headers, b"origin")
         if len(hosts) != 1 or len(origins) > 1:
             return Refusal(400, "a request has exactly one Host header and at most one Origin")
-        refused = self.access.refused_page(hosts[0], origins[0] if origins else None, "control")
-        return None if refused is None else Refusal(*refused)
+        origin = origins[0] if origins else None
+        if (refused := self.access.refused_page(hosts[0], origin, "control")) is not None:
+            return Refusal(*refused)
+        if path.startswith(tcp_pages.PLACE) or not tcp_pages.is_listed(origin, self.access.origins):
+            return None
+        return Refusal(403, f"pages of control.allowed_origins may use {tcp_pages.PLACE} and nothing else")
 
     def _caller(self, scope: Scope, headers: Headers) -> Caller | Refusal:
         method, path = scope["method"], scope["path"]
@@ -98,6 +115,23 @@ class TcpDoor:
         tickets = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [])
         subject = self._admits(tickets[0]) if len(tickets) == 1 else None
         return None if subject is None else Caller(subject)
+
+
+async def _agree(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    """Answer a preflight."""
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _adding(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    """Return what sends an answer with more headers."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return sending
 
 
 def _all(headers: Headers, name: bytes) -> list[bytes]:

@@ -31,4 +31,4 @@ def control_access(settings: Settings, address: str, reader: TokenReader) -> Acc
     if not tokens:
         raise SettingsError("the control API over TCP needs tokens: set control.token_file or control.tokens")
     hosts = [*control.allowed_hosts, control.place[0], socket.gethostname()]
-    return Access.to(address, hosts=hosts, origins=(), tokens=tokens, reader=reader)
+    return Access.to(address, hosts=hosts, origins=control.allowed_origins, tokens=tokens, reader=reader)

@@ -6,9 +6,10 @@ Above: `model`.  Below: `declare`.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from orchestrator.settings.declare import (
     GIB,
@@ -40,6 +41,16 @@ def is_local(listen: str | None) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _origins(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if not re.fullmatch(r"(?i:https?)://[^/?#@*\s]+/?", text):
+            raise ValueError(f"{text[:60]!r} is no origin: name each page's by itself, without a path and without *")
+    return texts
+
+
+Origins = Annotated[Texts, AfterValidator(_origins)]
 
 
 def _token_file(who: str) -> Any:
@@ -137,6 +148,12 @@ class Control(Section):
         "Further names callers call this machine by; any other one is refused.",
         reloadable=True,
         allowed="list of texts",
+    )
+    allowed_origins: Origins = setting(
+        (),
+        "Web pages of other origins that may evaluate flags and hear of changes (OFREP), and nothing else.",
+        reloadable=True,
+        allowed="list of SCHEME://HOST[:PORT], such as `https://app.example`",
     )
 
     @property
