@@ -7,7 +7,6 @@ process.
 from __future__ import annotations
 
 import hmac
-import json
 import os
 import signal
 import subprocess
@@ -31,7 +30,7 @@ from orchestrator.domain.rehearsal import EXIT_FAILED, alarm
 from orchestrator.domain.rollout import State
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
-from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run
+from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress
 from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import Suite, SuiteError, read
@@ -138,7 +137,7 @@ class Upgrades:
             raise RefusedError(f"there is no rehearsal {run!r}")
         folder = self._paths.state_dir / FOLDER / run
         runs = self._running is not None and self._running.run == run
-        events = await anyio.to_thread.run_sync(_events, folder / PROGRESS)
+        events = await anyio.to_thread.run_sync(read_progress, folder / PROGRESS)
         if not runs and not folder.is_dir():
             raise RefusedError(f"there is no rehearsal {run}")
         end = next((one for one in events if one.get("end")), None)
@@ -293,19 +292,3 @@ def _asked(popen: subprocess.Popen[bytes], request: bytes) -> Begun:
 
 def _after(events: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
     return [one for one in events if one["n"] > number]
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:  # half of a line, which is being written or was when the program was killed
-            continue
-        if isinstance(event, dict) and isinstance(event.get("n"), int):
-            found.append(event)
-    return found

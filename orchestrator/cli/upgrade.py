@@ -13,6 +13,7 @@ from orchestrator.cli.canary import program, variable
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.group import reason_option, state_dir_option
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, show
+from orchestrator.domain.rehearsal import Options
 from orchestrator.settings import Paths
 
 LOOK_EVERY: Final = 0.3
@@ -36,6 +37,13 @@ WIDTH: Final = 10
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Variable for the worker; may be repeated.")
 @click.option("--cwd", type=click.Path(path_type=Path, file_okay=False), help="Working directory; here by default.")
 @click.option("--source", type=click.Path(path_type=Path, file_okay=False), help="Directory of the new code.")
+@click.option(
+    "--old", metavar="'COMMAND...'", help="Rehearse without a daemon, beside this command as the old version."
+)
+@click.option("--old-cwd", type=click.Path(path_type=Path, file_okay=False), help="Its working directory.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file, where there is no daemon."
+)
 @click.option("--follow", metavar="ID", help="Show the progress of a run that was begun before.")
 @click.option("--cancel", is_flag=True, help="End the run under way.")
 @reason_option
@@ -49,6 +57,9 @@ def command(
     env: tuple[str, ...],
     cwd: Path | None,
     source: Path | None,
+    old: str | None,
+    old_cwd: Path | None,
+    config: Path | None,
     follow: str | None,
     cancel: bool,
     reason: str,
@@ -58,7 +69,8 @@ def command(
 ) -> None:
     """Rehearse COMMAND as the next version, on copies of the code and of the worker's state.
 
-    The daemon runs it: closing the terminal ends nothing, --follow shows the rest, Ctrl-C cancels it.
+    The daemon runs it: closing the terminal ends nothing, --follow shows the rest, Ctrl-C cancels it. With --old no
+    daemon is needed, and this command runs it: --old 'python old.py' -- python new.py
 
     Exit status: 0 all well, 4 completed with warnings (0 with --nightly), 1 failed or refused.
     """
@@ -70,21 +82,44 @@ def command(
         sys.exit(_follow(paths, follow))
     if not rehearse:
         raise click.UsageError("say --rehearse; to roll a version out use canary, weight and switch")
+    if old is None and (old_cwd is not None or config is not None):
+        raise click.UsageError("--old-cwd and --config go with --old; a daemon has its own")
     if not words:
         raise click.UsageError("name the new version's command: switchover upgrade --rehearse -- COMMAND...")
-    asked: dict[str, Any] = {
-        "command": [program(words[0]), *words[1:]],
-        "cwd": str((cwd or Path()).absolute()),
+    named: dict[str, Any] = {
+        "command": (program(words[0]), *words[1:]),
+        "cwd": (cwd or Path()).absolute(),
         "env": dict(variable(text) for text in env),
-        "source": None if source is None else str(source.absolute()),
-        "suite": None if suite is None else str(suite.absolute()),
+        "source": None if source is None else source.absolute(),
+        "suite": None if suite is None else suite.absolute(),
         "id": run,
-        "reason": reason,
-        **options,
     }
-    begun = ask(paths, "POST", "/v1/upgrade", asked)["id"]
+    if old is not None:
+        sys.exit(_without_daemon(paths, config, (old, old_cwd or Path()), named, Options(**options)))
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in named.items()}
+    begun = ask(paths, "POST", "/v1/upgrade", {**told, "reason": reason, **options})["id"]
     click.echo(f"[upgrade] rehearsal {begun}; artifacts in {paths.state_dir / 'upgrades' / begun}")
     sys.exit(_until_over(paths, begun))
+
+
+def _without_daemon(
+    paths: Paths, config: Path | None, old: tuple[str, Path], named: dict[str, Any], options: Options
+) -> int:
+    """Rehearse here; return the exit status."""
+    from orchestrator.cli import alone  # noqa: PLC0415 - it brings the harness's libraries, which asking a daemon needs not
+
+    wanted = alone.Wanted(
+        old=old[0],
+        old_cwd=old[1],
+        new=named["command"],
+        cwd=named["cwd"],
+        env=named["env"],
+        source=named["source"],
+        suite=named["suite"],
+        run=named["id"],
+        options=options,
+    )
+    return alone.rehearse(wanted, paths, config, _print)
 
 
 def _until_over(paths: Paths, run: str) -> int:

@@ -125,6 +125,23 @@ class Artifacts:
             file.write_text(note + "\n", encoding="utf-8")
 
 
+def read_progress(path: Path) -> list[dict[str, Any]]:
+    """Return the events of a run so far, each with its number `n`; none where there is no file."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # half of a line, which is being written or was when the program was killed
+            continue
+        if isinstance(event, dict) and isinstance(event.get("n"), int):
+            found.append(event)
+    return found
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file durably: beside its place first, so that half of one never stands there."""
     partial = path.with_name(path.name + PARTIAL)
