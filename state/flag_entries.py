@@ -85,6 +85,8 @@ class FlagWrite:
         above: the new version is above this one, too.
         revision: revision of the routing table, for the audit.
         destinations: names of those who are sent a notice of each change.
+        told: what the history says of flags that answer something else than is stored, before and after; of one whose
+            row is written only the first counts.
     """
 
     rows: tuple[FlagRow, ...]
@@ -98,6 +100,7 @@ class FlagWrite:
     above: int
     revision: int
     destinations: tuple[str, ...]
+    told: Mapping[str, tuple[FlagRow, FlagRow]]
 
     @classmethod
     def checked(cls, write: Write) -> Self:
@@ -128,6 +131,7 @@ class FlagWrite:
             write.above,
             write.revision,
             tuple(dict.fromkeys(write.destinations)),
+            {key: (FlagRow.checked(before), FlagRow.checked(after)) for key, (before, after) in write.told.items()},
         )
 
     @property

@@ -5,7 +5,7 @@ Above stands `flag_entries`, which copies and checks them; nothing is below.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 
@@ -83,3 +83,7 @@ class Write(Protocol):
     @property
     def destinations(self) -> Sequence[str]:
         """Who is sent a notice of each change."""
+
+    @property
+    def told(self) -> Mapping[str, tuple[Row, Row]]:
+        """What the history says of flags that answer something else than is stored: before and after."""

@@ -81,14 +81,23 @@ def step_of(write: FlagWrite, version: int, found: Mapping[str, FlagRow], new_id
         return None
     new_version = max(version, write.above) + 1
     wanted = {row.key: row for row in write.rows}
-    pairs = ((key, found.get(key), wanted.get(key)) for key in write.keys)
-    changes = tuple(Changed(*pair) for pair in pairs if pair[1] != pair[2])
+    changes = tuple(_changes(write, found, wanted))
     detail = {
         "flags_version": new_version,
         "cause": write.cause,
         "changes": [{"flag": change.key, **_from_to(change), "fields": sorted(_diff(change))} for change in changes],
     }
     return FlagStep(new_version, changes, detail, tuple(_notices(write, new_version, changes, new_id)))
+
+
+def _changes(write: FlagWrite, found: Mapping[str, FlagRow], wanted: Mapping[str, FlagRow]) -> Iterator[Changed]:
+    """Yield what is different, in key order; what a flag answered goes before what was stored of it."""
+    written = frozenset(write.keys)
+    for key in sorted(written.union(write.told)):
+        if key not in written:
+            yield Changed(key, *write.told[key])
+        elif (stored := found.get(key)) != wanted.get(key):
+            yield Changed(key, write.told[key][0] if key in write.told else stored, wanted.get(key))
 
 
 def notice_of(flag: str, told: Mapping[str, Any], destination: str, name: str) -> NewNotice:

@@ -7,7 +7,7 @@ Above: `ports.FlagStore`.  Below: nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -76,6 +76,8 @@ class FlagWrite:
         above: the new version is above this one, too: what readers saw before a damaged database was begun anew.
         revision: revision of the routing table, for the audit.
         destinations: names of those who are sent a notice of each change.
+        told: what the history has to say of flags that answer something else than is stored: before and after. Of one
+            whose row is written only the first counts.
     """
 
     rows: Sequence[StoredFlag]
@@ -89,6 +91,7 @@ class FlagWrite:
     above: int = 0
     revision: int = 0
     destinations: Sequence[str] = ()
+    told: Mapping[str, tuple[StoredFlag, StoredFlag]] = field(default_factory=dict)
 
 
 class StoredFlags(Protocol):

@@ -17,6 +17,7 @@ from orchestrator.domain.flag_declaration import Registry
 from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
 from orchestrator.domain.flags import FlagSet, FlagState, apply, is_safe_move, safe_values, stored_flaws
 from orchestrator.domain.ports import Clock, FlagStore
+from orchestrator.flags import falls
 from orchestrator.flags.adoption import Adopted, adopt
 from orchestrator.flags.rows import copied, differences, flags_of, redeclared, rows_for
 from orchestrator.flags.told import Changed, Difference
@@ -119,6 +120,7 @@ class Book:
         self._judged: tuple[Registry, FlagSet, Mapping[str, str]] | None = None
         self._is_open = False
         self._kept: dict[str, FlagRow] = {}
+        self._fallen: dict[str, FlagRow] = {}
         self._mark: int | None = None
         self._unwritten: str | None = None
         self._unread: str | None = None
@@ -161,7 +163,7 @@ class Book:
             self.flags = replace(
                 apply(self.registry, self.flags, map(Reset, self.registry.declarations)), version=above
             )
-        await self._look_back()
+        await self._look_back(stored.version)
         await self._adopt(stored)
         await self._settle(why, quiet=not stored.version, always=stored.version < above)
 
@@ -202,6 +204,9 @@ class Book:
             return self._changed(why, ())
         known = {*registry.declarations, *registry.invalid}
         after = FlagSet(self.flags.version, {key: one for key, one in self.flags.states.items() if key in known})
+        known_falls = set(self._fallen)
+        if news := falls.fallen(registry, after, self._kept).keys() - known_falls:
+            why = replace(why, reason=falls.because(why.reason, registry, after, news))
         version = await self._put(registry, after, why)
         self.registry = registry
         return self._in_force(replace(after, version=version), why, found)
@@ -266,7 +271,10 @@ class Book:
     async def _settle(self, why: Reason, *, quiet: bool = False, always: bool = False) -> Changed | None:
         """Write what should be stored and is not; return None when there is nothing, or it cannot be written yet."""
         rows, gone = self._lacking(self.registry, self.flags)
-        if not rows and not gone and not always:
+        now = falls.fallen(self.registry, self.flags, self._kept)
+        if news := now.keys() - self._fallen.keys():
+            why = replace(why, reason=falls.because(why.reason, self.registry, self.flags, news))
+        if not rows and not gone and not always and now == self._fallen:
             self._unwritten = None
             return None
         try:
@@ -289,6 +297,9 @@ class Book:
     ) -> int:
         """Write the rows that differ from what is stored; return the new version."""
         rows, gone = self._lacking(registry, after, only)
+        before = falls.Before(self._kept, self._fallen)
+        written = {row.key: row for row in rows} | dict.fromkeys(gone)
+        now = falls.after_write(registry, after, before, written, only)
         write = FlagWrite(
             rows,
             actor=why.actor,
@@ -300,6 +311,7 @@ class Book:
             above=self.flags.version,
             revision=self._revision(),
             destinations=() if quiet else tuple(self._destinations()),
+            told=falls.told(before, now, written),
         )
         try:
             version = await self.store.write(write)
@@ -310,6 +322,7 @@ class Book:
         self._kept |= {row.key: row for row in rows}
         for key in gone:
             del self._kept[key]
+        self._fallen = now
         if self._unwritten and not self._lacking(registry, after)[0]:
             self._unwritten = None
         return version
@@ -354,14 +367,17 @@ class Book:
         self._unread = None
         return stored
 
-    async def _look_back(self) -> None:
-        """Find out when each flag last changed."""
+    async def _look_back(self, version: int) -> None:
+        """Find out when each flag last changed, and which answered something else than is stored of them."""
         try:
             found = await self.store.changed_at()
+            last = await self.store.at(version=version)
         except Exception as error:  # noqa: BLE001 - OSError or the store's own; whatever it is, the daemon goes on
             self._cannot_read(error)
         else:
             self.changed_at = {key: at for key, at in found.items() if key in self._kept}
+            rows = () if last is None else (copied(row) for row in last.rows)
+            self._fallen = {row.key: row for row in rows if self._kept.get(row.key, row) != row}
 
     def _cannot_read(self, error: Exception) -> None:
         trouble = f"the stored flags cannot be read: {error}"

@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator.domain.flag_declaration import Declaration, Registry
 from orchestrator.domain.flag_records import FlagChange, FlagRow, StoredFlag, StoredFlags
 from orchestrator.domain.flag_values import Value, same
-from orchestrator.domain.flags import FlagSet, FlagState, alike
+from orchestrator.domain.flags import FlagSet, FlagState, alike, stored_flaws
 from orchestrator.flags.told import AsOf, Difference, Remembered
 
 
@@ -64,14 +64,13 @@ def differences(registry: Registry, before: FlagSet, after: FlagSet) -> Iterator
 
 def redeclared(old: Registry, new: Registry, flags: FlagSet) -> Iterator[Difference]:
     """Yield the flags whose value or targeting another registry changes: new ones, other defaults, those that go."""
+    flaws, flaws_now = stored_flaws(old, flags), stored_flaws(new, flags)
     for key in dict.fromkeys((*new.declarations, *old.declarations)):
         state = flags.state(key)
-        was, is_now = old.declarations.get(key), new.declarations.get(key)
-        before = None if was is None else _value(was, state)
-        after = None if is_now is None else _value(is_now, state)
-        if not same(before, after):
-            targeting = state.targeting
-            yield Difference(key, before, after, targeting if was else None, targeting if is_now else None)
+        before, targeting = _answer(old.declarations.get(key), state, flawed=key in flaws)
+        after, targeting_now = _answer(new.declarations.get(key), state, flawed=key in flaws_now)
+        if not same(before, after) or targeting != targeting_now:
+            yield Difference(key, before, after, targeting, targeting_now)
 
 
 def copied(row: StoredFlag) -> FlagRow:
@@ -108,6 +107,15 @@ def as_of(stored: StoredFlags) -> AsOf:
     values = {row.key: _read(row.value) for row in stored.rows}
     targeting = {row.key: read for row in stored.rows if (read := targeting_of(row)) is not None}
     return AsOf(stored.version, stored.at, values, targeting)
+
+
+def _answer(
+    declaration: Declaration | None, state: FlagState, *, flawed: bool
+) -> tuple[Value | None, Mapping[str, Any] | None]:
+    """Return a flag's value and targeting under a declaration; one that does not go with it answers its safe value."""
+    if declaration is None:
+        return None, None
+    return (declaration.safe, None) if flawed else (_value(declaration, state), state.targeting)
 
 
 def _value(declaration: Declaration, state: FlagState) -> Value:

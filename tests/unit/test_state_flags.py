@@ -373,6 +373,23 @@ async def test_a_notice_has_every_part_of_the_flag_that_is_different(world: Worl
     assert (forgotten["from"], forgotten["to"]) == (False, None)
 
 
+@pytest.mark.requirement("FLAG-45")
+async def test_what_a_flag_answers_beside_what_is_stored_is_history_and_changes_no_row(world: World) -> None:
+    stored, safe, other = row("A", "on"), row("A", "off"), row("A", "other")
+    await world.store.write(ask(stored))
+    await world.store.write(ask(told={"A": (stored, safe)}, destinations=["hook"]))
+    assert [one.plain() for one in (await world.store.load()).rows] == ["on"]
+    stood = await world.store.at(version=2)
+    assert stood is not None
+    assert [one.value for one in stood.rows] == ['"off"']
+    await world.store.write(ask(other, told={"A": (safe, stored)}, destinations=["hook"]))
+    newest, middle, _ = await world.store.history("A", limit=9)
+    sides = [(one.before and one.before.value, one.after and one.after.value) for one in (middle, newest)]
+    assert sides == [('"on"', '"off"'), ('"off"', '"other"')]
+    found = [(one["from"], one["to"], one["version"]) for one in await payloads(world.store)]
+    assert found == [("on", "off", 2), ("off", "other", 3)]
+
+
 @pytest.mark.requirement("FLAG-23")
 async def test_the_next_notice_of_a_flag_shows_once_the_one_before_it_ended(world: World) -> None:
     for number in range(3):
