@@ -7,10 +7,7 @@ down in order.  Decisions are made below; here stands only who knows whom.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import gc
-import signal
 import socket
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -26,19 +23,20 @@ from orchestrator.access.service import AccessService
 from orchestrator.admission import Admission
 from orchestrator.api.models import Status
 from orchestrator.api.report import Report
-from orchestrator.api.verbs import RefusedError, Told, Verbs
+from orchestrator.api.verbs import Verbs
 from orchestrator.chronicle import Chronicle, feed_watchdog
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, SwitchoverError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
-from orchestrator.doors import Doors, OpenControl, OpenHttp, reload_doors, signals
+from orchestrator.doors import Doors, OpenControl, OpenHttp, Signals, reload_doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover
 from orchestrator.flagging import Flagging
 from orchestrator.flags.service import FlagsService
 from orchestrator.founding import begin, trouble_in_founding
+from orchestrator.mirroring.opened import LiveMirroring
 from orchestrator.others import Others
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
@@ -50,12 +48,13 @@ from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
+from orchestrator.sampling import Measuring
 from orchestrator.settings import Flags, Paths, Settings, changed
 from orchestrator.storage import Storage, make_runtime_dir, open_storage
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.private_copy import sweep
 from orchestrator.supervision.warden import MARK, Warden
-from orchestrator.telemetry.clock import SystemClock
+from orchestrator.telemetry.clock import SteadyClock, SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
 from orchestrator.telemetry.sd_notify import Notify
 from orchestrator.upgrades import Upgrades
@@ -140,12 +139,18 @@ class Daemon:
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
+        self.samples = Measuring(settings, paths, self.dispatcher, self.fleet, SteadyClock())
         self.verbs = Verbs(self.driver, settings.worker.source)
         self.upgrades = self._upgrades_of(mark)
+        self.mirroring = LiveMirroring(
+            tasks, self.dispatcher, lambda: self._settings, paths,
+            environment={**options.environ, MARK: mark}, state=lambda: self.driver.state, clock=clock,
+        )  # fmt: skip
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
         )
+        self._report.mirror = self.mirroring.metrics
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
 
     def _upgrades_of(self, mark: str) -> Upgrades:
@@ -169,9 +174,10 @@ class Daemon:
         self._tasks.start_soon(self._others.watch)
         await self._flagging.start(self._tasks, self.fleet)
         self._tasks.start_soon(self._admission.run)
+        self.samples.start(self._tasks)
         paths, sockets = self._options.paths, self._settings.sockets
         doors = Doors(paths, sockets, self._options.activated, self._admission.access)
-        with signals(self._handlers()):
+        with signals(Signals(self._tasks, self, self._options.notifier, lambda: self._said_ready).handlers()):
             tool_plane = doors.tool_plane(self._session)
             http_plane = doors.http_plane(self._settings, self._intake, self.dispatcher)
             async with tool_plane, http_plane as self._http:
@@ -179,7 +185,10 @@ class Daemon:
                 async with doors.control_plane(self, self._settings) as self._control:
                     self._tasks.start_soon(self._see_to_founding)
                     self._tasks.start_soon(
-                        feed_watchdog, self._options.notifier, self._is_healthy, lambda: self._care.start_timeout
+                        feed_watchdog,
+                        self._options.notifier,
+                        lambda: self.unready() is None or self.dispatcher.stopping,
+                        lambda: self._care.start_timeout,
                     )
                     await self._stop_asked.wait()
                     return await self._stop()
@@ -223,7 +232,9 @@ class Daemon:
             await self.fleet.stop(drain=0)
             tasks.cancel_scope.cancel()
         await self.upgrades.close(at_once=self._hurry.is_set())
+        await self.mirroring.close()
         await self._flagging.close()
+        await self.samples.close()
         if self._hurry.is_set():
             self.dispatcher.abandon("the daemon was stopped at once")
             await self.fleet.kill()
@@ -258,37 +269,6 @@ class Daemon:
             session=session,
         )
 
-    # --- signals ------------------------------------------------------------------------------
-
-    def _handlers(self) -> dict[signal.Signals, Callable[[], None]]:
-        """USR1 switch, USR2 switch back, HUP reload, TERM and INT stop; a second one stops at once."""
-        return {
-            signal.SIGUSR1: functools.partial(self._on_verb_signal, signal.SIGUSR1, self.verbs.switch),
-            signal.SIGUSR2: functools.partial(self._on_verb_signal, signal.SIGUSR2, self.verbs.switch_back),
-            signal.SIGHUP: self._on_reload_signal,
-            signal.SIGTERM: functools.partial(self.request_stop, "signal:SIGTERM"),
-            signal.SIGINT: functools.partial(self.request_stop, "signal:SIGINT"),
-        }
-
-    def _on_verb_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
-        self._tasks.start_soon(self._by_signal, number, verb)
-
-    async def _by_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
-        try:
-            told: Told = await verb(actor=f"signal:{number.name}")
-        except RefusedError as error:
-            log.warning("signal refused", signal=number.name, reason=str(error))
-        else:
-            log.info("signal done", signal=number.name, revision=told.revision, result=told.message)
-
-    def _on_reload_signal(self) -> None:
-        if self._said_ready:  # systemd takes the end of a reload for readiness
-            self._options.notifier.reloading()
-        with contextlib.suppress(SettingsError):  # `reload` has logged it; the old configuration stays
-            self.reload("signal:SIGHUP")
-        if self._said_ready:
-            self._options.notifier.ready()
-
     # --- what the control API asks ------------------------------------------------------------
 
     @property
@@ -308,7 +288,7 @@ class Daemon:
 
     def status(self) -> Status:
         """Say how things stand."""
-        return self._report.status(self._storage.trouble)
+        return self._report.status("; ".join(filter(None, (self._storage.trouble, self.samples.trouble))) or None)
 
     def metrics(self) -> bytes:
         """Return the Prometheus text."""
@@ -324,9 +304,6 @@ class Daemon:
         if active is None or all(Place(active, era) not in self.dispatcher.links for era in Era):
             return f"the worker of generation {active} is not ready"
         return None
-
-    def _is_healthy(self) -> bool:
-        return self.unready() is None or self.dispatcher.stopping
 
     def request_stop(self, actor: str) -> None:
         """Begin to drain and stop; asked again, stop at once."""
@@ -353,8 +330,10 @@ class Daemon:
         self._others.idle = fresh.worker.session_idle
         taken = [*taken, *take_flags()]
         self._admission.reload(fresh)
+        self.samples.reload(fresh)
         self._options.logs.set_level(fresh.log.level)
         self._settings = fresh
+        self.mirroring.reload()
         log.info("configuration reloaded", actor=actor, changed=taken, needs_restart=later)
         told = f"changed: {', '.join(taken) or 'nothing'}"
         return f"{told}; in force only after a restart: {', '.join(later)}" if later else told

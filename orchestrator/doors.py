@@ -1,4 +1,4 @@
-"""Where people and clients come in: `tools.sock` and HTTP for MCP, `control.sock` for the control plane.
+"""Where people and clients come in: `tools.sock` and HTTP for MCP, `control.sock` for the control plane, and signals.
 
 Above: `daemon`.  Below: `proxy.listener` binds, `proxy.http` and `api` serve.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from orchestrator import VERSION
-from orchestrator.domain.errors import StartError
+from orchestrator.api.verbs import RefusedError, Told, Verbs
+from orchestrator.domain.errors import SettingsError, StartError
 from orchestrator.domain.ports import TokenReader
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.http.catalogue import Catalogue
@@ -27,6 +30,7 @@ from orchestrator.proxy.session import SessionOwner
 from orchestrator.proxy.socket_session import SocketSession
 from orchestrator.settings import Paths, Settings, Sockets
 from orchestrator.telemetry.logging import get_logger
+from orchestrator.telemetry.sd_notify import Notify
 
 if TYPE_CHECKING:
     from orchestrator.api.app import Control
@@ -241,3 +245,65 @@ def signals(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
     finally:
         for number in handlers:
             loop.remove_signal_handler(number)
+
+
+class Signalled(Protocol):
+    """What signals ask of the daemon."""
+
+    verbs: Verbs
+
+    def request_stop(self, actor: str) -> None:
+        """Begin to drain and stop; asked again, stop at once."""
+        ...
+
+    def reload(self, actor: str) -> str:
+        """Read the configuration again; raise SettingsError when it is bad."""
+        ...
+
+
+class Signals:
+    """What each signal asks for: USR1 switch, USR2 switch back, HUP reload, TERM and INT stop; twice, at once."""
+
+    def __init__(self, tasks: TaskGroup, daemon: Signalled, notifier: Notify, said_ready: Callable[[], bool]) -> None:
+        """Build it.
+
+        Args:
+            tasks: where verbs run.
+            daemon: who is asked.
+            notifier: tells systemd of a reload.
+            said_ready: whether systemd knows that the daemon is ready.
+        """
+        self._tasks = tasks
+        self._daemon = daemon
+        self._notifier = notifier
+        self._said_ready = said_ready
+
+    def handlers(self) -> dict[signal.Signals, Callable[[], None]]:
+        """Return who handles which signal."""
+        verbs, stop = self._daemon.verbs, self._daemon.request_stop
+        return {
+            signal.SIGUSR1: functools.partial(self._on_verb, signal.SIGUSR1, verbs.switch),
+            signal.SIGUSR2: functools.partial(self._on_verb, signal.SIGUSR2, verbs.switch_back),
+            signal.SIGHUP: self._on_reload,
+            signal.SIGTERM: functools.partial(stop, "signal:SIGTERM"),
+            signal.SIGINT: functools.partial(stop, "signal:SIGINT"),
+        }
+
+    def _on_verb(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
+        self._tasks.start_soon(self._by_signal, number, verb)
+
+    async def _by_signal(self, number: signal.Signals, verb: Callable[..., Any]) -> None:
+        try:
+            told: Told = await verb(actor=f"signal:{number.name}")
+        except RefusedError as error:
+            log.warning("signal refused", signal=number.name, reason=str(error))
+        else:
+            log.info("signal done", signal=number.name, revision=told.revision, result=told.message)
+
+    def _on_reload(self) -> None:
+        if self._said_ready():  # systemd takes the end of a reload for readiness
+            self._notifier.reloading()
+        with contextlib.suppress(SettingsError):  # `reload` has logged it; the old configuration stays
+            self._daemon.reload("signal:SIGHUP")
+        if self._said_ready():
+            self._notifier.ready()

@@ -16,6 +16,7 @@ from state.directory import StateDirectory
 from state.errors import CorruptStoreError
 from state.files import set_aside
 from state.journal import SqliteJournal
+from state.samples import SqliteSampleStore
 from state.store import OrchestratorStore
 
 log = get_logger("daemon")
@@ -80,6 +81,23 @@ async def _open_store(path: Path) -> tuple[OrchestratorStore, str | None]:
     except CorruptStoreError as error:
         trouble = _aside(path, error)
         return await OrchestratorStore.open(path), trouble
+
+
+async def open_samples(state_dir: Path) -> tuple[SqliteSampleStore, str | None]:
+    """Open what was measured; a damaged file is set aside and begun anew.
+
+    Returns:
+        The store, and what was set aside, None in health.
+
+    Raises:
+        StorageError: it cannot be opened or written; nobody serves less for that.
+    """
+    path = state_dir / "samples.db"
+    try:
+        return await SqliteSampleStore.open(path), None
+    except CorruptStoreError as error:
+        trouble = _aside(path, error)
+        return await SqliteSampleStore.open(path), trouble
 
 
 def _aside(path: Path, error: CorruptStoreError) -> str:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import events, flags, notices, ofrep, recording, tokens, upgrade
+from orchestrator.api import events, flags, mirror, notices, ofrep, recording, samples, tokens, upgrade
 from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
@@ -30,7 +30,7 @@ from orchestrator.domain.errors import SettingsError
 REFUSALS: dict[int | str, dict[str, type]] = {409: {"model": Refused}, 422: {"model": Refused}}
 
 
-class Control(OfrepControl, UpgradeControl, Protocol):
+class Control(OfrepControl, UpgradeControl, mirror.MirrorControl, samples.SamplesControl, Protocol):
     """What the routes need of the daemon."""
 
     verbs: Verbs
@@ -67,7 +67,9 @@ def build(control: Control, version: str, closing: Closing) -> FastAPI:
     ofrep.add(app, control, closing)
     tokens.add(app, control)
     upgrade.add(app, control)
+    samples.add(app, control)
     recording.add(app, control)
+    mirror.add(app, control)
     _lifecycle(app, control)
     _health(app, control)
     return app

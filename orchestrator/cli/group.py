@@ -17,7 +17,7 @@ from orchestrator import VERSION
 VERBS = (
     "serve", "connect", "status", "tools", "call",
     "canary", "switch", "weight", "kill-switch", "upgrade", "shadow", "mirror", "plans", "lint",
-    "flags", "notices", "token", "logs", "reload", "stop",
+    "samples", "flags", "notices", "token", "logs", "reload", "stop",
 )  # fmt: skip
 
 

@@ -100,6 +100,12 @@ class Sampling:
         """
         self._trial, self._share, self._since = trial, share, now
 
+    def assigned(self, sample: Sample) -> Sample:
+        """Return a sample of no call as what it is about was assigned: in a flag's trial by the flag."""
+        if self._trial is None or not sample.key:
+            return sample
+        return msgspec.structs.replace(sample, treated=self._trial(sample.key), share=self._share)
+
     def answered(self, call: Call, now: float, result: codec.ResultHead | UnsetType) -> None:
         """Take in a call that its worker has answered."""
         if self.sink is None or call.method != codec.CALL:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from orchestrator.access.service import AccessService
 from orchestrator.api.app import build
 from orchestrator.api.mirror_models import MirrorStatus
 from orchestrator.api.models import Status
+from orchestrator.api.sample_models import Kept, Posted, Taken
 from orchestrator.api.sse import Closing
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
 from orchestrator.domain.flag_values import FlagType
+from orchestrator.domain.routing import Lane
+from orchestrator.domain.sample_lines import header
 from orchestrator.flags.book import Book
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.service import FlagsService
@@ -103,7 +107,6 @@ class StoryUpgrades:
         return "it is being ended"
 
 
-class StoryControl:
 class StoryMirroring:
     """A mirror that only notes what it was asked; fits `api.mirror.Mirrors`."""
 
@@ -126,6 +129,39 @@ class StoryMirroring:
         return "it is done"
 
 
+class StorySamples:
+    """Samples that are only counted; fits `api.samples.Samples`."""
+
+    def __init__(self) -> None:
+        self.posted: list[Posted] = []
+        self.refusal = ""
+
+    def take(self, posted: Sequence[Posted]) -> Taken:
+        """Note them."""
+        self.posted += posted
+        return Taken(taken=len(posted), left_out=[])
+
+    async def kept(self, since: float) -> Kept:
+        """Say that nothing is stored."""
+        self._refuse()
+        return Kept.of([], stored=0, passed=0, dropped=0, rejected=0, trouble=None if since else "none yet")
+
+    async def export(self, since: float, until: float, rollout: str) -> AsyncIterator[bytes]:
+        """Return what was asked."""
+        self._refuse()
+
+        async def lines() -> AsyncIterator[bytes]:
+            yield header(0.0)
+            yield json.dumps([since, until, rollout]).encode() + b"\n"
+
+        return lines()
+
+    def _refuse(self) -> None:
+        if self.refusal:
+            raise RefusedError(self.refusal)
+
+
+class StoryControl:
     """What the app needs of the daemon; fits `api.app.Control`."""
 
     def __init__(self, folder: Path, rules: Rules | None = None) -> None:
@@ -138,8 +174,9 @@ class StoryMirroring:
         self.access = AccessService(Judge(self.flags, rules or Rules()), KEY, self.clock)
         self.verbs: Any = StoryVerbs()
         self.upgrades = StoryUpgrades()
-        self.bad_settings = ""
         self.mirroring = StoryMirroring()
+        self.samples = StorySamples()
+        self.bad_settings = ""
         self.ready = True
 
     def status(self) -> Status:

@@ -1,0 +1,74 @@
+"""`/v1/samples`: what is stored, an export of it, and what others measured.
+
+Above: `app`.  Below: `orchestrator.sampling` takes in and tells, through `Samples`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import Body, FastAPI, Query
+from fastapi.responses import StreamingResponse
+
+from orchestrator.api.models import Refused
+from orchestrator.api.sample_models import Kept, Posted, Taken
+
+REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
+MOST: Final = 1000
+"""Numbers in one request; more are posted in several."""
+NDJSON: Final = "application/x-ndjson"
+END: Final = 1e12
+"""Unix seconds that no clock will show."""
+
+
+class Samples(Protocol):
+    """Who has the samples."""
+
+    def take(self, posted: Sequence[Posted]) -> Taken:
+        """Take in what others measured."""
+        ...
+
+    async def kept(self, since: float) -> Kept:
+        """Sum up what is stored since then; raise RefusedError where nothing can be read."""
+        ...
+
+    async def export(self, since: float, until: float, rollout: str) -> AsyncIterator[bytes]:
+        """Return the lines of a file of samples, in pieces; raise RefusedError where nothing can be read."""
+        ...
+
+
+class SamplesControl(Protocol):
+    """What these routes need of the daemon."""
+
+    @property
+    def samples(self) -> Samples:
+        """Who has the samples."""
+        ...
+
+
+Seconds = Annotated[float, Query(ge=0, le=END, allow_inf_nan=False)]
+
+
+def add(app: FastAPI, control: SamplesControl) -> None:
+    """Add the routes to the app."""
+
+    @app.post("/v1/samples", responses=REFUSALS, tags=["samples"], summary="Take in what others measured")
+    async def take(body: Annotated[list[Posted], Body(min_length=1, max_length=MOST)]) -> Taken:
+        return control.samples.take(body)
+
+    @app.get("/v1/samples", responses=REFUSALS, tags=["samples"], summary="What the stored samples say together")
+    async def kept(since: Seconds = 0.0) -> Kept:
+        return await control.samples.kept(since)
+
+    @app.get(
+        "/v1/samples/export",
+        responses={**REFUSALS, 200: {"content": {NDJSON: {}}, "description": "a header, then a sample or pair a line"}},
+        response_class=StreamingResponse,
+        tags=["samples"],
+        summary="The stored samples and pairs, as lines of JSON",
+    )
+    async def export(
+        since: Seconds = 0.0, until: Seconds = END, rollout: Annotated[str, Query(max_length=128)] = ""
+    ) -> StreamingResponse:
+        return StreamingResponse(await control.samples.export(since, until, rollout), media_type=NDJSON)
