@@ -87,7 +87,8 @@ class Driver:
         self._owed: tuple[ev.Event, Step] | None = None
         self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
         self._urgent: list[ev.Event] = []
-        self.timer = Timer(clock, lambda: self.post(ev.Tick()))
+        self.before_tick: Callable[[], object] = lambda: None
+        self.timer = Timer(clock, self._due)
         self.timer.set(due_at(state))
         self._starting: dict[int, asyncio.Future[str | None]] = {}
         self._failed: dict[int, str] = {}
@@ -114,6 +115,11 @@ class Driver:
                     self.executor.route(command.table)
         self._urgent.append(event)
         self._queue.put_nowait((event, None))
+
+    def _due(self) -> None:
+        """A deadline has come: whoever has fresh news of the part that ends gives them first."""
+        self.before_tick()
+        self.post(ev.Tick())
 
     async def started(self, number: int) -> str | None:
         """Wait until a generation being started is ready.

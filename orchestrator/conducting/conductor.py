@@ -1,0 +1,60 @@
+"""The conductor: hands each of a rollout's wishes to the one who can see to it.
+
+Above: `daemon` builds it, `engine.executor` asks it.  Below: `flag_moves`, `holds`, `rehearsals`, `guard_desk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.conducting.flag_moves import FlagMoves
+from orchestrator.conducting.guard_desk import GuardDesk
+from orchestrator.conducting.holds import Holds
+from orchestrator.conducting.rehearsals import Rehearsals
+from orchestrator.domain.generation import Spec
+from orchestrator.domain.look import Watch
+from orchestrator.domain.plan_steps import Hold
+from orchestrator.domain.routing import Lane
+from orchestrator.domain.state import Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Conducting:
+    """Fits `domain.ports.Conductor`.
+
+    Attributes:
+        guard: judges.
+        rehearsals: runs the harness.
+        holds: asks commands and webhooks.
+        flags: moves flags.
+    """
+
+    guard: GuardDesk
+    rehearsals: Rehearsals
+    holds: Holds
+    flags: FlagMoves
+
+    def observe(self, watch: Watch | None, mirror: Lane | None) -> None:
+        """Have the guard watch an epoch and read-only calls mirrored to a lane; None for neither."""
+        self.guard.observe(watch, mirror)
+
+    def rehearse(self, rollout: str, spec: Spec) -> None:
+        """Have a rehearsal run."""
+        self.rehearsals.begin(rollout, spec)
+
+    def cancel_rehearsal(self, rollout: str) -> None:
+        """End a rehearsal, if it runs."""
+        self.rehearsals.cancel(rollout)
+
+    def ask(self, rollout: str, hold: Hold | None) -> None:
+        """Ask a hold's command or webhook until it agrees; None: ask none any more."""
+        self.holds.ask(rollout, hold)
+
+    def move_flags(self, rollout: str, moved: Sequence[Moved]) -> None:
+        """Have flags at these values for these shares of keys."""
+        self.flags.move(rollout, moved)
+
+    def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:
+        """Bring flags back to their safe values, in this order."""
+        self.flags.reset(rollout, flags)

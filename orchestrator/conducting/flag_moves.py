@@ -1,0 +1,142 @@
+"""Moves a rollout's flags: for half of the keys, for all, and back to their safe values; and hears of others' hands.
+
+One move after the other, in the order in which they were asked for.  What a flag already is stays untouched, so asking
+again changes nothing.  Above: `conductor`.  Below: the flags service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import anyio
+
+from orchestrator.domain import events as ev
+from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, Target
+from orchestrator.domain.flag_values import Value, same
+from orchestrator.domain.flags import value_of
+from orchestrator.domain.rollout import State
+from orchestrator.domain.state import Moved
+from orchestrator.flags.service import FlagsService
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("rollout")
+
+CAUSES: Final = frozenset({"rollout", "rollback"})
+"""Causes of changes that are a rollout's own; every other one is somebody's hand."""
+AGAIN: Final = 2.0
+"""Seconds between two tries to bring flags back."""
+ALL: Final = 100
+
+Post: TypeAlias = Callable[[ev.Event], None]
+Job: TypeAlias = tuple[str, tuple[Moved, ...] | tuple[str, ...], bool]
+"""(rollout, flags, whether they are brought back)."""
+
+
+class FlagMoves:
+    """Has flags changed, one job at a time."""
+
+    def __init__(self, flags: FlagsService, post: Post, state: Callable[[], State]) -> None:
+        """Build it; `run` and `listen` do the work.
+
+        Args:
+            flags: changes them.
+            post: tells the engine.
+            state: the machine's, for which flags are the rollout's.
+        """
+        self._flags = flags
+        self._post = post
+        self._state = state
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+
+    def move(self, rollout: str, moved: Sequence[Moved]) -> None:
+        """Have flags at these values for these shares of keys."""
+        self._jobs.put_nowait((rollout, tuple(moved), False))
+
+    def reset(self, rollout: str, flags: Sequence[str]) -> None:
+        """Bring flags back to their safe values, in this order."""
+        self._jobs.put_nowait((rollout, tuple(flags), True))
+
+    def trial(self, flag: str, to: Value) -> Callable[[str], bool]:
+        """Return what tells whether an assignment key has a flag's value on trial now."""
+
+        def has_it(key: str) -> bool:
+            return same(self._flags.decide(flag, key).value, to)
+
+        return has_it
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            rollout, flags, back = await self._jobs.get()
+            if back:
+                await self._bring_back(rollout, [flag for flag in flags if isinstance(flag, str)])
+            else:
+                for one in flags:
+                    if isinstance(one, Moved):
+                        await self._move(rollout, one)
+            self._jobs.task_done()
+
+    async def settled(self) -> None:
+        """Wait until everything that was asked for is done."""
+        await self._jobs.join()
+
+    async def listen(self) -> None:
+        """Tell the engine of the rollout's flags that somebody else changes, for ever."""
+        while True:  # a subscription ends for whoever is far behind
+            async for changed in self._flags.subscribe():
+                if changed.cause not in CAUSES:
+                    for difference in changed.changes:
+                        self._edited(difference.key, changed.actor)
+
+    def _edited(self, flag: str, by: str) -> None:
+        rollout = self._state().rollout
+        if rollout is not None and not rollout.is_over and any(one.flag == flag for one in rollout.moved):
+            self._post(ev.FlagEdited(flag, by))
+
+    async def _move(self, rollout: str, one: Moved) -> None:
+        try:
+            changes = list(self._wanted(one))
+            if changes:
+                await self._flags.change(
+                    changes, actor=ev.SYSTEM, reason=f"rollout {rollout}, {one.share} % of keys", cause="rollout"
+                )
+        except SwitchoverError as error:
+            log.warning("flag not moved", rollout=rollout, flag=one.flag, reason=str(error))
+            self._post(ev.FlagRefused(rollout=rollout, flag=one.flag, reason=str(error)))
+
+    def _wanted(self, one: Moved) -> Iterator[Change]:
+        """Yield what is missing: lists and rules that people gave the flag stay as they are."""
+        declaration = self._flags.registry.declarations.get(one.flag)
+        if declaration is None:
+            raise FlagRefusedError(f"the flag {one.flag} is not declared", flag=one.flag)
+        flags = self._flags.flags
+        if one.share >= ALL and not same(value_of(declaration, flags), one.to):
+            yield SetValue(one.flag, one.to)
+        present = dict(flags.state(one.flag).targeting or {})
+        targeting = {name: part for name, part in present.items() if name != "percentage"}
+        if one.share < ALL:
+            targeting["percentage"] = {"value": one.to, "percent": one.share}
+        if targeting != present:
+            yield Target(one.flag, targeting or None)
+
+    async def _bring_back(self, rollout: str, flags: Sequence[str]) -> None:
+        """Bring each back, however long it takes; one that cannot be is said and left."""
+        for flag in flags:
+            while not await self._brought_back(rollout, flag):  # noqa: ASYNC110 - a full disk tells nobody of its end
+                await anyio.sleep(AGAIN)
+        self._post(ev.FlagsReset(rollout))
+
+    async def _brought_back(self, rollout: str, flag: str) -> bool:
+        try:
+            await self._flags.reset(
+                [flag], actor=ev.SYSTEM, reason=f"rollout {rollout} is rolled back", cause="rollback"
+            )
+        except FlagRefusedError as error:
+            log.error("flag not brought back", rollout=rollout, flag=flag, reason=str(error))  # noqa: TRY400
+        except SwitchoverError as error:
+            log.warning("flag not brought back yet", rollout=rollout, flag=flag, reason=str(error))
+            return False
+        return True

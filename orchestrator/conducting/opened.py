@@ -1,0 +1,93 @@
+"""Puts a rollout's surroundings together in the daemon, and has them work.
+
+Above: `daemon`.  Below: the rest of this room, and those it hands wishes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from anyio.abc import TaskGroup
+
+from orchestrator.conducting.conductor import Conducting
+from orchestrator.conducting.flag_moves import FlagMoves
+from orchestrator.conducting.guard_desk import GuardDesk
+from orchestrator.conducting.holds import Holds
+from orchestrator.conducting.rehearsals import Harness, Rehearsals
+from orchestrator.domain.plan_limits import Source
+from orchestrator.domain.ports import Clock
+from orchestrator.domain.routing import Lane
+from orchestrator.domain.state import Rollout
+from orchestrator.engine.driver import Driver
+from orchestrator.flags.service import FlagsService
+from orchestrator.proxy.sampling import Sampling
+from orchestrator.sampling.measuring import Measuring
+
+
+class Mirror(Protocol):
+    """Who mirrors calls."""
+
+    def set(self, target: Lane | None, share: float = 100.0) -> None:
+        """Mirror a share of the calls that only read to whoever holds a lane, or (None) nothing."""
+        ...
+
+
+def open_conducting(
+    tasks: TaskGroup,
+    driver: Driver,
+    flags: FlagsService,
+    harness: Harness,
+    samples: Measuring,
+    tap: Sampling,
+    mirror: Mirror,
+    clock: Clock,
+    *,
+    upgrades: Path,
+    environ: Mapping[str, str],
+) -> Conducting:
+    """Return the conductor of a daemon, known to its driver; `start` has it work.
+
+    Args:
+        tasks: where everything runs.
+        driver: the engine.
+        flags: changes flags.
+        harness: runs rehearsals.
+        samples: tells of every call, and keeps looks.
+        tap: tells calls apart by a flag on trial.
+        mirror: mirrors calls.
+        clock: of samples and deadlines.
+        upgrades: folder of the rehearsals' artifacts.
+        environ: the daemon's environment, for commands.
+    """
+    moves = FlagMoves(flags, driver.post, lambda: driver.state)
+    guard = GuardDesk(driver, clock, samples.keeping.store, moves.trial)
+    guard.on_trial = lambda has_it, share: tap.put_on_trial(has_it, share, clock.monotonic())
+    guard.on_mirror = mirror.set
+
+    def watching(rollout: Rollout | None) -> None:
+        samples.keeping.rollout = rollout.id if rollout is not None else ""
+        samples.prometheus.queries = _queries(rollout)
+
+    guard.on_rollout = watching
+    samples.bus.attach(guard)
+    rehearsals = Rehearsals(tasks, harness, upgrades, driver.post, lambda: driver.state)
+    conducting = Conducting(guard, rehearsals, Holds(tasks, driver.post, environ), moves)
+    driver.executor.conductor = conducting
+    driver.before_tick = guard.evaluate
+    return conducting
+
+
+def _queries(rollout: Rollout | None) -> Mapping[str, str]:
+    metrics = rollout.plan.metrics if rollout is not None else ()
+    return {one.name: one.query for one in metrics if one.source is Source.PROMETHEUS}
+
+
+async def start(conducting: Conducting, driver: Driver, tasks: TaskGroup) -> None:
+    """Read what a killed daemon knew, and have everything work."""
+    await conducting.guard.recover(driver.state.rollout)
+    tasks.start_soon(conducting.flags.run)
+    tasks.start_soon(conducting.flags.listen)
+    tasks.start_soon(conducting.guard.run)
+    tasks.start_soon(driver.timer.run)

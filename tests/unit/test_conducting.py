@@ -1,0 +1,336 @@
+"""A rollout's surroundings: holds are asked until they agree, flags move for shares of keys, rehearsals end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from flags_story import World, declare, flag
+from rollout_story import after, founded, ready, spec
+
+from orchestrator.api.upgrade_models import Asked, Progressed
+from orchestrator.api.verbs import RefusedError
+from orchestrator.conducting.flag_moves import FlagMoves
+from orchestrator.conducting.holds import Holds
+from orchestrator.conducting.rehearsals import Rehearsals
+from orchestrator.domain import events as ev
+from orchestrator.domain.generation import Spec
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan_steps import Hold, HoldKind
+from orchestrator.domain.rollout import State
+from orchestrator.domain.state import Moved, Phase, Rollout
+
+pytestmark = pytest.mark.requirement("CONDUCT-1")
+
+BOUND = 20.0
+KEYS = [f"mission-{number}" for number in range(400)]
+HOLD = Hold(kind=HoldKind.COMMAND, command=(sys.executable, "-c", "pass"), every=0.01)
+
+
+ENDLESS = (sys.executable, "-c", "import threading; threading.Event().wait()")
+
+
+class Engine:
+    """Hears events."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[ev.Event] = asyncio.Queue()
+
+    def post(self, event: ev.Event) -> None:
+        self.heard.put_nowait(event)
+
+    async def next(self) -> ev.Event:
+        async with asyncio.timeout(BOUND):
+            return await self.heard.get()
+
+
+# --- holds ----------------------------------------------------------------------------------------
+
+
+async def asked(hold: Hold, engine: Engine) -> ev.Event:
+    """Return what a hold comes to."""
+    async with anyio.create_task_group() as tasks:
+        Holds(tasks, engine.post, {}).ask("r-1", hold)
+        event = await engine.next()
+        tasks.cancel_scope.cancel()
+    return event
+
+
+async def test_a_command_that_ends_well_agrees() -> None:
+    assert await asked(HOLD, Engine()) == ev.HoldAgreed("r-1", "the command agreed")
+
+
+async def test_a_command_is_asked_again_until_it_ends_well(tmp_path: Path) -> None:
+    mark = tmp_path / "asked"
+    code = f"import pathlib, sys; p = pathlib.Path({str(mark)!r}); seen = p.exists(); p.touch(); sys.exit(not seen)"
+    hold = replace(HOLD, command=(sys.executable, "-c", code))
+    assert isinstance(await asked(hold, Engine()), ev.HoldAgreed)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("hold", "reason"),
+    [
+        (replace(HOLD, command=("/nowhere/at-all",)), "cannot be run"),
+        (replace(HOLD, command=(sys.executable, "-c", "import sys; sys.exit('not today')")), "not today"),
+        (
+            replace(HOLD, command=ENDLESS, timeout=0.05),
+            "0.05",
+        ),
+        (Hold(kind=HoldKind.WEBHOOK, url="http://127.0.0.1:9/", every=0.01, timeout=1.0), "cannot be reached"),
+    ],
+)
+async def test_what_does_not_agree_says_why_and_is_asked_again(hold: Hold, reason: str) -> None:
+    engine, said = Engine(), []
+    async with anyio.create_task_group() as tasks:
+        holds = Holds(tasks, engine.post, {})
+        once = holds._asks[hold.kind]
+        twice = asyncio.Event()
+
+        async def noted(rollout: str, one: Hold) -> str | None:
+            said.append(await once(rollout, one))
+            if len(said) > 1:
+                twice.set()
+            return said[-1]
+
+        holds._asks = {hold.kind: noted}
+        holds.ask("r-1", hold)
+        async with asyncio.timeout(BOUND):
+            await twice.wait()
+        tasks.cancel_scope.cancel()
+    assert all(reason in (one or "") for one in said)
+    assert engine.heard.empty()
+
+
+async def test_a_hold_that_is_no_longer_asked_says_nothing_more() -> None:
+    engine, begun = Engine(), asyncio.Event()
+
+    async def never(_rollout: str, _hold: Hold) -> str | None:
+        begun.set()
+        await asyncio.Event().wait()
+        return None
+
+    async with anyio.create_task_group() as tasks:
+        holds = Holds(tasks, engine.post, {}, asks={HoldKind.COMMAND: never})
+        holds.ask("r-1", HOLD)
+        holds.ask("r-1", HOLD)  # asked for twice, asked once
+        async with asyncio.timeout(BOUND):
+            await begun.wait()
+        holds.ask("r-1", None)
+    assert engine.heard.empty()
+
+
+# --- flags ----------------------------------------------------------------------------------------
+
+
+def rolling(*moved: Moved) -> State:
+    """Return a state in which these flags are a rollout's."""
+    rollout = Rollout("r-1", Plan(name="p"), None, "ann", "", 0.0, 1, phase=Phase.FLIPPING, moved=moved)
+    return replace(after(founded(), ready(1)), rollout=rollout)
+
+
+class Flags:
+    """A flags service with a mover."""
+
+    def __init__(self, folder: Path, moved: tuple[Moved, ...]) -> None:
+        self.service = World(folder, declare(flag("ONE"), flag("TWO", needs=["ONE"]))).service
+        self.engine = Engine()
+        self.moves = FlagMoves(self.service, self.engine.post, lambda: rolling(*moved))
+
+    async def move(self, *moved: Moved) -> None:
+        self.moves.move("r-1", moved)
+        await self.settled()
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(BOUND):
+            await self.moves.settled()
+            await anyio.wait_all_tasks_blocked()
+
+    def having(self, value: str, key: str = "ONE") -> int:
+        return sum(self.service.decide(key, one).value == value for one in KEYS)
+
+
+@asynccontextmanager
+async def at_work(folder: Path, *moved: Moved) -> AsyncIterator[Flags]:
+    """Have a mover work and listen while inside; to be opened in the test itself."""
+    flags = Flags(folder, moved)
+    await flags.service.start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(flags.moves.run)
+        tasks.start_soon(flags.moves.listen)
+        await anyio.wait_all_tasks_blocked()
+        yield flags
+        tasks.cancel_scope.cancel()
+    await flags.service.close()
+
+
+HALF, WHOLE = Moved("ONE", "on", 50), Moved("ONE", "on", 100)
+
+
+async def test_a_flag_moves_for_half_of_the_keys_and_then_for_all(tmp_path: Path) -> None:
+    async with at_work(tmp_path, HALF) as flags:
+        await flags.move(HALF)
+        half = sum(map(flags.moves.trial("ONE", "on"), KEYS))
+        assert 140 < half < 260
+        assert flags.having("off") == len(KEYS) - half
+        await flags.move(WHOLE)
+        assert flags.having("on") == len(KEYS)
+        assert flags.service.flags.state("ONE").targeting is None
+
+
+async def test_a_move_that_was_made_is_not_made_again_and_people_s_lists_stay(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as flags:
+        await flags.service.target("ONE", {"deny": ["mission-1"]}, actor="ann")
+        await flags.move(HALF)
+        version = flags.service.version
+        await flags.move(HALF)
+        assert flags.service.version == version
+        assert (flags.service.flags.state("ONE").targeting or {})["deny"] == ["mission-1"]
+
+
+async def test_a_flag_that_may_not_move_is_told_with_the_reason(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as flags:
+        await flags.move(Moved("TWO", "on", 100), Moved("GONE", "on", 100))
+        told = [await flags.engine.next(), await flags.engine.next()]
+    assert [(type(one), one.flag) for one in told if isinstance(one, ev.FlagRefused)] == [
+        (ev.FlagRefused, "TWO"),
+        (ev.FlagRefused, "GONE"),
+    ]
+    assert "ONE" in getattr(told[0], "reason", "")
+
+
+async def test_flags_are_brought_back_to_their_safe_values_and_that_is_told(tmp_path: Path) -> None:
+    moved = (WHOLE, Moved("TWO", "on", 100))
+    async with at_work(tmp_path, *moved) as flags:
+        await flags.move(*moved)
+        assert flags.having("on", "TWO") == len(KEYS)
+        flags.moves.reset("r-1", ["TWO", "ONE"])
+        assert await flags.engine.next() == ev.FlagsReset("r-1")
+        assert (flags.having("off"), flags.having("off", "TWO")) == (len(KEYS), len(KEYS))
+
+
+async def test_only_other_hands_on_the_rollout_s_flags_are_told(tmp_path: Path) -> None:
+    async with at_work(tmp_path, WHOLE) as flags:
+        await flags.move(WHOLE)
+        await flags.service.set({"TWO": "on"}, actor="ann")
+        await flags.service.reset(["TWO"], actor="ann")
+        await flags.settled()
+        assert flags.engine.heard.empty()
+        await flags.service.set({"ONE": "off"}, actor="ann")
+        assert await flags.engine.next() == ev.FlagEdited("ONE", "ann")
+
+
+# --- rehearsals -----------------------------------------------------------------------------------
+
+
+class Harness:
+    """A harness whose runs are over at once, or never."""
+
+    def __init__(self, folder: Path, report: dict[str, Any] | None, *, refuses: str = "") -> None:
+        self.folder, self.report, self.refuses = folder, report, refuses
+        self.asked: list[Asked] = []
+        self.live: list[bool] = []
+        self.cancelled = asyncio.Event()
+
+    async def rehearse(self, asked: Asked, new: Spec, *, actor: str, live_flags: bool = False) -> str:
+        if self.refuses:
+            raise RefusedError(self.refuses)
+        self.asked.append(asked)
+        self.live.append(live_flags)
+        assert asked.command == list(new.command)
+        assert actor == ev.SYSTEM
+        run = self.folder / (asked.id or "")
+        run.mkdir()
+        if self.report is not None:
+            (run / "report.json").write_text(json.dumps(self.report))
+        return run.name
+
+    async def progress(self, run: str, after: int) -> Progressed:
+        assert after == 0
+        events = [{"n": 1, "end": True, "message": "[upgrade] Failed in build: no"}]
+        return Progressed(id=run, running=False, exit_code=1, events=events)
+
+    async def cancel(self, *, actor: str) -> str:
+        assert actor == ev.SYSTEM
+        self.cancelled.set()
+        return "ended"
+
+
+WELL = {"status": "ok", "differences": 0, "shared_state": True, "message": "[upgrade] All checks passed."}
+
+
+async def rehearsed(harness: Harness, plan: Plan | None = None) -> ev.Event:
+    state = rolling()
+    state = state.to(plan=plan or Plan(name="p"), phase=Phase.REHEARSING)
+    engine = Engine()
+    async with anyio.create_task_group() as tasks:
+        Rehearsals(tasks, harness, harness.folder, engine.post, lambda: state).begin("r-1", spec("two"))
+        return await engine.next()
+
+
+@pytest.mark.parametrize(
+    ("report", "failed", "differences", "shared"),
+    [
+        (WELL, False, 0, True),
+        ({**WELL, "status": "warning", "differences": 3, "shared_state": False}, False, 3, False),
+        ({**WELL, "status": "failed", "shared_state": None}, True, 0, None),
+        (None, True, 0, None),
+    ],
+)
+async def test_a_rehearsal_tells_what_its_report_says_and_without_one_it_failed(
+    tmp_path: Path, report: dict[str, Any] | None, *, failed: bool, differences: int, shared: bool | None
+) -> None:
+    event = await rehearsed(Harness(tmp_path, report))
+    assert isinstance(event, ev.RehearsalEnded)
+    assert (event.failed, event.differences, event.shared_state) == (failed, differences, shared)
+    assert event.words == ((report or {}).get("message") or "[upgrade] Failed in build: no")
+
+
+async def test_a_rehearsal_that_is_refused_has_failed_with_the_reason(tmp_path: Path) -> None:
+    event = await rehearsed(Harness(tmp_path, WELL, refuses="another one runs"))
+    assert event == ev.RehearsalEnded(rollout="r-1", failed=True, words="another one runs")
+
+
+async def test_a_rehearsal_that_died_with_its_daemon_is_begun_anew_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "r-1").mkdir()
+    harness = Harness(tmp_path, WELL)
+    await rehearsed(harness)
+    assert harness.asked[0].id == "r-1-2"
+
+
+async def test_a_plan_says_what_is_skipped_and_which_flags_are_seen(tmp_path: Path) -> None:
+    plan = Plan(name="p")
+    plan = replace(plan, rehearsal=replace(plan.rehearsal, build=False, test=False, flags="live"))
+    harness = Harness(tmp_path, WELL)
+    await rehearsed(harness, plan)
+    assert (harness.asked[0].skip_build, harness.asked[0].skip_tests, harness.live) == (True, True, [True])
+
+
+async def test_a_cancelled_rehearsal_is_ended_and_tells_nothing(tmp_path: Path) -> None:
+    class Endless(Harness):
+        async def progress(self, run: str, after: int) -> Progressed:
+            assert after == 0
+            going.set()
+            return Progressed(id=run, running=True, exit_code=None, events=[])
+
+    going, engine = asyncio.Event(), Engine()
+    harness = Endless(tmp_path, WELL)
+    state = rolling().to(phase=Phase.REHEARSING)
+    async with anyio.create_task_group() as tasks:
+        rehearsals = Rehearsals(tasks, harness, tmp_path, engine.post, lambda: state)
+        rehearsals.begin("r-1", spec("two"))
+        rehearsals.begin("r-1", spec("two"))  # asked for twice, run once
+        async with asyncio.timeout(BOUND):
+            await going.wait()
+            rehearsals.cancel("r-1")
+            await harness.cancelled.wait()
+    assert len(harness.asked) == 1
+    assert engine.heard.empty()
