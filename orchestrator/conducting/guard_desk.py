@@ -139,7 +139,7 @@ class GuardDesk:
                 self._since = 0.0
                 return guard
         follows = former is not None and former.watch.rollout == watch.rollout
-        return Guard(plan, watch, former.handed_on(watch) if former is not None and follows else None)
+        return Guard(plan, watch, former.figures() if former is not None and follows else None)
 
     def _put_on_trial(self, rollout: Rollout, watch: Watch) -> None:
         moved = next((one for one in rollout.moved if one.flag == watch.flag), None)

@@ -37,13 +37,13 @@ class Mirror(Protocol):
 def open_conducting(
     tasks: TaskGroup,
     driver: Driver,
+    clock: Clock,
+    *,
     flags: FlagsService,
     harness: Harness,
     samples: Measuring,
     tap: Sampling,
     mirror: Mirror,
-    clock: Clock,
-    *,
     upgrades: Path,
     environ: Mapping[str, str],
 ) -> Conducting:
@@ -52,12 +52,12 @@ def open_conducting(
     Args:
         tasks: where everything runs.
         driver: the engine.
+        clock: of samples and deadlines.
         flags: changes flags.
         harness: runs rehearsals.
         samples: tells of every call, and keeps looks.
         tap: tells calls apart by a flag on trial.
         mirror: mirrors calls.
-        clock: of samples and deadlines.
         upgrades: folder of the rehearsals' artifacts.
         environ: the daemon's environment, for commands.
     """
