@@ -97,8 +97,22 @@ class SqliteJournal:
             CorruptStoreError: one of them is not what was written.
             StorageError: they cannot be read.
         """
+        return await self.page(limit)
+
+    async def page(self, limit: int, before: int | None = None) -> Sequence[JournalRecord]:
+        """Return up to `limit` records, newest first.
+
+        Args:
+            limit: at least 1.
+            before: only records with a smaller number: the last one's of the page before, None for the newest.
+
+        Raises:
+            ValueError: `limit` is below 1.
+            CorruptStoreError: one of them is not what was written.
+            StorageError: they cannot be read.
+        """
         check_limit(limit)
-        return await self._writer.run(partial(_tail, self._writer.path, limit))
+        return await self._writer.run(partial(_page, self._writer.path, limit, before))
 
     async def close(self) -> None:
         """Finish what was handed over and close the file."""
@@ -110,7 +124,7 @@ def _connect(scripts: Sequence[str], path: Path) -> sqlite3.Connection:
     connection = connect(path, scripts)
     try:
         with translated(path):
-            _tail(path, 1, connection)
+            _page(path, 1, None, connection)
     except BaseException:
         connection.close()
         raise
@@ -127,9 +141,9 @@ def _prune(keep: int, connection: sqlite3.Connection) -> None:
     connection.execute(_SQL["prune"], {"keep": keep})
 
 
-def _tail(path: Path, limit: int, connection: sqlite3.Connection) -> list[JournalRecord]:
+def _page(path: Path, limit: int, before: int | None, connection: sqlite3.Connection) -> list[JournalRecord]:
     found = []
-    for seq, at, record, digest in connection.execute(_SQL["tail"], {"limit": limit}).fetchall():
+    for seq, at, record, digest in connection.execute(_SQL["page"], {"limit": limit, "before": before}).fetchall():
         if checksum(at, record) != digest:
             raise CorruptStoreError(path, f"record {seq} is not what was written (its checksum differs)")
         found.append(JournalRecord(seq, at, record))

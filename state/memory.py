@@ -71,9 +71,14 @@ class MemoryJournal:
 
     async def tail(self, limit: int) -> Sequence[JournalRecord]:
         """Return up to `limit` records, newest first; raises ValueError when `limit` is below 1."""
+        return await self.page(limit)
+
+    async def page(self, limit: int, before: int | None = None) -> Sequence[JournalRecord]:
+        """Return up to `limit` records before a number, newest first; raises ValueError when `limit` is below 1."""
         check_limit(limit)
         await asyncio.sleep(0)
-        return self._records[: -limit - 1 : -1]
+        older = self._records if before is None else self._records[: max(0, before - 1)]
+        return older[: -limit - 1 : -1]
 
     async def close(self) -> None:
         """Do nothing."""

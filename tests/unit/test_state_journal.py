@@ -80,6 +80,15 @@ async def test_the_tail_is_newest_first_with_number_and_time(bench: Bench) -> No
 
 
 @pytest.mark.requirement("STATE-1")
+async def test_records_are_read_page_by_page_from_the_newest_to_the_oldest(bench: Bench) -> None:
+    for record in ("1", "2", "3"):
+        await bench.journal.append(record)
+    assert [record.seq for record in await bench.journal.page(2)] == [3, 2]
+    assert [record.seq for record in await bench.journal.page(2, 2)] == [1]
+    assert await bench.journal.page(2, 1) == []
+
+
+@pytest.mark.requirement("STATE-1")
 async def test_appends_handed_over_at_once_are_stored_in_that_order(bench: Bench) -> None:
     assert await asyncio.gather(*(bench.journal.append(text) for text in ("1", "2"))) == [1, 2]
     assert [record.record for record in await bench.journal.tail(2)] == ["2", "1"]
