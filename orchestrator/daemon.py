@@ -25,14 +25,17 @@ from orchestrator.api.models import Status
 from orchestrator.api.report import Report
 from orchestrator.api.verbs import Verbs
 from orchestrator.chronicle import Chronicle, feed_watchdog
+from orchestrator.conducting.opened import open_conducting
+from orchestrator.conducting.opened import start as start_conducting
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, SwitchoverError
+from orchestrator.domain.ports import Clock
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollout import State
 from orchestrator.doors import Doors, OpenControl, OpenHttp, Signals, reload_doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
-from orchestrator.engine.recovery import recover
+from orchestrator.engine.recovery import reached, recover
 from orchestrator.flagging import Flagging
 from orchestrator.flags.service import FlagsService
 from orchestrator.founding import begin, trouble_in_founding
@@ -48,6 +51,7 @@ from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
+from orchestrator.rehearsal.artifacts import FOLDER as UPGRADES
 from orchestrator.sampling import Measuring
 from orchestrator.settings import Flags, Paths, Settings, changed
 from orchestrator.storage import Storage, make_runtime_dir, open_storage
@@ -98,11 +102,12 @@ class Options:
 class Daemon:
     """One running daemon; fits `api.app.Control`."""
 
-    def __init__(self, options: Options, tasks: TaskGroup, storage: Storage, state: State, mark: str) -> None:
+    def __init__(
+        self, options: Options, tasks: TaskGroup, storage: Storage, *, state: State, mark: str, clock: Clock
+    ) -> None:
         """Wire the rooms together; nothing runs yet."""
         settings, paths = options.settings, options.paths
         loop = asyncio.get_running_loop()
-        clock = SystemClock()
         self._options = options
         self._tasks = tasks
         self._storage = storage
@@ -139,12 +144,17 @@ class Daemon:
         self.driver = self._wiring.driver = Driver(state, storage.journal, executor, clock, self._stepped)
         self._flagging = Flagging(settings, paths, storage, clock, lambda: self.dispatcher.table.revision)
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
-        self.samples = Measuring(settings, paths, self.dispatcher, self.fleet, SteadyClock())
+        self.samples = Measuring(settings, paths, self.dispatcher, self.fleet, clock)
         self.verbs = Verbs(self.driver, settings.worker.source)
         self.upgrades = self._upgrades_of(mark)
         self.mirroring = LiveMirroring(
             tasks, self.dispatcher, lambda: self._settings, paths,
             environment={**options.environ, MARK: mark}, state=lambda: self.driver.state, clock=clock,
+        )  # fmt: skip
+        self.conducting = open_conducting(
+            tasks, self.driver, clock,
+            flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
+            mirror=self.mirroring, upgrades=paths.state_dir / UPGRADES, environ=options.environ,
         )  # fmt: skip
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
         self._report = Report(
@@ -175,6 +185,7 @@ class Daemon:
         await self._flagging.start(self._tasks, self.fleet)
         self._tasks.start_soon(self._admission.run)
         self.samples.start(self._tasks)
+        await start_conducting(self.conducting, self.driver, self._tasks)
         paths, sockets = self._options.paths, self._settings.sockets
         doors = Doors(paths, sockets, self._options.activated, self._admission.access)
         with signals(Signals(self._tasks, self, self._options.notifier, lambda: self._said_ready).handlers()):
@@ -362,12 +373,13 @@ async def serve(options: Options) -> int:
         warden = Warden(mark)
         stack.callback(warden.goodbye)
         state = await recover(storage.journal, storage.store.desired)
+        clock = SteadyClock(await reached(storage.journal))
         sweep(options.paths.generations, state.generations)
         failure: SwitchoverError | None = None
         status = 1
         async with anyio.create_task_group() as tasks:
             try:
-                status = await Daemon(options, tasks, storage, state, mark).run()
+                status = await Daemon(options, tasks, storage, state=state, mark=mark, clock=clock).run()
             except SwitchoverError as error:  # said as one sentence, not as a group of errors
                 failure = error
             finally:

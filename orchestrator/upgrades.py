@@ -108,8 +108,14 @@ class Upgrades:
         self._running: _Running | None = None
         self._starting = anyio.Lock()
 
-    async def rehearse(self, asked: Asked, new: Spec, *, actor: str) -> str:
+    async def rehearse(self, asked: Asked, new: Spec, *, actor: str, live_flags: bool = False) -> str:
         """Begin a rehearsal of `new` beside what is active; return its id once it has begun.
+
+        Args:
+            asked: what was asked for.
+            new: the version.
+            actor: who asks.
+            live_flags: let both versions see the flags as they are set now instead of their safe values.
 
         Raises:
             RefusedError: one runs already, nothing is active, or what was asked for cannot be used.
@@ -123,7 +129,7 @@ class Upgrades:
                 raise RefusedError(f"the id {run!r} cannot be a folder's name: use letters, digits, '.', '_' and '-'")
             if (self._paths.state_dir / FOLDER / run).exists():
                 raise RefusedError(f"there is a rehearsal {run} already; choose another --id")
-            await self._begin(run, asked, new)
+            await self._begin(run, asked, new, live_flags=live_flags)
             log.info("rehearsal begun", run=run, actor=actor, command=list(new.command))
             return run
 
@@ -174,12 +180,12 @@ class Upgrades:
 
     # --- one run --------------------------------------------------------------------------------
 
-    async def _begin(self, run: str, asked: Asked, new: Spec) -> None:
+    async def _begin(self, run: str, asked: Asked, new: Spec, *, live_flags: bool) -> None:
         settings = self._settings()
         suite = await anyio.to_thread.run_sync(self._suite, asked, settings)
         active = self._active()
         old = await anyio.to_thread.run_sync(prepare, active, self._paths.generations)
-        flags = await self._pinned(suite)
+        flags = await self._pinned(suite, live=live_flags)
         mark = mark_of_life(self._environment.get(MARK, ""))
         key = load_key(settings.access.key_file, self._paths.state_dir)
         request = Request(
@@ -219,9 +225,9 @@ class Upgrades:
             raise RefusedError("nothing is active, so there is nothing to compare with")
         return state.generations[state.table.active]
 
-    async def _pinned(self, suite: Suite | None) -> Path:
-        """Pin every flag to its safe value, or to what the suite says."""
-        safe = {key: one.safe for key, one in self._flags.registry.declarations.items()}
+    async def _pinned(self, suite: Suite | None, *, live: bool) -> Path:
+        """Pin every flag to its safe value, to what it is now, or to what the suite says."""
+        safe = {} if live else {key: one.safe for key, one in self._flags.registry.declarations.items()}
         try:
             return await self._flags.pin(VIEW, {**safe, **(suite.flags if suite is not None else {})})
         except (SwitchoverError, OSError) as error:

@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.domain import record
 from orchestrator.domain.commands import Command
 from orchestrator.domain.effects import wanted
-from orchestrator.domain.errors import StateError
+from orchestrator.domain.errors import JournalError, StateError
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import DesiredState, Journal
 from orchestrator.domain.rollout import Phase, State
@@ -37,6 +37,15 @@ async def recover(journal: Journal, desired: DesiredState) -> State:
         for number, generation in state.generations.items()
     }
     return replace(state, table=_cold(state.table), generations=generations)
+
+
+async def reached(journal: Journal) -> float:
+    """Return the moment an earlier life has told of last, Unix seconds; 0 when there was none that can be read."""
+    try:
+        text = await journal.last()
+        return record.decode(text).at if text is not None else 0.0
+    except JournalError:
+        return 0.0
 
 
 def resume(state: State) -> tuple[Command, ...]:
