@@ -24,6 +24,8 @@ STAKES: Final = (0.05, 0.12, 0.22, 0.35, 0.50, 0.66, 0.82, 0.95)
 FIRST: Final = 0.9
 """Share of the money for the first purse of a kind (`Purse`); what is left waits for later ones."""
 
+_A, _B, _C, _D, _E, _F, _G, _H = STAKES
+
 Wealth = tuple[float, ...]
 """What each bettor has, in multiples of what it began with, one for each of `STAKES`."""
 
@@ -48,12 +50,18 @@ def bet(wealth: Wealth, difference: float) -> Wealth:
         return wealth
     if not -1.0 <= difference <= 1.0:
         raise ValueError(f"a difference of {difference!r} is outside [-1, 1]; scale or clip it first")
-    return tuple(
-        [
-            min(CEILING, money * (1.0 + stake * difference))
-            for money, stake in zip(wealth, STAKES, strict=True)  # a list first: half the time of a generator
-        ]
+    a, b, c, d, e, f, g, h = wealth  # unrolled: a third of a loop's time, and this is done several times a call
+    after = (
+        a * (1.0 + _A * difference),
+        b * (1.0 + _B * difference),
+        c * (1.0 + _C * difference),
+        d * (1.0 + _D * difference),
+        e * (1.0 + _E * difference),
+        f * (1.0 + _F * difference),
+        g * (1.0 + _G * difference),
+        h * (1.0 + _H * difference),
     )
+    return after if difference < 0.0 or sum(after) < CEILING else tuple([min(CEILING, money) for money in after])
 
 
 def evidence(wealth: Wealth) -> float:

@@ -1,4 +1,4 @@
-"""What the samples of two arms say about one metric: is the canary worse, and is it surely no worse than a margin?
+"""What the samples of two arms say about one metric: is what is on trial worse than its baseline?
 
 Who is served by the canary is drawn at random: a key goes there with a known probability, the *share*.  If the canary
 is no different, each unit (`units`: the first calls of one key, or one call) would have had the same outcome in either
@@ -7,173 +7,138 @@ the baseline's, is fair, whatever load, hour, drift, outage or kind of key it ca
 has to be paired, and no call waits for another one.  (Design-based inference, Fisher 1935; anytime-valid by betting,
 see `betting`; compare Ham, Bojinov, Lindon and Tingley 2022, "Design-based confidence sequences".)
 
-How bad a unit is depends on the kind of metric, and is known before the unit's own value joins what later ones are
-judged by:
-
-- a *rate* (errors): the value less the mean so far;
-- a *magnitude* (latency, tokens, cost): its rank among the newest of both arms (`pool`); and, as some regressions only
-  show in the slowest calls, whether it exceeds their 95th percentile; the mean of both e-values;
-- a *score* (quality): its rank from the other end.
-
 Where every call is answered by both (mirroring), a pair's difference is bet on instead: its rank, by sign.
 
-Above: the guard.  Below: `betting`, `pool`.
+Above: the guard.  Below: `badness` for how bad a unit is, `betting`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+import math
 from typing import Final
 
-from orchestrator.domain.betting import OPENING, Wealth, bet, evidence, together
+import msgspec
+
+from orchestrator.domain.badness import Kind
+from orchestrator.domain.betting import Purse, together
 from orchestrator.domain.pool import Pool
 
-TAIL: Final = 0.95
-"""Share of the pool beyond which a unit is one of the slowest."""
-
-BEFORE: Final = (0.5, 25.0)
-"""What a rate is believed to be before anything is seen: half a failure in 25 units."""
-
-
-class Kind(StrEnum):
-    """How a metric is compared."""
-
-    RATE = "rate"
-    """A number in [0, 1], more is worse; such as 1.0 for a failed call."""
-    MAGNITUDE = "magnitude"
-    """Any number, more is worse; its slowest calls matter on their own."""
-    SCORE = "score"
-    """Any number, less is worse."""
+UP: Final = 1
+"""More is worse."""
+DOWN: Final = -1
+"""Less is worse."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One thing that was assigned at random.
+class Side(msgspec.Struct):
+    """The bets that a metric went one way.
 
     Attributes:
-        canary: whether the canary served it.
-        value: what was measured.
-        share: probability with which the canary was to serve it, in (0, 1).
+        sign: `UP` or `DOWN`.
+        body: on where the units stand.
+        tail: on how many are among the largest; None where that is not asked.
     """
 
-    canary: bool
-    value: float
-    share: float
-
-
-class MetricEvidence:
-    """The evidence that the canary is worse by one metric, since its epoch began."""
-
-    __slots__ = ("_body", "_kind", "_pairs", "_pool", "_sum", "_tail", "_units")
-
-    def __init__(self, kind: Kind) -> None:
-        """Begin an epoch."""
-        self._kind = kind
-        self._pool = Pool()
-        self._pairs = Pool()
-        self._body: Wealth = OPENING
-        self._tail: Wealth = OPENING
-        self._sum, self._units = BEFORE
+    sign: int
+    body: Purse
+    tail: Purse | None = None
 
     @property
     def worse(self) -> float:
-        """The e-value against "the canary is no worse"; 1/alpha or more is a regression at level alpha."""
-        if self._kind is Kind.MAGNITUDE:
-            return together([evidence(self._body), evidence(self._tail)])
-        return evidence(self._body)
-
-    def observe(self, unit: Unit) -> None:
-        """Take in a unit.
-
-        Raises:
-            ValueError: its share leaves nothing to draw, or its value is none of the metric's.
-        """
-        if self._kind is Kind.RATE:
-            self._body = bet(self._body, _stake(unit, unit.value - self._sum / self._units))
-            self._sum += unit.value
-            self._units += 1.0
-            return
-        rank = 2.0 * self._pool.rank(unit.value) - 1.0
-        self._body = bet(self._body, _stake(unit, -rank if self._kind is Kind.SCORE else rank))
-        slowest = self._pool.quantile(TAIL) if self._kind is Kind.MAGNITUDE else None
-        if slowest is not None:
-            self._tail = bet(self._tail, _stake(unit, (unit.value > slowest) - (1.0 - TAIL)))
-        self._pool.add(unit.value)
-
-    def observe_pair(self, canary: float, baseline: float) -> None:
-        """Take in one request that both answered; if they are alike, either could have given either answer."""
-        difference = baseline - canary if self._kind is Kind.SCORE else canary - baseline
-        if self._kind is Kind.RATE:
-            self._body = bet(self._body, difference)
-            return
-        size = self._pairs.rank(abs(difference))
-        self._body = bet(self._body, size if difference > 0 else -size if difference < 0 else 0.0)
-        self._pairs.add(abs(difference))
+        """The e-value of this side."""
+        return self.body.value if self.tail is None else together((self.body.value, self.tail.value))
 
 
-class MarginEvidence:
-    """The evidence that the canary is worse by less than a margin: what lets a step end early.
+class MetricEvidence(msgspec.Struct):
+    """The evidence that what is on trial is worse by one metric.
 
-    The null is "worse by the margin or more on average"; the estimate of the difference weighs each unit by how
-    probable its arm was (Horvitz and Thompson 1952), so it too rests on the draw alone.
+    Attributes:
+        kind: the metric's.
+        sides: which ways are bad ones; with both, the evidence is the mean of theirs.
     """
 
-    __slots__ = ("_margin", "_scale", "_wealth")
+    kind: Kind
+    sides: list[Side]
 
-    def __init__(self, margin: float, scale: float) -> None:
-        """Begin an epoch.
-
-        Args:
-            margin: the rise that would be tolerated, in the metric's unit.
-            scale: the largest value the metric can take; 1 for a rate, 100 for a score in points.  The least is 0.
-
-        Raises:
-            ValueError: the margin does not lie between 0 and the scale.
-        """
-        if not 0.0 < margin < scale:
-            raise ValueError(f"a margin of {margin!r} does not lie between 0 and the scale {scale!r}")
-        self._margin = margin / scale
-        self._scale = scale
-        self._wealth: Wealth = OPENING
+    @classmethod
+    def opened(cls, kind: Kind, signs: tuple[int, ...]) -> MetricEvidence:
+        """Begin an epoch."""
+        has_tail = kind is Kind.MAGNITUDE
+        return cls(kind, [Side(sign, Purse(), Purse() if has_tail and sign == UP else None) for sign in signs])
 
     @property
-    def within(self) -> float:
-        """The e-value against "worse by the margin or more"; 1/alpha or more certifies the margin at level alpha."""
-        return evidence(self._wealth)
+    def worse(self) -> float:
+        """The e-value against "no worse"; 1/alpha or more is a regression at level alpha."""
+        return together([side.worse for side in self.sides])
 
-    def observe(self, unit: Unit, expected: float, *, more_is_worse: bool = True) -> None:
-        """Take in a unit.
-
-        Args:
-            unit: the unit.
-            expected: what it was expected to be before it was seen, in the metric's unit; the nearer the faster.
-            more_is_worse: False for a score.
+    def observe(self, body: float, tail: float, share: float, *, trial: bool) -> None:
+        """Take in a unit: where it stands (`badness`), and how it was drawn.
 
         Raises:
-            ValueError: its share leaves nothing to draw.
+            ValueError: its share leaves nothing to draw, or it stands outside [-1, 1].
         """
-        _check(unit)
-        level = min(1.0, max(0.0, expected / self._scale))
-        surprise = unit.value / self._scale - level
-        most, least = 1.0 - level, -level  # what a surprise can be
-        if not more_is_worse:
-            surprise, most, least = -surprise, -least, -most
-        estimate = surprise / unit.share if unit.canary else -surprise / (1.0 - unit.share)
-        worst = max(most / unit.share, -least / (1.0 - unit.share))
-        # Only a loss must not exceed the whole wealth; a gain beyond 1 is cut, which keeps the bet on the safe side.
-        self._wealth = bet(self._wealth, min(1.0, (self._margin - estimate) / max(worst - self._margin, self._margin)))
+        for side in self.sides:
+            side.body.bet(staked(side.sign * body, share, trial=trial))
+            if side.tail is not None and tail:
+                side.tail.bet(staked(tail, share, trial=trial))
+
+    def reopen(self) -> None:
+        """Open new purses; see `Purse`."""
+        for side in self.sides:
+            side.body.reopen()
+            if side.tail is not None:
+                side.tail.reopen()
 
 
-def _stake(unit: Unit, badness: float) -> float:
-    """Return what a bet on this unit gains: its mean over the draw is 0, its size at most that of the badness."""
-    _check(unit)
-    odds = unit.share / (1.0 - unit.share)
-    if unit.canary:
+class PairEvidence(msgspec.Struct):
+    """The same of calls that both answered; if they are alike, either could have given either answer.
+
+    Attributes:
+        kind: the metric's.
+        signs: which ways are bad ones.
+        purses: one for each.
+        sizes: how large the newest differences were.
+    """
+
+    kind: Kind
+    signs: tuple[int, ...]
+    purses: list[Purse]
+    sizes: Pool
+
+    @classmethod
+    def opened(cls, kind: Kind, signs: tuple[int, ...]) -> PairEvidence:
+        """Begin an epoch."""
+        return cls(kind, signs, [Purse() for _ in signs], Pool())
+
+    @property
+    def worse(self) -> float:
+        """The e-value against "no worse"."""
+        return together([purse.value for purse in self.purses])
+
+    def observe(self, trial: float, baseline: float) -> None:
+        """Take in a call that both answered."""
+        difference = trial - baseline
+        if self.kind is not Kind.RATE:
+            size = self.sizes.rank(abs(difference))
+            self.sizes.add(abs(difference))
+            difference = math.copysign(size, difference) if difference else 0.0
+        for sign, purse in zip(self.signs, self.purses, strict=True):
+            purse.bet(sign * difference)
+
+
+def staked(badness: float, share: float, *, trial: bool) -> float:
+    """Return what a bet on a unit gains: its mean over the draw is 0, its size at most that of the badness.
+
+    Args:
+        badness: in [-1, 1].
+        share: probability with which the unit was to have what is on trial.
+        trial: whether it had.
+
+    Raises:
+        ValueError: the share leaves nothing to draw.
+    """
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"a share of {share!r} leaves nothing to draw; evidence needs both arms served")
+    odds = share / (1.0 - share)
+    if trial:
         return badness if odds <= 1.0 else badness / odds
     return -badness * odds if odds <= 1.0 else -badness
-
-
-def _check(unit: Unit) -> None:
-    if not 0.0 < unit.share < 1.0:
-        raise ValueError(f"a share of {unit.share!r} leaves nothing to draw; evidence needs both arms served")

@@ -67,6 +67,7 @@ class LimitLook:
         more: about how many calls on trial are missing to an answer, None when that cannot be said.
         doubtful: what is seen lies beyond the limit, though not for sure.
         note: what a person should know: no guarantee, why there is no data, how often confirmed.
+        applies: whether it has a say here: not where nothing can be compared, or nobody reports the metric.
     """
 
     limit: str
@@ -81,6 +82,7 @@ class LimitLook:
     more: int | None = None
     doubtful: bool = False
     note: str = ""
+    applies: bool = True
 
 
 @dataclass(frozen=True, slots=True)

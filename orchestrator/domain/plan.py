@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from orchestrator.domain.evidence import Kind
+from orchestrator.domain.badness import Kind
 from orchestrator.domain.plan_fields import STRICT, Duration, Words, about
 from orchestrator.domain.plan_freeze import FreezeWindow
 from orchestrator.domain.plan_limits import CUSTOMARY, MEASURED, Answer, Judge, JudgeKind, Limit, Metric, Policy, among

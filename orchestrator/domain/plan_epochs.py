@@ -28,7 +28,7 @@ class Epoch:
 
     Attributes:
         place: the part of the plan; `("policy", "retreat", i)` for a step that is only gone through in retreat.
-        alpha: how probable a mistake it may make.
+        alpha: how probable a mistake it may make; a flag stage's first and second half each.
     """
 
     place: Place
@@ -44,7 +44,8 @@ def epochs(plan: Plan) -> tuple[Epoch, ...]:
         places += [("policy", "retreat", at) for at in range(len(plan.policy.retreat))]
     if plan.judge.spread is Spread.NONE:
         return tuple(Epoch(place, plan.judge.alpha) for place in places)
-    return tuple(map(Epoch, places, spread(plan.judge.alpha, len(places))))
+    halves = sum(stage.half_first for stage in plan.flags)
+    return tuple(map(Epoch, places, spread(plan.judge.alpha, len(places) + halves)))
 
 
 def spread(alpha: float, parts: int) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from orchestrator.domain.evidence import Kind
+from orchestrator.domain.badness import Kind
 from orchestrator.domain.plan_fields import STRICT, Duration, Words, about
 
 MEASURED: Final[Mapping[str, Kind]] = {
@@ -27,6 +27,9 @@ processes bytes, percent of one processor, and how many they are."""
 
 CUSTOMARY: Final[Mapping[str, Kind]] = {"tokens": Kind.MAGNITUDE, "cost": Kind.MAGNITUDE, "quality": Kind.SCORE}
 """Metrics that have a meaning of their own in the kit and need no declaration; a worker reports them or does not."""
+
+MOST_CALLS: Final = 1000
+"""Calls that a window holds at the most; more are kept by nobody."""
 
 SCALES: Final[Mapping[Kind, float]] = {Kind.RATE: 1.0, Kind.SCORE: 100.0}
 """The largest value of a metric where its kind tells."""
@@ -123,8 +126,10 @@ class Window:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    calls: Annotated[int | None, about("The newest calls.", "whole number from 1 up"), Field(ge=1)] = None
-    seconds: Annotated[Duration | None, about("The newest seconds.")] = None
+    calls: Annotated[
+        int | None, about("The newest calls.", "whole number from 1 to 1000"), Field(ge=1, le=MOST_CALLS)
+    ] = None
+    seconds: Annotated[Duration | None, about("The newest seconds; of them the newest 1000 calls at the most.")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,20 @@
 """What one bet is about: the first calls of one key, or one call.
 
 Keys are what is assigned at random, calls are not: a key that is slow today stays slow, and its hundredth call says
-nothing new about the version that serves it.  So each key counts once an epoch, by its first calls, and only then.
-Calls of a tool that is assigned call by call are units themselves.
+nothing new about the version that serves it.  So each key counts once, by its first calls, and only then.  Where nearly
+every call brings a key of its own, and for calls without a key, which are assigned one by one, each call is a unit.
 
-Above: the guard, which feeds samples in.  Below: `evidence` for the unit.
+When a block closes depends on how many calls there are and when, never on what they gave or who served them.  Above:
+the guard, which puts into a block what its limits need.  Below: nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+from zlib import crc32
 
-from orchestrator.domain.evidence import Unit
+import msgspec
 
 CALLS_IN_A_BLOCK: Final = 5
 """Calls of a key after which its block closes: enough to calm a single one, few enough to hear of many keys soon."""
@@ -21,78 +22,113 @@ CALLS_IN_A_BLOCK: Final = 5
 BLOCK_SECONDS: Final = 60.0
 """Seconds after a key's first call at which its block closes with what it has; keys that call rarely count, too."""
 
+KEYS_KNOWN: Final = 20
+"""Keys that must have called before it is said that they hardly ever call twice."""
+CALLS_OF_A_PASSER: Final = 1.5
+"""Calls a key makes on average below which nobody waits for its next one."""
 
-@dataclass(slots=True)
-class Block:
+MOST_OPEN: Final = 128
+"""Blocks that are open at a time; the oldest one closes early for the next: with so many keys each needs few calls."""
+
+MOST_KEYS: Final = 8192
+"""Keys that are remembered as counted.  Then all are forgotten and may count again, in new purses (`betting`)."""
+
+
+class Block(msgspec.Struct):
     """The calls of one key that count.
 
     Attributes:
-        canary: who serves the key.
-        share: probability with which the canary was to serve it.
-        opened: when its first call was accepted, seconds.
-        values: what was measured, oldest first.
+        trial: whether the key has what is on trial.
+        share: probability with which it was to have it.
+        opened: when its first call came, seconds.
+        sums: what limits add up over its calls, each at places of its own.
+        calls: how many there were.
     """
 
-    canary: bool
+    trial: bool
     share: float
     opened: float
-    values: list[float] = field(default_factory=list)
-
-    def unit(self) -> Unit:
-        """Return the whole block as one unit: its mean."""
-        return Unit(self.canary, sum(self.values) / len(self.values), self.share)
+    sums: list[float]
+    calls: int = 0
 
 
-class Blocks:
-    """Gathers one metric's samples of an epoch, in which the share stays the same, into one unit for each key."""
+class Blocks(msgspec.Struct):
+    """The keys of an epoch, and which of their calls count.
 
-    def __init__(self, share: float, *, calls: int = CALLS_IN_A_BLOCK, seconds: float = BLOCK_SECONDS) -> None:
-        """Begin an epoch.
+    Attributes:
+        width: how many sums a block has.
+        seconds: after which a block closes with the calls it has.
+        open: blocks under way by key (its checksum; two keys with the same one count as one), oldest first.
+        done: keys that have counted.
+        keys: how many there were, those forgotten included.
+        calls: how many calls they made.
+    """
 
-        Args:
-            share: probability with which a key is the canary's: the weight / 100.
-            calls: calls after which a block closes.
-            seconds: seconds after which it closes with fewer.
-        """
-        self._share = share
-        self._calls = calls
-        self._seconds = seconds
-        self._open: dict[str, Block] = {}
-        self._done: set[str] = set()
-        self._counted = [0, 0]
+    width: int
+    seconds: float = BLOCK_SECONDS
+    open: dict[int, Block] = {}
+    done: set[int] = set()
+    keys: int = 0
+    calls: int = 0
 
-    def counted(self, *, canary: bool) -> int:
-        """Return how many keys of an arm have become units."""
-        return self._counted[canary]
+    def block(self, key: str, share: float, now: float, *, trial: bool) -> Block | None:
+        """Take in a call; return the block it belongs to, None when it does not count.
 
-    def sample(self, key: str, value: float, now: float, *, canary: bool) -> Unit | None:
-        """Take in a call of a key; return the unit that is complete with it.
-
-        A key that was moved to the other arm meanwhile is left out from then on: its block would mix both.
+        A key that has changed arms, or was drawn anew, is left out from then on: its block would mix both.
 
         Args:
-            key: the assignment key.
-            value: what was measured.
-            now: when the call was accepted, seconds of any clock that all calls share.
-            canary: who served the call.
+            key: the assignment key, "" of a call that was assigned by itself.
+            share: probability with which the key was to have what is on trial.
+            now: when the call came, seconds of any clock that all calls share.
+            trial: whether it has it.
         """
-        if key in self._done:
+        if not key:
+            return Block(trial, share, now, [0.0] * self.width, 1)
+        known = crc32(key.encode())
+        self.calls += 1
+        if known in self.done:
             return None
-        block = self._open.setdefault(key, Block(canary, self._share, now))
-        if block.canary is not canary:
-            del self._open[key]
-            self._done.add(key)
+        block = self.open.get(known)
+        if block is None:
+            self.keys += 1
+            block = self.open[known] = Block(trial, share, now, [0.0] * self.width)
+        elif block.trial is not trial or block.share != share:
+            del self.open[known]
+            self.done.add(known)
             return None
-        block.values.append(value)
-        return self._close(key) if len(block.values) >= self._calls else None
+        block.calls += 1
+        return block
 
-    def expire(self, now: float) -> Iterator[Unit]:
-        """Close the blocks whose time is over and give their units, oldest first."""
-        late = [key for key, block in self._open.items() if now - block.opened >= self._seconds]
-        return (self._close(key) for key in late)
+    def closed(self, key: str, block: Block) -> bool:
+        """Tell whether a call completed its block, and if so close it."""
+        if not key:
+            return True
+        if block.calls < self._enough():
+            return False
+        known = crc32(key.encode())
+        del self.open[known]
+        self.done.add(known)
+        return True
 
-    def _close(self, key: str) -> Unit:
-        block = self._open.pop(key)
-        self._done.add(key)
-        self._counted[block.canary] += 1
-        return block.unit()
+    def expired(self, now: float) -> Iterator[Block]:
+        """Close the blocks whose time is over, or that are too many, and give them, oldest first."""
+        while self.open:
+            known, block = next(iter(self.open.items()))
+            if now - block.opened < self.seconds and len(self.open) <= MOST_OPEN and block.calls < self._enough():
+                return
+            del self.open[known]
+            self.done.add(known)
+            yield block
+
+    def is_full(self) -> bool:
+        """Tell whether more keys have counted than are remembered."""
+        return len(self.done) >= MOST_KEYS
+
+    def forget(self) -> None:
+        """Forget who has counted; those under way count in the new purses alone."""
+        self.done.clear()
+
+    def _enough(self) -> int:
+        """Return after how many calls a block is complete."""
+        is_passing = self.keys >= KEYS_KNOWN and self.calls < CALLS_OF_A_PASSER * self.keys
+        return 1 if is_passing else CALLS_IN_A_BLOCK

@@ -10,7 +10,7 @@ from typing import Any
 from flags_story import flag
 from hypothesis import strategies as st
 
-from orchestrator.domain.evidence import Kind
+from orchestrator.domain.badness import Kind
 from orchestrator.domain.flag_declaration import Registry, registry
 from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
 from orchestrator.domain.plan_freeze import ORDER, FreezeWindow

@@ -1,4 +1,4 @@
-"""The evidence about a canary: bets that are fair whatever comes, and that find what is worse."""
+"""The evidence about what is on trial: bets that are fair whatever comes, and that find what is worse."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.betting import CEILING, OPENING, STAKES, bet, evidence, together
-from orchestrator.domain.evidence import Kind, MarginEvidence, MetricEvidence, Unit
+from orchestrator.domain.badness import OTHERS, STRATA, Kind, Yardstick
+from orchestrator.domain.betting import CEILING, OPENING, STAKES, Purse, bet, evidence, together
+from orchestrator.domain.certainty import MeanWithin, Tolerance, TypicalWithin
+from orchestrator.domain.evidence import DOWN, UP, MetricEvidence, PairEvidence, staked
 from orchestrator.domain.pool import NEWEST, Pool
-from orchestrator.domain.units import Blocks
 
 ALPHA = 0.01
 differences = st.floats(-1, 1)
@@ -48,6 +49,25 @@ def test_wealth_stops_at_the_ceiling_and_e_values_combine_by_their_mean() -> Non
     assert evidence(OPENING) == 1.0
 
 
+@pytest.mark.requirement("EV-6")
+@given(st.lists(st.none() | differences, max_size=40))
+def test_purses_that_are_opened_anew_are_a_mean_of_e_values_with_weights_that_were_fixed(
+    said: list[float | None],
+) -> None:
+    purse, closed, wealth = Purse(), [], OPENING
+    for difference in said:  # None closes a purse
+        if difference is None:
+            purse.reopen()
+            closed.append(evidence(wealth))
+            wealth = OPENING
+        else:
+            purse.bet(difference)
+            wealth = bet(wealth, difference)
+    values_, weights = [*closed, evidence(wealth)], [0.9, *(0.1 / (j * (j - 1)) for j in range(2, 50))]
+    waiting = 1.0 - sum(weights[: len(values_)])
+    assert purse.value == pytest.approx(sum(w * v for w, v in zip(weights, values_, strict=False)) + waiting)
+
+
 @pytest.mark.requirement("EV-1")
 @settings(max_examples=60)
 @given(kinds, shares, st.lists(st.tuples(st.booleans(), values), max_size=40), values)
@@ -55,58 +75,59 @@ def test_the_draw_alone_decides_a_bet_so_its_mean_over_the_draw_is_what_was_stak
     kind: Kind, share: float, past: list[tuple[bool, float]], value: float
 ) -> None:
     scale = 1e6 if kind is Kind.RATE else 1.0
-    either = [MetricEvidence(kind), MetricEvidence(kind)]
-    for evidence_ in either:
-        for canary, seen in past:
-            evidence_.observe(Unit(canary, seen / scale, share))
-    before = either[0].worse
-    either[True].observe(Unit(canary=True, value=value / scale, share=share))
-    either[False].observe(Unit(canary=False, value=value / scale, share=share))
-    after = share * either[True].worse + (1 - share) * either[False].worse
-    assert after == pytest.approx(before, rel=1e-9)
+    either = []
+    for last in (True, False):
+        yardstick, known = Yardstick(kind, {}), MetricEvidence.opened(kind, (UP, DOWN))
+        for trial, seen in [*past, (last, value)]:
+            before = known.worse
+            stands = yardstick.stands("tool", seen / scale)
+            yardstick.take("tool", seen / scale)
+            known.observe(stands.body, stands.tail, share, trial=trial)
+        either.append(known.worse)
+    assert share * either[0] + (1 - share) * either[1] == pytest.approx(before, rel=1e-9)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 1.1, float("nan")])
 def test_a_share_that_leaves_nothing_to_draw_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="leaves nothing to draw"):
-        MetricEvidence(Kind.SCORE).observe(Unit(canary=True, value=1.0, share=share))
+        MetricEvidence.opened(Kind.SCORE, (DOWN,)).observe(1.0, 0.0, share, trial=True)
+
+
+@given(differences, shares)
+def test_no_stake_is_larger_than_the_badness_and_its_mean_over_the_draw_is_nothing(bad: float, share: float) -> None:
+    won, lost = staked(bad, share, trial=True), staked(bad, share, trial=False)
+    assert max(abs(won), abs(lost)) <= abs(bad) * (1 + 1e-12)
+    assert share * won + (1 - share) * lost == pytest.approx(0.0, abs=1e-9)
 
 
 def rollout(kind: Kind, seed: int, draw: Callable[[random.Random, bool], float], calls: int = 1000) -> int | None:
-    """Return the canary call at which a look, every 10 of them, finds a regression; None when none does."""
+    """Return the call on trial at which a look, every 10 of them, finds a regression; None when none does."""
     rng = random.Random(seed)
-    metric, served = MetricEvidence(kind), 0
+    yardstick, known, served = Yardstick(kind, {}), MetricEvidence.opened(kind, (UP,)), 0
     while served < calls:
-        canary = rng.random() < 0.5
-        served += canary
-        metric.observe(Unit(canary, draw(rng, canary), 0.5))
-        if canary and served % 10 == 0 and metric.worse >= 1 / ALPHA:
+        trial = rng.random() < 0.5
+        served += trial
+        value = draw(rng, trial)
+        stands = yardstick.stands("tool", value)
+        yardstick.take("tool", value)
+        known.observe(stands.body, stands.tail, 0.5, trial=trial)
+        if trial and served % 10 == 0 and known.worse >= 1 / ALPHA:
             return served
     return None
 
 
 def failing(rate: float) -> Callable[[random.Random, bool], float]:
-    return lambda rng, canary: float(rng.random() < (rate if canary else 0.01))
+    return lambda rng, trial: float(rng.random() < (rate if trial else 0.01))
 
 
 def lasting(factor: float) -> Callable[[random.Random, bool], float]:
-    return lambda rng, canary: 400 * (factor if canary else 1) * rng.lognormvariate(0, 0.5)
-
-
-def scoring(drop: float) -> Callable[[random.Random, bool], float]:
-    return lambda rng, canary: min(100.0, max(0.0, rng.gauss(70 - (drop if canary else 0), 15)))
+    return lambda rng, trial: 400 * (factor if trial else 1) * rng.lognormvariate(0, 0.5)
 
 
 @pytest.mark.requirement("EV-2")
 @pytest.mark.parametrize(
     ("kind", "draw", "within"),
-    [
-        (Kind.RATE, failing(0.06), 400),
-        (Kind.MAGNITUDE, lasting(1.2), 400),
-        (Kind.MAGNITUDE, lasting(1.5), 100),
-        (Kind.SCORE, scoring(5), 400),
-        (Kind.SCORE, scoring(10), 120),
-    ],
+    [(Kind.RATE, failing(0.06), 400), (Kind.MAGNITUDE, lasting(1.2), 400), (Kind.MAGNITUDE, lasting(1.5), 100)],
 )
 def test_a_regression_is_found_within_the_calls_it_should_take(
     kind: Kind, draw: Callable[[random.Random, bool], float], within: int
@@ -116,49 +137,81 @@ def test_a_regression_is_found_within_the_calls_it_should_take(
 
 
 @pytest.mark.requirement("EV-2")
-@pytest.mark.parametrize(
-    ("kind", "draw"), [(Kind.RATE, failing(0.01)), (Kind.MAGNITUDE, lasting(1)), (Kind.SCORE, scoring(0))]
-)
-def test_a_healthy_canary_is_left_alone_and_so_is_a_better_one(
-    kind: Kind, draw: Callable[[random.Random, bool], float]
-) -> None:
+@pytest.mark.parametrize(("kind", "draw"), [(Kind.RATE, failing(0.01)), (Kind.MAGNITUDE, lasting(1))])
+def test_a_healthy_version_is_left_alone(kind: Kind, draw: Callable[[random.Random, bool], float]) -> None:
     assert [rollout(kind, seed, draw) for seed in range(5)] == [None] * 5
 
 
 def test_only_the_slowest_calls_getting_slower_is_seen_in_the_tail() -> None:
-    def draw(rng: random.Random, canary: bool) -> float:  # noqa: FBT001 - as `rollout` calls it
-        return 400 * rng.lognormvariate(0, 0.5) * (5 if canary and rng.random() < 0.08 else 1)
+    def draw(rng: random.Random, trial: bool) -> float:  # noqa: FBT001 - as `rollout` calls it
+        return 400 * rng.lognormvariate(0, 0.5) * (5 if trial and rng.random() < 0.08 else 1)
 
     assert rollout(Kind.MAGNITUDE, 1, draw) is not None
 
 
 @pytest.mark.requirement("EV-3")
-def test_a_margin_is_certified_where_it_holds_and_not_where_it_does_not() -> None:
+def test_a_margin_is_certified_on_average_where_it_holds_and_not_where_it_does_not() -> None:
     def certified(rate: float, seed: int) -> int | None:
-        rng, margin, failures, seen = random.Random(seed), MarginEvidence(0.05, 1.0), 0.5, 25.0
+        within, rng, failures, seen = MeanWithin(Tolerance(UP, 0.05), 1.0, Purse()), random.Random(seed), 0.5, 25.0
         for call in range(1000):
-            canary = rng.random() < 0.5
-            value = float(rng.random() < (rate if canary else 0.01))
-            margin.observe(Unit(canary, value, 0.5), failures / seen)
+            trial = rng.random() < 0.5
+            value = float(rng.random() < (rate if trial else 0.01))
+            within.observe(value, failures / seen, 0.5, trial=trial)
             failures, seen = failures + value, seen + 1
-            if margin.within >= 1 / ALPHA:
+            if within.purse.value >= 1 / ALPHA:
                 return call
         return None
 
     assert sorted(certified(0.01, seed) or 10_000 for seed in range(5))[2] <= 600
     assert [certified(0.12, seed) for seed in range(5)] == [None] * 5
     with pytest.raises(ValueError, match="does not lie between 0 and the scale"):
-        MarginEvidence(5.0, 1.0)
+        MeanWithin(Tolerance(UP, 5.0), 1.0, Purse())
+
+
+@pytest.mark.requirement("EV-3")
+@settings(max_examples=60)
+@given(st.sampled_from([UP, DOWN]), st.floats(0, 100), shares, st.floats(0, 100), st.floats(0.01, 0.9))
+def test_a_bet_for_a_margin_gains_nothing_on_average_where_it_is_just_reached(
+    sign: int, expected: float, share: float, baseline: float, relative: float
+) -> None:
+    trial = baseline * (1 + sign * relative)
+    if not 0 <= trial <= 100:
+        return
+    after = []
+    for is_trial, value in ((True, trial), (False, baseline)):
+        within = MeanWithin(Tolerance(sign, relative=relative), 100.0, Purse())
+        within.observe(value, expected, share, trial=is_trial)
+        after.append(within.purse.value)
+    assert share * after[0] + (1 - share) * after[1] <= 1 + 1e-9
+
+
+@pytest.mark.requirement("EV-3")
+def test_a_share_without_a_scale_is_certified_for_the_typical_call() -> None:
+    def certified(factor: float, seed: int) -> int | None:
+        rng, yardstick = random.Random(seed), Yardstick(Kind.MAGNITUDE, {})
+        within = TypicalWithin(Tolerance(UP, relative=0.2), Purse())
+        for call in range(1000):
+            trial = rng.random() < 0.5
+            value = lasting(factor)(rng, trial)
+            shown = within.tolerance.taken_off(value) if trial else value
+            within.observe(yardstick.rank("tool", shown), 0.5, trial=trial)
+            yardstick.take("tool", value)
+            if within.purse.value >= 1 / ALPHA:
+                return call
+        return None
+
+    assert sorted(certified(1.0, seed) or 10_000 for seed in range(5))[2] <= 700
+    assert [certified(1.2, seed) for seed in range(5)] == [None] * 5
 
 
 @pytest.mark.requirement("EV-4")
 def test_pairs_are_judged_by_which_side_is_worse_and_by_how_much() -> None:
     def found(drop: float) -> int | None:
-        rng, metric = random.Random(3), MetricEvidence(Kind.SCORE)
+        rng, known = random.Random(3), PairEvidence.opened(Kind.SCORE, (DOWN,))
         for pair in range(300):
             shared = rng.gauss(70, 12)
-            metric.observe_pair(shared + rng.gauss(-drop, 6), shared + rng.gauss(0, 6))
-            if metric.worse >= 1 / ALPHA:
+            known.observe(shared + rng.gauss(-drop, 6), shared + rng.gauss(0, 6))
+            if known.worse >= 1 / ALPHA:
                 return pair
         return None
 
@@ -179,24 +232,15 @@ def test_the_pool_knows_the_newest_values_and_ranks_as_counting_does(arrived: li
     assert (pool.quantile(0.95) is None) == (len(newest) < 20)
 
 
-@pytest.mark.requirement("EV-5")
-def test_a_key_counts_once_by_its_first_calls_or_by_those_it_made_in_time() -> None:
-    blocks = Blocks(0.25, calls=2, seconds=10)
-    assert blocks.sample("a", 1.0, 0.0, canary=True) is None
-    assert blocks.sample("b", 5.0, 1.0, canary=False) is None
-    assert blocks.sample("a", 3.0, 2.0, canary=True) == Unit(canary=True, value=2.0, share=0.25)
-    assert blocks.sample("a", 9.0, 3.0, canary=True) is None
-    assert list(blocks.expire(10.9)) == []
-    assert list(blocks.expire(11.0)) == [Unit(canary=False, value=5.0, share=0.25)]
-    assert blocks.sample("b", 9.0, 12.0, canary=False) is None
-    assert (blocks.counted(canary=True), blocks.counted(canary=False)) == (1, 1)
-
-
-@pytest.mark.requirement("EV-5")
-def test_a_key_that_changes_arms_in_mid_block_counts_for_neither() -> None:
-    blocks = Blocks(0.5, calls=2)
-    blocks.sample("a", 1.0, 0.0, canary=False)
-    assert blocks.sample("a", 1.0, 1.0, canary=True) is None
-    assert blocks.sample("a", 1.0, 2.0, canary=True) is None
-    assert blocks.sample("a", 1.0, 3.0, canary=True) is None
-    assert list(blocks.expire(1e9)) == []
+@pytest.mark.requirement("EV-7")
+def test_a_value_is_compared_with_those_of_its_own_tool_and_few_tools_have_a_yardstick_of_their_own() -> None:
+    yardstick = Yardstick(Kind.MAGNITUDE, {})
+    for at in range(30):
+        yardstick.take("fast", 10.0 + at / 100)
+        yardstick.take("slow", 1000.0 + at)
+    assert yardstick.stands("slow", 1000.0).body < -0.9
+    assert yardstick.stands("fast", 11.0).body > 0.9
+    for name in ("c", "d", "e", "f"):
+        yardstick.take(name, 1.0)
+    assert set(yardstick.strata) == {"fast", "slow", "c", "d", OTHERS}
+    assert len(yardstick.strata) == STRATA + 1

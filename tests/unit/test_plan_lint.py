@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from plan_story import ERROR, FLAGS, GOOD, found, good, plans, rules
 
 from orchestrator.domain import plan_lint
-from orchestrator.domain.evidence import Kind
+from orchestrator.domain.badness import Kind
 from orchestrator.domain.flag_declaration import Prerequisite, Registry, registry
 from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
 from orchestrator.domain.plan_findings import Severity

@@ -1,0 +1,167 @@
+"""The sequential judge of a limit against the baseline: bets on the draw and on pairs.
+
+A regression is called when two things hold: the evidence against "no worse" reaches what is needed, and the difference
+that is seen exceeds what the limit tolerates.  The first alone bounds the mistake (a version that is no worse is rolled
+back with probability alpha at most, whatever the second does); the second leaves alone what is surely worse, yet by
+less than the limit allows.  Above: `limit_judge`.  Below: the domain's evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from orchestrator.domain.badness import Kind, Yardstick
+from orchestrator.domain.betting import Purse, together
+from orchestrator.domain.certainty import MeanWithin, Tolerance, TypicalWithin
+from orchestrator.domain.evidence import MetricEvidence, PairEvidence
+from orchestrator.domain.plan_limits import Limit
+from orchestrator.domain.units import Block
+from orchestrator.guard.scope import WARM, Scope
+
+WIDTH: Final = 7
+"""Sums of a block: calls, body, tail, values, expectations, and where values stand with either tolerance taken off."""
+TAKEN_OFF: Final = 5
+MIDDLE: Final = 0.5
+
+
+class Seen(msgspec.Struct):
+    """What was bet on, for people.
+
+    Attributes:
+        calls: that count.
+        total: of their values.
+        units: that were complete.
+    """
+
+    calls: int = 0
+    total: float = 0.0
+    units: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean, None without calls."""
+        return self.total / self.calls if self.calls else None
+
+
+class Compared(msgspec.Struct):
+    """The evidence of one limit.
+
+    Attributes:
+        yardstick: what values are compared with.
+        drawn: the evidence of units; None where nothing is drawn.
+        paired: the evidence of pairs; None where there are none.
+        means: evidence for a margin by means, one for each bad way; empty without a scale.
+        typical: the same of the typical call, with a scale empty.
+        typical_pairs: the same of pairs.
+        seen: the baseline's side and the trial's.
+        seen_pairs: the same of pairs.
+    """
+
+    yardstick: Yardstick
+    drawn: MetricEvidence | None
+    paired: PairEvidence | None
+    means: list[MeanWithin]
+    typical: list[TypicalWithin]
+    typical_pairs: list[PairEvidence]
+    seen: list[Seen]
+    seen_pairs: list[Seen]
+
+    @classmethod
+    def opened(cls, scope: Scope, limit: Limit) -> Compared:
+        """Begin an epoch."""
+        kind, signs, tolerances = scope.kind(limit), scope.signs(limit), scope.tolerances(limit)
+        is_paired = scope.is_paired and limit.metric != WARM
+        means = _means(tolerances, scope.scale(limit))
+        return cls(
+            Yardstick(kind, {}),
+            MetricEvidence.opened(kind, signs) if scope.is_drawn else None,
+            PairEvidence.opened(kind, signs) if is_paired else None,
+            means,
+            [] if means else [TypicalWithin(one, Purse()) for one in tolerances],
+            [] if means or not is_paired else [PairEvidence.opened(kind, (-one.sign,)) for one in tolerances],
+            [Seen(), Seen()],
+            [Seen(), Seen()],
+        )
+
+    @property
+    def evidence(self) -> float:
+        """The e-value against "no worse": the mean of those of units and pairs, where there are both."""
+        return together([one.worse for one in (self.drawn, self.paired) if one is not None])
+
+    @property
+    def within(self) -> float:
+        """The e-value for "within the margin", the lesser one of two ways; 0 where it cannot be had."""
+        sides = [one.purse.value for one in self.means]
+        for at, one in enumerate(self.typical):
+            live = [one.purse.value] if self.drawn is not None else []
+            pairs = [self.typical_pairs[at].worse] if self.typical_pairs else []
+            sides.append(together([*live, *pairs]))
+        return min(sides, default=0.0)
+
+    def add(self, sums: list[float], at: int, tool: str, value: float, *, trial: bool) -> None:
+        """Take in a call that counts: add to its block's sums, from a place on."""
+        stands = self.yardstick.stands(tool, value)
+        expected = stands.expected
+        if expected is None:
+            expected = self.means[0].scale * MIDDLE if self.means else value
+        sums[at] += 1.0
+        sums[at + 1] += stands.body
+        sums[at + 2] += stands.tail
+        sums[at + 3] += value
+        sums[at + 4] += expected
+        for place, one in enumerate(self.typical, at + TAKEN_OFF):
+            sums[place] += self.yardstick.rank(tool, one.tolerance.taken_off(value)) if trial else stands.body
+        self.yardstick.take(tool, value)
+        seen = self.seen[trial]
+        seen.calls += 1
+        seen.total += value
+
+    def settle(self, block: Block, at: int) -> None:
+        """Bet on a block that is complete."""
+        calls = block.sums[at]
+        if not calls or self.drawn is None:
+            return
+        body, tail, values, expected = block.sums[at + 1 : at + TAKEN_OFF]
+        trial, share = block.trial, block.share
+        # Rare failures of a key add up; of ranks the mean is taken, stretched as means of more calls are nearer to 0.
+        stretch = 1.0 if self.yardstick.kind is Kind.RATE else 1.0 / math.sqrt(calls)
+        self.drawn.observe(_cut(body * stretch), _cut(tail), share, trial=trial)
+        for one in self.means:
+            one.observe(values / calls, expected / calls, share, trial=trial)
+        for place, each in enumerate(self.typical, at + TAKEN_OFF):
+            each.observe(_cut(block.sums[place] * stretch), share, trial=trial)
+        self.seen[trial].units += 1
+
+    def pair(self, new: float, old: float) -> None:
+        """Bet on a call that both answered."""
+        if self.paired is None:
+            return
+        self.paired.observe(new, old)
+        for one in self.means:
+            one.observe_pair(new, old)
+        for typical, pairs in zip(self.typical, self.typical_pairs, strict=True):
+            pairs.observe(typical.tolerance.taken_off(new), old)
+        for seen, value in zip(self.seen_pairs, (old, new), strict=True):
+            seen.calls += 1
+            seen.units += 1
+            seen.total += value
+
+    def reopen(self) -> None:
+        """Open new purses for all bets on units: their keys are forgotten and may come again."""
+        if self.drawn is not None:
+            self.drawn.reopen()
+        for purse in [one.purse for one in self.means] + [one.purse for one in self.typical]:
+            purse.reopen()
+
+
+def _means(tolerances: tuple[Tolerance, ...], scale: float | None) -> list[MeanWithin]:
+    if scale is None or any(not 0.0 < max(one.margin, one.relative * scale) < scale for one in tolerances):
+        return []
+    return [MeanWithin(one, scale, Purse()) for one in tolerances]
+
+
+def _cut(value: float) -> float:
+    return max(-1.0, min(1.0, value))
