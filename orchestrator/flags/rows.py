@@ -59,7 +59,9 @@ def differences(registry: Registry, before: FlagSet, after: FlagSet) -> Iterator
     for key, declaration in registry.declarations.items():
         old, new = before.state(key), after.state(key)
         if not alike(old, new):
-            yield Difference(key, _value(declaration, old), _value(declaration, new), old.targeting, new.targeting)
+            one, targeting = _answer(declaration, old, flawed=_is_flawed(registry, key, old))
+            other, targeting_now = _answer(declaration, new, flawed=_is_flawed(registry, key, new))
+            yield Difference(key, one, other, targeting, targeting_now)
 
 
 def redeclared(old: Registry, new: Registry, flags: FlagSet) -> Iterator[Difference]:
@@ -107,6 +109,10 @@ def as_of(stored: StoredFlags) -> AsOf:
     values = {row.key: _read(row.value) for row in stored.rows}
     targeting = {row.key: read for row in stored.rows if (read := targeting_of(row)) is not None}
     return AsOf(stored.version, stored.at, values, targeting)
+
+
+def _is_flawed(registry: Registry, key: str, state: FlagState) -> bool:
+    return bool(stored_flaws(registry, FlagSet(0, {key: state})))
 
 
 def _answer(

@@ -69,7 +69,8 @@ async def test_what_was_set_counts_again_once_it_is_allowed_and_the_history_says
 async def test_who_sets_it_again_sets_it_from_its_safe_value(tmp_path: Path) -> None:
     world = await serving(tmp_path)
     await world.service.reload(NARROW, actor="bob")
-    await world.service.set({"MODE": "other"}, actor="eve")
+    told = await world.service.set({"MODE": "other"}, actor="eve")
+    assert [(one.key, one.before, one.after) for one in told.changes] == [("MODE", "off", "other")]
     await world.service.reload(WIDE, actor="bob")
     assert (await steps(world))[2:] == [("on", "off", "bob"), ("off", "other", "eve")]
     await world.service.close()
