@@ -49,9 +49,11 @@ def wanted(state: State) -> tuple[Command, ...]:
 
 def hold_of(rollout: Rollout) -> Hold | None:
     """Return the hold a rollout waits at, None when it does not."""
-    if rollout.part is not Part.HOLD or rollout.is_over:
+    if rollout.part is not Part.HOLD:
         return None
-    return rollout.plan.promotion.hold if rollout.phase is Phase.PROMOTING else rollout.plan.steps[rollout.index].hold
+    if rollout.phase is Phase.PROMOTING:
+        return rollout.plan.promotion.hold
+    return rollout.plan.steps[rollout.index].hold if rollout.phase is Phase.STEPPING else None
 
 
 def mirrored(rollout: Rollout) -> Lane | None:
@@ -82,14 +84,15 @@ def _wishes(rollout: Rollout | None, name: str) -> tuple[Command | None, ...]:
     """Return what a rollout wants besides routing and processes, one place for each kind."""
     if rollout is None:
         return Observe(None), None, None, None, AskHold(name, None)
-    resets = rollout.phase is Phase.ROLLING_BACK and rollout.part is Part.FLAGS
+    resets = rollout.phase is Phase.ROLLING_BACK and rollout.moved and not rollout.is_reset
+    moves = rollout.phase is Phase.FLIPPING and rollout.moved and not rollout.refused
     hold = hold_of(rollout)
     asks = hold is not None and hold.kind is not HoldKind.PERSON and rollout.paused is None
     rehearses = rollout.phase is Phase.REHEARSING and rollout.part is Part.RUNNING and rollout.spec is not None
     return (
         Observe(rollout.watch, mirrored(rollout)),
         ResetFlags(rollout.id, tuple(one.flag for one in reversed(rollout.moved))) if resets else None,
-        MoveFlags(rollout.id, rollout.moved) if rollout.moved and rollout.phase is Phase.FLIPPING else None,
+        MoveFlags(rollout.id, rollout.moved) if moves else None,
         Rehearse(rollout.id, rollout.spec) if rehearses and rollout.spec is not None else None,
         AskHold(rollout.id, hold if asks else None),
     )

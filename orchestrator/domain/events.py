@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.look import Look
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan_steps import Hold
 
 SYSTEM = "switchover"
 """The actor of everything the daemon does by itself."""
@@ -172,10 +173,14 @@ class RehearsalEnded:
 
 @dataclass(frozen=True, slots=True)
 class HoldAgreed:
-    """A hold's command or webhook agreed."""
+    """A hold's command or webhook agreed.
+
+    `hold` is the one that was asked; an answer that comes late is then not taken for that of another hold.
+    """
 
     rollout: str
     words: str = ""
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

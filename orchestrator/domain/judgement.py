@@ -1,6 +1,6 @@
-"""What the newest look means once a part of a plan is over: well, inconclusive, or data that is missing.
+"""What is watched in each part of a plan, and what the newest look at it means once the part is over.
 
-Above: `rollout_steps`, `rollout_stages`.  Below: `look`, `plan`, `state`.
+Above: `rollout_steps`, `rollout_stages`, `rollout_clock`.  Below: `look`, `plan`, `state`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from orchestrator.domain.look import Look, Verdict, Watch
 from orchestrator.domain.plan import Bake, Plan
 from orchestrator.domain.plan_epochs import Place, epochs
 from orchestrator.domain.plan_steps import FlagStage, Step
-from orchestrator.domain.state import Phase, Rollout
+from orchestrator.domain.state import Part, Phase, Rollout, State
 
 
 class Judged(StrEnum):
@@ -64,40 +64,69 @@ def part_of(plan: Plan, watch: Watch) -> Step | FlagStage | Bake:
     return plan.bake if watch.part == "bake" else plan.steps[watch.index]
 
 
-def epoch_of(rollout: Rollout, part: str, index: int, *, share: float, weight: int, flag: str = "") -> Watch:
-    """Return a new epoch of a rollout.
+def watch_anew(state: State, part: str, index: int, *, share: float, weight: int, flag: str = "") -> State:
+    """Begin an epoch: the guard forgets what it has seen.
 
-    A part that is entered again, because a person moved the weight or went back a step, may err again: it gets half of
-    the alpha with each visit, so that all visits together spend at most twice what one would.
+    Args:
+        state: the state, at the part of the plan.
+        part: `steps`, `bake`, `flags` or `retreat`.
+        index: which one of these, from 0.
+        share: probability with which a key has what is on trial.
+        weight: the canary's weight, percent.
+        flag: the flag on trial.
     """
-    plan = rollout.plan
-    places: dict[str, Place] = {"bake": ("bake",), "retreat": ("policy", "retreat", rollout.retreat - 1)}
-    place = places.get(part, (part, index))
-    alphas = {epoch.place: epoch.alpha for epoch in epochs(plan)}
-    judges = place in alphas
-    before = rollout.watch
-    again = before is not None and (before.part, before.index, before.flag) == (part, index, flag) and part == "steps"
-    alpha = before.alpha / 2 if again and before is not None else alphas.get(place, plan.judge.alpha)
-    return Watch(
-        epoch=f"{rollout.id}/{part}/{index}/{rollout.visit}",
+    rollout = state.under_way
+    watch = Watch(
+        epoch=f"{rollout.id}/{part}/{index}/{rollout.visit + 1}",
         rollout=rollout.id,
         part=part,
         index=index,
-        alpha=alpha,
+        alpha=_alpha(rollout, part, index),
         share=share,
         weight=weight,
         trial=rollout.trial,
         baseline=rollout.baseline,
         flag=flag,
-        judged=judges,
+        judged=_place(rollout, part, index) in {epoch.place for epoch in epochs(rollout.plan)},
     )
+    return state.to(visit=rollout.visit + 1, watch=watch, look=None, behind=_left_behind(rollout))
+
+
+def _left_behind(rollout: Rollout) -> str:
+    """Return the epoch that ends, unless it is known already to be a regression that a person went past."""
+    watch, look = rollout.watch, look_at(rollout)
+    told = look is not None and look.verdict is Verdict.REGRESSION
+    return "" if watch is None or not watch.judged or told else watch.epoch
+
+
+def _place(rollout: Rollout, part: str, index: int) -> Place:
+    places: dict[str, Place] = {"bake": ("bake",), "retreat": ("policy", "retreat", rollout.retreat - 1)}
+    return places.get(part, (part, index))
+
+
+def _alpha(rollout: Rollout, part: str, index: int) -> float:
+    """Return how probable a mistake a new epoch may make.
+
+    A part that is entered again (a person moved the weight, a retreat is over, a flag was refused) may err again: it
+    gets half of the alpha with each visit, so that all visits together spend at most twice what one would.  Every
+    step may go down by the same retreats, so all steps share their alpha.
+    """
+    plan, before = rollout.plan, rollout.watch
+    alphas = {epoch.place: epoch.alpha for epoch in epochs(plan)}
+    alpha = alphas.get(_place(rollout, part, index), plan.judge.alpha)
+    if part == "retreat":
+        return alpha / len(plan.steps)
+    if before is None or (before.part, before.index) != (part, index):
+        return alpha / 2 if rollout.climbed and part == "steps" else alpha
+    other_half = part == "flags" and before.share < 1.0 and rollout.part is Part.WHOLE
+    return alpha if other_half else before.alpha / 2
 
 
 def step_words(rollout: Rollout) -> str:
     """Say where a rollout is: `step 2 of 3 (25 %)`, `bake`, `flag 1 of 6 (PROMPT_MODE)`."""
     plan, at = rollout.plan, rollout.index
     match rollout.phase:
-        case Phase.STEPPING if rollout.part is not rollout.part.STARTING and plan.steps:
+        case Phase.STEPPING if rollout.part is not Part.STARTING and plan.steps:
             return f"step {at + 1} of {len(plan.steps)} ({plan.steps[at].weight} %)"
         case Phase.FLIPPING if plan.flags:
             return f"flag {at + 1} of {len(plan.flags)} ({plan.flags[at].flag})"

@@ -13,7 +13,6 @@ from orchestrator.domain.outcome import Rejected
 from orchestrator.domain.plan import StateUse
 from orchestrator.domain.plan_limits import Answer
 from orchestrator.domain.rollout_back import because, fail, pause
-from orchestrator.domain.rollout_stages import enter_stage
 from orchestrator.domain.state import Part, Phase, Quarantined, Rollout, State, What
 
 
@@ -86,9 +85,9 @@ def _released(state: State, event: ev.UpgradeAsked) -> dict[str, Quarantined]:
 def _begin(state: State, now: float) -> State:
     plan = state.under_way.plan
     if not plan.new_generation:
-        return enter_stage(state.to(phase=Phase.FLIPPING), 0, now)
+        return state.enter(Phase.FLIPPING, Part.YOUNG, now, due=now).to(began=now)
     if plan.rehearsal.run:
-        return state.to(phase=Phase.REHEARSING, part=Part.RUNNING)
+        return state.enter(Phase.REHEARSING, Part.RUNNING, now)
     return start_candidate(state, now)
 
 
@@ -101,28 +100,29 @@ def start_candidate(state: State, now: float) -> State:
     state = replace(
         state, candidate=generation.number, candidate_salt=rollout.salt, allow_breaking=rollout.allow_breaking
     )
-    return state.to(phase=Phase.STEPPING, part=Part.STARTING, candidate=generation.number, entered=now, due=None)
+    return state.enter(Phase.STEPPING, Part.STARTING, now).to(candidate=generation.number)
 
 
 def rehearsed(state: State, event: ev.RehearsalEnded, now: float) -> State | Rejected:
-    """Go on, stop, or ask a person, by what the rehearsal found."""
+    """Go on, stop, or ask a person, by what the rehearsal found; while paused, a person goes on."""
     rollout = state.under_way
     plan = rollout.plan
     if event.rollout != rollout.id or rollout.part is not Part.RUNNING:
         return Rejected(f"no rehearsal of {event.rollout} is waited for")
     if event.failed:
         words = f"the rehearsal failed: {event.words}"
-        return fail(state, because(state, What.REHEARSAL, words, now, by=ev.SYSTEM), now)
+        return fail(state, because(state, What.REHEARSAL, words, now), now)
     if event.shared_state is False and plan.state is StateUse.SHARED:
         words = 'the old code breaks on what the new code wrote, so both may not serve at a time (state = "exclusive")'
-        return fail(state, because(state, What.STATE, words, now, by=ev.SYSTEM), now)
+        return fail(state, because(state, What.STATE, words, now), now)
+    held = state.enter(Phase.REHEARSING, Part.HOLD, now)
     if not event.differences or plan.rehearsal.on_differences is Answer.GO_ON:
-        return go_on_rehearsed(state, now)
+        return go_on_rehearsed(state, now) if rollout.paused is None else held
     words = f"the rehearsal found {event.differences} difference(s): switchover shadow diff {rollout.id}"
-    cause = because(state, What.DIFFERENCES, words, now, by=ev.SYSTEM)
+    cause = because(state, What.DIFFERENCES, words, now)
     if plan.rehearsal.on_differences is Answer.ROLL_BACK:
         return fail(state, cause, now)
-    return pause(state.to(part=Part.HOLD, due=None), cause, now, over=True)
+    return pause(held, cause, now)
 
 
 def go_on_rehearsed(state: State, now: float) -> State:

@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.domain import events as ev
-from orchestrator.domain.judgement import Judged, doubtful_words, judged, look_at, missing_words
+from orchestrator.domain.generation import Standing
+from orchestrator.domain.judgement import Judged, doubtful_words, judged, look_at, missing_words, step_words
 from orchestrator.domain.look import Look, Verdict
 from orchestrator.domain.outcome import Rejected
-from orchestrator.domain.plan import StateUse
 from orchestrator.domain.plan_freeze import next_open
 from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.rollout_back import because, go_back, pause
-from orchestrator.domain.rollout_stages import enter_stage, move_flag, move_whole, unlock
+from orchestrator.domain.rollout_back import because, pause, undo
+from orchestrator.domain.rollout_stages import enter_stage, move_whole, unlock
 from orchestrator.domain.rollout_steps import enter_step, promote, retreat, run_step
 from orchestrator.domain.state import Part, Phase, State, What
 
-DAEMON = ev.SYSTEM
 NEVER = "no time is ever outside the plan's freeze windows"
 
 
@@ -28,11 +27,9 @@ def tick(state: State, _event: ev.Tick, now: float) -> State | Rejected:
     """See what time has brought: the deadline of the whole, the end of a part."""
     rollout = state.under_way
     plan = rollout.plan
-    if plan.deadline is not None and rollout.began is not None and now >= rollout.began + plan.deadline:
-        late = _too_late(state, now)
-        if late is not None:
-            return late
-    return over(state, now) if is_over(state, now) else state
+    if plan.deadline is None or rollout.began is None or rollout.late or now < rollout.began + plan.deadline:
+        return over(state, now) if is_over(state, now) else state
+    return _too_late(state, now)
 
 
 def is_over(state: State, now: float) -> bool:
@@ -50,7 +47,7 @@ def due_at(state: State) -> float | None:
         return None
     deadline = rollout.plan.deadline
     ends = [] if rollout.paused is not None or rollout.due is None else [rollout.due]
-    if deadline is not None and rollout.began is not None and not _is_told_late(state):
+    if deadline is not None and rollout.began is not None and not rollout.late:
         ends.append(rollout.began + deadline)
     return min(ends, default=None)
 
@@ -58,36 +55,35 @@ def due_at(state: State) -> float | None:
 def looked(state: State, event: ev.Looked, now: float) -> State | Rejected:
     """Act on a look: a regression at any moment, certainty early, everything else once the part is over."""
     rollout, look = state.under_way, event.look
-    if look.verdict is Verdict.REGRESSION and look.epoch.startswith(f"{rollout.id}/") and _is_behind(state, look):
-        return _regressed(state, look, now)  # found while the step that ended the epoch was being written
+    if look.verdict is Verdict.REGRESSION and look.epoch == rollout.behind:
+        return _regressed(state.to(behind=""), look, now)  # found while the step that ended the epoch was written
     if rollout.watch is None or look.epoch != rollout.watch.epoch:
         return Rejected(f"the look is at {look.epoch}, which is not what is watched")
-    fresh = rollout.look is None or rollout.look.epoch != look.epoch or rollout.look.verdict is not look.verdict
+    fresh = rollout.look is None or rollout.look.verdict is not look.verdict
     state = state.to(look=look)
     if look.verdict is Verdict.REGRESSION and rollout.watch.judged:
         return _regressed(state, look, now) if fresh else state
-    if is_over(state, now):
-        return over(state, now)
-    early = rollout.plan.policy.advance_when_certified and look.verdict is Verdict.WITHIN_MARGIN
-    timed = rollout.due is not None and rollout.paused is None
-    if early and timed and (rollout.phase, rollout.part) == (Phase.STEPPING, Part.RUNNING) and not rollout.retreat:
-        return over(state, now)
-    return state
+    return over(state, now) if is_over(state, now) or _is_early(state, look) else state
 
 
-def _is_behind(state: State, look: Look) -> bool:
-    """Tell whether a look is at the epoch before this one, which ended without anybody looking."""
-    watch = state.under_way.watch
-    return watch is not None and look.epoch != watch.epoch and state.under_way.look is None
+def _is_early(state: State, look: Look) -> bool:
+    """Tell whether a step may end before its time, because it is certain that nothing is worse."""
+    rollout = state.under_way
+    if not rollout.plan.policy.advance_when_certified or look.verdict is not Verdict.WITHIN_MARGIN:
+        return False
+    runs = (rollout.phase, rollout.part) == (Phase.STEPPING, Part.RUNNING) and not rollout.retreat
+    return runs and rollout.due is not None and not rollout.frozen and rollout.paused is None
 
 
 def over(state: State, now: float) -> State:
     """Decide what follows a part whose time is over."""
     rollout = state.under_way
+    if rollout.frozen or rollout.unready:
+        return go_on(state, now)
     if rollout.part is Part.HOLD:
-        words = f"the hold at {rollout.phase} was not agreed to in time"
-        return pause(state, because(state, What.HOLD, words, now, by=DAEMON), now)
-    if rollout.part not in {Part.RUNNING, Part.HEALTH, Part.UNLOCK, Part.HALF, Part.WHOLE}:
+        words = f"nobody agreed at {step_words(rollout)} in time; to go on all the same: switchover resume"
+        return pause(state, because(state, What.HOLD, words, now), now, over=True)
+    if rollout.part not in JUDGED:
         return go_on(state, now)
     match judged(rollout):
         case Judged.MISSING:
@@ -98,20 +94,27 @@ def over(state: State, now: float) -> State:
 
 
 def go_on(state: State, now: float) -> State:
-    """Go on to what follows the present part, unless a freeze window holds it up."""
+    """Go on to what follows the present part, once no freeze window and no process that is away holds it up."""
     rollout = state.under_way
     opens = next_open(rollout.plan.freeze, now)
     if opens is None:
-        return pause(state, because(state, What.HOLD, NEVER, now, by=DAEMON), now)
+        return pause(state.to(paused=None), because(state, What.HOLD, NEVER, now), now, over=True)
+    held = state.to(paused=None, waiting=False, frozen=opens > now, unready=False)
     if opens > now:
-        return state.to(due=opens, frozen=True, paused=None)
-    return _next(state.to(frozen=False, paused=None, waiting=False), now)
-
-
-def _next(state: State, now: float) -> State:
-    rollout = state.under_way
+        return held.to(due=opens)
+    if _is_unsafe(state):
+        return held.to(due=None, unready=True)
     following = NEXT.get((rollout.phase, rollout.part))
-    return state if following is None else following(state, now)
+    return held if following is None else following(held, now)
+
+
+def _is_unsafe(state: State) -> bool:
+    """Tell whether the version on trial or the way back has no ready process: neither may be counted on then."""
+    rollout, table = state.under_way, state.table
+    back = table.active if rollout.promoted is None else table.previous
+    return any(
+        state.generations[one].standing is not Standing.READY for one in (rollout.trial, back) if one is not None
+    )
 
 
 def _after_step(state: State, now: float) -> State:
@@ -127,22 +130,23 @@ NEXT: Final[Mapping[tuple[Phase, Part], Callable[[State, float], State]]] = {
     (Phase.STEPPING, Part.HOLD): run_step,
     (Phase.STEPPING, Part.RUNNING): _after_step,
     (Phase.PROMOTING, Part.HOLD): promote,
-    (Phase.PROMOTING, Part.READY): promote,
     (Phase.BAKING, Part.HEALTH): unlock,
     (Phase.BAKING, Part.UNLOCK): lambda state, now: enter_stage(state, 0, now),
-    (Phase.FLIPPING, Part.YOUNG): move_flag,
+    (Phase.FLIPPING, Part.YOUNG): lambda state, now: enter_stage(state, state.under_way.index, now),
     (Phase.FLIPPING, Part.HALF): move_whole,
     (Phase.FLIPPING, Part.WHOLE): lambda state, now: enter_stage(state, state.under_way.index + 1, now),
 }
 """What follows each part."""
 
+JUDGED: Final = frozenset({Part.RUNNING, Part.HEALTH, Part.UNLOCK, Part.HALF, Part.WHOLE})
+"""Parts that go on only after evidence was asked."""
+
 
 def _regressed(state: State, look: Look, now: float) -> State:
-    plan = state.under_way.plan
     metric = next((one.metric for one in look.limits if one.verdict is Verdict.REGRESSION), "")
-    cause = because(state, What.REGRESSION, look.cause or "a limit is exceeded", now, by=DAEMON, metric=metric)
-    if plan.on_regression is Answer.ROLL_BACK and plan.state is StateUse.SHARED:
-        return go_back(state, cause, now)
+    cause = because(state, What.REGRESSION, look.cause or "a limit is exceeded", now, metric=metric)
+    if state.under_way.plan.on_regression is Answer.ROLL_BACK:
+        return undo(state, cause, now)
     return pause(state, cause, now)
 
 
@@ -152,10 +156,10 @@ def _missing(state: State, now: float) -> State:
         case Answer.WAIT:
             return state.to(due=None, waiting=True)  # from now on every look asks again
         case Answer.ROLL_BACK:
-            return go_back(state, because(state, What.MISSING_DATA, words, now, by=DAEMON), now)
+            return undo(state, because(state, What.MISSING_DATA, words, now), now, over=True)
         case Answer.GO_ON:
             return go_on(state, now)
-    return pause(state, because(state, What.MISSING_DATA, words, now, by=DAEMON), now, over=True)
+    return pause(state, because(state, What.MISSING_DATA, words, now), now, over=True)
 
 
 def _inconclusive(state: State, now: float) -> State:
@@ -164,10 +168,10 @@ def _inconclusive(state: State, now: float) -> State:
         case Answer.RETREAT:
             return retreat(state, now, words)
         case Answer.ROLL_BACK:
-            return go_back(state, because(state, What.INCONCLUSIVE, words, now, by=DAEMON), now)
+            return undo(state, because(state, What.INCONCLUSIVE, words, now), now, over=True)
         case Answer.GO_ON:
             return go_on(state, now)
-    return pause(state, because(state, What.INCONCLUSIVE, words, now, by=DAEMON), now, over=True)
+    return pause(state, because(state, What.INCONCLUSIVE, words, now), now, over=True)
 
 
 def _slower(state: State, now: float) -> State | None:
@@ -179,19 +183,13 @@ def _slower(state: State, now: float) -> State | None:
         return None
     if (rollout.phase, rollout.part) != (Phase.STEPPING, Part.RUNNING):
         return None
-    longer = (now - rollout.entered) * (slower.factor - 1.0)
-    return state.to(slowed=True, due=now + longer) if longer > 0 else None
+    longer = (rollout.plan.steps[rollout.index].pause or 0.0) * (slower.factor - 1.0)
+    return state.to(slowed=True, waiting=False, due=(rollout.due or now) + longer) if longer > 0 else None
 
 
-def _too_late(state: State, now: float) -> State | None:
-    """Act on the deadline once; None when it was acted on already."""
-    if _is_told_late(state):
-        return None
-    cause = because(state, What.DEADLINE, "the plan's deadline has passed", now, by=DAEMON)
+def _too_late(state: State, now: float) -> State:
+    """Act on the deadline, once."""
+    cause = because(state, What.DEADLINE, "the plan's deadline has passed", now)
     if state.under_way.plan.on_deadline is Answer.ROLL_BACK:
-        return go_back(state, cause, now)
-    return pause(state, cause, now).to(late=True)
-
-
-def _is_told_late(state: State) -> bool:
-    return state.under_way.late
+        return undo(state.to(late=True), cause, now)
+    return pause(state.to(late=True), cause, now)

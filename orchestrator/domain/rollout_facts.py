@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.domain import events as ev
+from orchestrator.domain.effects import hold_of
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.moves import _failed, _retire, _route, _settled, _with
+from orchestrator.domain.judgement import watch_anew
+from orchestrator.domain.moves import _failed, _route, _settled, _with
 from orchestrator.domain.outcome import Rejected
-from orchestrator.domain.rollout_back import because, finish, go_back, pause, reset_flags
+from orchestrator.domain.plan_steps import HoldKind
+from orchestrator.domain.rollout_back import because, finish, go_back, pause, try_again, undo
 from orchestrator.domain.rollout_clock import go_on
-from orchestrator.domain.rollout_steps import enter_step, promote
+from orchestrator.domain.rollout_steps import set_weight
 from orchestrator.domain.routing import Lane
 from orchestrator.domain.state import Part, Phase, State, What
 
@@ -21,31 +24,23 @@ UNKNOWN = "generation {} holds no lane"
 
 
 def ready(state: State, event: ev.GenerationReady, now: float) -> State | Rejected:
-    """Note that a process is ready, and go on where that was waited for."""
+    """Note that a process is ready; the next tick goes on where that was waited for, a way back is gone at once."""
     number = event.generation
     generation = state.generations.get(number)
     if generation is None:
         return Rejected(UNKNOWN.format(number))
     state = _with(state, replace(generation, standing=Standing.READY, proven=True, note=""))
-    rollout = state.under_way
     if state.candidate == number:
         state = _route(state, now, canary=number, weight=0, salt=state.candidate_salt)
-        return _begin_steps(_settled(state), now)
-    state = _warmed(state, number, now)
-    if rollout.part is Part.READY and rollout.paused is None:
-        if rollout.phase is Phase.PROMOTING and number == rollout.candidate:
-            return promote(state, now)
-        if rollout.phase is Phase.ROLLING_BACK and number == state.table.previous and rollout.cause is not None:
-            return go_back(state, rollout.cause, now, quarantine=False)
-    return state
+        return _due(_settled(state), now)
+    state = try_again(_warmed(state, number, now), now)
+    return _due(state, now) if state.under_way.unready else state
 
 
-def _begin_steps(state: State, now: float) -> State:
-    """Go on to the first step; a pause asked for meanwhile holds there."""
+def _due(state: State, now: float) -> State:
+    """End the part: a fact takes effect before it is written down, so it moves no traffic to the candidate itself."""
     paused = state.under_way.paused
-    if paused is None:
-        return enter_step(state, 0, now)
-    return state.to(phase=Phase.STEPPING, part=Part.STARTING, paused=replace(paused, over=True))
+    return state.to(due=now) if paused is None else state.to(paused=replace(paused, left=0.0))
 
 
 def down(state: State, event: ev.GenerationDown, now: float) -> State | Rejected:
@@ -54,7 +49,7 @@ def down(state: State, event: ev.GenerationDown, now: float) -> State | Rejected
     if generation is None:
         return Rejected(UNKNOWN.format(event.generation))
     state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
-    return _warmed(state, event.generation, now)
+    return try_again(_warmed(state, event.generation, now), now)
 
 
 def _warmed(state: State, number: int, now: float) -> State:
@@ -68,42 +63,57 @@ def failed(state: State, event: ev.GenerationFailed, now: float) -> State | Reje
     if generation is None:
         return Rejected(UNKNOWN.format(number))
     rollout = state.under_way
-    state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
     if rollout.phase is Phase.ROLLING_BACK:
-        return _failed_going_back(state, number, now)
+        return try_again(_lost(state, event, now), now)
+    state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
     if number == state.candidate:
         words = f"generation {number} did not start: {event.reason}"
-        return go_back(state, because(state, What.START, words, now, by=ev.SYSTEM), now)
+        return go_back(state, because(state, What.START, words, now), now)
+    words = f"generation {number} crashed again and again: {event.reason}"
     if number == rollout.candidate:
-        words = f"generation {number} crashed again and again: {event.reason}"
-        return go_back(state, because(state, What.CRASH, words, now, by=ev.SYSTEM), now)
+        return undo(state, because(state, What.CRASH, words, now), now)
+    if number == rollout.trial and not rollout.plan.new_generation:
+        return undo(_lost(state, event, now), because(state, What.CRASH, words, now), now)
     return _other_failed(state, event, now)
 
 
-def _other_failed(state: State, event: ev.GenerationFailed, now: float) -> State | Rejected:
-    """The old version is lost: without it there is no baseline, or no way back, so a person decides."""
-    is_previous = state.table.lane_of(event.generation) is Lane.PREVIOUS
-    what = "the way back" if is_previous else "the active version"
+def _lost(state: State, event: ev.GenerationFailed, now: float) -> State:
+    """Have its lane given up, as without a rollout; one without a lane is only noted."""
+    number = event.generation
+    if state.table.lane_of(number) is None:
+        gone = replace(state.generations[number], standing=Standing.DOWN, note=event.reason)
+        return _with(state, gone)
     outcome = _failed(state, event, now)
-    if isinstance(outcome, Rejected):
-        return outcome
-    words = f"generation {event.generation}, {what}, is lost: {event.reason}"
-    return pause(outcome.state, because(state, What.CRASH, words, now, by=ev.SYSTEM), now)
+    return state if isinstance(outcome, Rejected) else outcome.state
 
 
-def _failed_going_back(state: State, number: int, now: float) -> State:
-    """Nothing to go back to any more: the flags are reset all the same, and what is active stays."""
-    if state.table.lane_of(number) is not Lane.PREVIOUS:
+def _other_failed(state: State, event: ev.GenerationFailed, now: float) -> State:
+    """The old version is lost: without it there is no baseline, or no way back, so a person decides."""
+    lane, promoted = state.table.lane_of(event.generation), state.under_way.promoted is not None
+    state = _rebased(_lost(state, event, now))
+    if lane is not Lane.ACTIVE and not (lane is Lane.PREVIOUS and promoted):
         return state
-    state = _route(state, now, previous=None)
-    state, _ = _retire(state, number)
-    return reset_flags(state, now) if state.under_way.part is Part.READY else state
+    what = "the way back" if promoted else "the active version"
+    words = f"generation {event.generation}, {what}, is lost: {event.reason}"
+    return pause(state, because(state, What.CRASH, words, now), now)
+
+
+def _rebased(state: State) -> State:
+    """Compare with the version that took the place of a lost active one, from here on."""
+    rollout, active = state.under_way, state.table.active
+    if rollout.promoted is not None or active is None or active == rollout.baseline:
+        return state
+    state, watch = state.to(baseline=active), rollout.watch
+    if watch is None:
+        return state
+    return watch_anew(state, watch.part, watch.index, share=watch.share, weight=watch.weight, flag=watch.flag)
 
 
 def agreed(state: State, event: ev.HoldAgreed, now: float) -> State | Rejected:
     """A hold's command or webhook agreed; while paused that is noted by going on after the pause."""
-    rollout = state.under_way
-    if event.rollout != rollout.id or rollout.part is not Part.HOLD:
+    rollout, hold = state.under_way, hold_of(state.under_way)
+    asked = hold is not None and hold.kind is not HoldKind.PERSON and event.hold in {None, hold}
+    if event.rollout != rollout.id or not asked:
         return Rejected("no hold waits for that")
     if rollout.paused is not None:
         return state.to(paused=replace(rollout.paused, over=True))
@@ -111,36 +121,40 @@ def agreed(state: State, event: ev.HoldAgreed, now: float) -> State | Rejected:
 
 
 def flag_refused(state: State, event: ev.FlagRefused, now: float) -> State | Rejected:
-    """A flag could not be moved: somebody has to look."""
-    if event.rollout != state.under_way.id:
-        return Rejected(f"rollout {event.rollout} is over")
+    """A flag could not be moved: somebody has to look; going on tries it again."""
+    rollout = state.under_way
+    if event.rollout != rollout.id or not any(one.flag == event.flag for one in rollout.moved):
+        return Rejected(f"no rollout moves {event.flag} now")
     words = f"{event.flag} could not be moved: {event.reason}"
-    return pause(state, because(state, What.FLAG, words, now, by=ev.SYSTEM), now)
+    return pause(state, because(state, What.FLAG, words, now, flag=event.flag), now).to(refused=True)
 
 
 def flag_edited(state: State, event: ev.FlagEdited, now: float) -> State | Rejected:
     """A person moved a flag of the rollout: it is theirs from now on, and the clock stops."""
     rollout = state.under_way
-    if not any(one.flag == event.flag for one in rollout.moved):
+    moved = any(one.flag == event.flag for one in rollout.moved)
+    if not moved and not any(stage.flag == event.flag for stage in rollout.plan.flags[rollout.index :]):
         return state
     kept = tuple(one for one in rollout.moved if one.flag != event.flag)
-    words = f"{event.by} changed {event.flag} by hand in the middle of the rollout"
-    cause = because(state, What.FLAG, words, now, by=event.by)
-    on_trial = rollout.watch is not None and rollout.watch.flag == event.flag
-    return pause(state, cause, now, over=on_trial).to(moved=kept)
+    then = "" if moved else "; a stage will move it"
+    words = f"{event.by} changed {event.flag} by hand in the middle of the rollout{then}"
+    cause = because(state, What.FLAG, words, now, by=event.by, flag=event.flag)
+    on_trial = rollout.plan.flags[rollout.index].flag == event.flag and rollout.part in {Part.HALF, Part.WHOLE}
+    return pause(state, cause, now, over=moved and on_trial).to(moved=kept)
 
 
 def flags_reset(state: State, event: ev.FlagsReset, now: float) -> State | Rejected:
     """The flags are safe again: the rollout is over, and its candidate is stopped."""
-    if event.rollout != state.under_way.id or state.under_way.part is not Part.FLAGS:
+    rollout = state.under_way
+    if event.rollout != rollout.id or not rollout.moved:
         return Rejected("no flags are being reset for that")
-    return finish(state, Phase.ROLLED_BACK, now)
+    state = state.to(is_reset=True)
+    return state if rollout.part is Part.READY else finish(state, Phase.ROLLED_BACK, now)
 
 
 def journal_broken(state: State, event: ev.JournalBroken, now: float) -> State | Rejected:
     """Nothing can be written down: route safe, stop the clock, say so."""
-    if state.phase is Phase.ROLLING_BACK:
-        return state
     words = f"automation stopped: {event.reason}"
-    paused = pause(state, because(state, What.JOURNAL, words, now, by=ev.SYSTEM), now)
-    return _route(paused, now, weight=0) if state.phase is Phase.STEPPING and state.table.weight else paused
+    paused = pause(state, because(state, What.JOURNAL, words, now), now)
+    canary = state.phase in {Phase.STEPPING, Phase.PROMOTING} and (state.table.weight or state.table.always)
+    return set_weight(paused, 0, now, always=()) if canary else paused

@@ -15,19 +15,18 @@ from orchestrator.domain.outcome import Rejected
 from orchestrator.domain.rollout_back import because, go_back, pause
 from orchestrator.domain.rollout_begin import go_on_rehearsed
 from orchestrator.domain.rollout_clock import go_on
-from orchestrator.domain.rollout_steps import promote, run_step, set_weight, weight_of
+from orchestrator.domain.rollout_stages import move_flag, move_whole
+from orchestrator.domain.rollout_steps import is_routed, promote, run_step, set_weight
+from orchestrator.domain.routing import Lane
 from orchestrator.domain.state import Cause, Part, Phase, Quarantined, State, What
 
 
 def promote_now(state: State, _event: ev.PromoteAsked, now: float) -> State | Rejected:
     """Go to 100 % now."""
-    rollout = state.under_way
-    if rollout.part is Part.STARTING:
-        return Rejected(f"generation {rollout.candidate} is not ready yet; wait for it, then promote")
-    refusal = _not_movable(state, rollout.trial)
-    if refusal:
-        return refusal
-    return promote(state.to(paused=None, frozen=False), now)
+    trial = state.under_way.trial
+    if state.table.lane_of(trial) is not Lane.CANARY:
+        return Rejected(f"generation {trial} is not ready yet; wait for it, then promote")
+    return _not_movable(state, trial) or promote(state.to(paused=None), now)
 
 
 def pause_now(state: State, event: ev.PauseAsked, now: float) -> State | Rejected:
@@ -53,21 +52,23 @@ def resume(state: State, _event: ev.ResumeAsked, now: float) -> State | Rejected
 
 
 def _agree(state: State, now: float) -> State | Rejected:
-    """Let a hold go, or end a step that stays until somebody says so."""
+    """Let a hold go, end a step that stays until somebody says so, or go on without the data that are missing."""
     rollout = state.under_way
+    if rollout.frozen or rollout.unready:
+        what = "the freeze window is over" if rollout.frozen else "both versions are ready"
+        return Rejected(f"it goes on by itself once {what}; to go to 100 % now: switchover promote")
     stays = rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING and rollout.due is None
-    if stays or rollout.part is Part.HOLD:
+    if stays or rollout.waiting or rollout.part is Part.HOLD:
         return go_on(state, now)
     return Rejected("it is not paused, and nothing waits for a person; to go to 100 % now: switchover promote")
 
 
 def _took_up(state: State, left: float | None, now: float) -> State:
-    """Let the part go on for what was left of it, at the weight that it wants."""
+    """Let the part go on for what was left of it, as the plan wants it."""
     rollout = state.under_way
-    if rollout.phase is Phase.PROMOTING and rollout.part is Part.READY:
-        return promote(state, now)
-    step_runs = rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING
-    if step_runs and state.table.weight != weight_of(state):
+    if rollout.refused:
+        return move_flag(state, now) if rollout.part is Part.HALF else move_whole(state, now)
+    if rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING and not is_routed(state):
         return run_step(state, now, left=left)
     return state.to(due=None if left is None else now + left)
 
@@ -79,8 +80,14 @@ def roll_back(state: State, event: ev.RollbackAsked, now: float) -> State | Reje
 
 def switch_back(state: State, event: ev.SwitchBackAsked, now: float) -> State | Rejected:
     """Go back without a judgement: nothing is quarantined."""
+    previous = state.table.previous
+    if not state.under_way.plan.new_generation:
+        return Rejected("the rollout only moves flags, so no traffic is switched back; to end it: switchover abort")
+    if previous is None:
+        return Rejected("there is no previous generation to switch back to; to end the rollout: switchover abort")
     if not state.table.previous_warm:
-        return Rejected("the previous generation is not ready; it is being started")
+        note = state.generations[previous].note
+        return Rejected(f"generation {previous} is not ready: {note or 'it is being started'}")
     return go_back(state, _person(state, event, "switched back", now), now, quarantine=False)
 
 
@@ -89,8 +96,10 @@ def weight(state: State, event: ev.WeightAsked, now: float) -> State | Rejected:
     rollout = state.under_way
     if not 0 <= event.weight <= 100:  # noqa: PLR2004 - percent
         return Rejected(f"weight {event.weight} is not a percentage: give a whole number from 0 to 100")
-    if state.table.canary is None:
-        return Rejected(f"generation {rollout.candidate} is not ready yet; wait for it")
+    if state.table.canary is None or rollout.part is Part.STARTING:
+        return Rejected(
+            f"generation {rollout.candidate} is at no step yet; wait for it, or go on with: switchover resume"
+        )
     refusal = _not_movable(state, state.table.canary) if event.weight else None
     if refusal:
         return refusal

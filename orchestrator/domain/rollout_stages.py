@@ -5,22 +5,21 @@ Above: `rollout_steps` promotes into it, `rollout_clock` says when a part is ove
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from orchestrator.domain.judgement import epoch_of
+from orchestrator.domain.judgement import watch_anew
 from orchestrator.domain.moves import _retire, _route
 from orchestrator.domain.plan_steps import TooYoung
 from orchestrator.domain.rollout_back import finish
 from orchestrator.domain.state import Cause, Moved, Part, Phase, State, What
 
+HALF, WHOLE = 50, 100
+"""Percent of keys."""
+
 
 def enter_bake(state: State, now: float) -> State:
     """Begin the time after the promotion."""
-    rollout = state.under_way
-    rollout = replace(rollout, phase=Phase.BAKING, part=Part.HEALTH, entered=now, promoted=now, index=0, retreat=0)
-    rollout = replace(rollout, visit=rollout.visit + 1, due=now + rollout.plan.bake.health, slowed=False)
-    watch = epoch_of(rollout, "bake", 0, share=1.0, weight=100)
-    return replace(state, rollout=replace(rollout, watch=watch, look=None))
+    health = state.under_way.plan.bake.health
+    state = state.enter(Phase.BAKING, Part.HEALTH, now, now + health).to(promoted=now, index=0, retreat=0)
+    return watch_anew(state, "bake", 0, share=1.0, weight=100)
 
 
 def unlock(state: State, now: float) -> State:
@@ -29,7 +28,7 @@ def unlock(state: State, now: float) -> State:
     if not rollout.plan.flags:
         return done(state, now)
     since = rollout.promoted if rollout.promoted is not None else now
-    return state.to(part=Part.UNLOCK, entered=now, due=max(now, since + rollout.plan.bake.unlock))
+    return state.enter(Phase.BAKING, Part.UNLOCK, now, max(now, since + rollout.plan.bake.unlock))
 
 
 def enter_stage(state: State, index: int, now: float) -> State:
@@ -42,7 +41,7 @@ def enter_stage(state: State, index: int, now: float) -> State:
         if now >= mature:
             return move_flag(state.to(index=index), now)
         if stage.if_too_young is TooYoung.WAIT:
-            return state.to(phase=Phase.FLIPPING, part=Part.YOUNG, index=index, entered=now, due=mature)
+            return state.enter(Phase.FLIPPING, Part.YOUNG, now, mature).to(index=index)
         index += 1
     return done(state, now)
 
@@ -50,24 +49,22 @@ def enter_stage(state: State, index: int, now: float) -> State:
 def move_flag(state: State, now: float) -> State:
     """Move a flag for half of the keys first, or at once for all."""
     stage = state.under_way.plan.flags[state.under_way.index]
-    return _moved(state, 50, stage.half_seconds, now) if stage.half_seconds else move_whole(state, now)
+    return _moved(state, HALF, stage.half_seconds, now) if stage.half_seconds else move_whole(state, now)
 
 
 def move_whole(state: State, now: float) -> State:
     """Move a flag for all keys."""
     stage = state.under_way.plan.flags[state.under_way.index]
-    return _moved(state, 100, stage.soak - stage.half_seconds, now)
+    return _moved(state, WHOLE, stage.soak - stage.half_seconds, now)
 
 
 def _moved(state: State, share: int, lasts: float, now: float) -> State:
     rollout = state.under_way
     stage = rollout.plan.flags[rollout.index]
     others = tuple(one for one in rollout.moved if one.flag != stage.flag)
-    part = Part.HALF if share < 100 else Part.WHOLE  # noqa: PLR2004 - percent
-    rollout = replace(rollout, phase=Phase.FLIPPING, part=part, entered=now, due=now + lasts, slowed=False)
-    rollout = replace(rollout, visit=rollout.visit + 1, moved=(*others, Moved(stage.flag, stage.to, share)))
-    watch = epoch_of(rollout, "flags", rollout.index, share=share / 100, weight=100, flag=stage.flag)
-    return replace(state, rollout=replace(rollout, watch=watch, look=None))
+    part = Part.HALF if share < WHOLE else Part.WHOLE
+    state = state.enter(Phase.FLIPPING, part, now, now + lasts).to(moved=(*others, Moved(stage.flag, stage.to, share)))
+    return watch_anew(state, "flags", rollout.index, share=share / 100, weight=100, flag=stage.flag)
 
 
 def done(state: State, now: float) -> State:
@@ -77,5 +74,6 @@ def done(state: State, now: float) -> State:
     if rollout.candidate is not None and previous is not None:
         state = _route(state, now, previous=None)
         state, _ = _retire(state, previous)
-    words = f"generation {rollout.trial} serves all calls" if rollout.candidate is not None else "the flags are moved"
+    flags = "the flags are moved" if rollout.moved else "no flag was moved: the version has not run for long enough"
+    words = f"generation {rollout.trial} serves all calls" if rollout.candidate is not None else flags
     return finish(state.to(cause=Cause(What.DONE, words, rollout.actor, now)), Phase.DONE, now)

@@ -47,7 +47,7 @@ class Part(StrEnum):
     HOLD = "hold"
     """Something has to agree."""
     READY = "ready"
-    """Waiting for a process to be ready: the candidate before promotion, `previous` before a way back."""
+    """Waiting for the process to go back to."""
     HEALTH = "health"
     UNLOCK = "unlock"
     YOUNG = "young"
@@ -164,17 +164,21 @@ class Rollout:
         allow_breaking: whether the candidate may lack what clients rely on.
         entered: when the part began.
         due: when the part is over, None when somebody decides that.
-        frozen: whether `due` is the end of a freeze window.
+        frozen: whether it is to go on, once a freeze window is over, at `due`.
         waiting: whether the part is over and only waits for data.
+        unready: whether it is to go on, once the version on trial and the way back are ready.
         slowed: whether this part was made longer because the versions disagree.
         late: whether the plan's deadline was acted on.
-        began: when the first step began.
+        began: when the first step began, or the first stage of a plan that only moves flags.
         promoted: when all traffic went to the candidate.
         retreat: how many of the plan's retreat weights were gone down by.
         climbed: whether the step's weight was come back to from a retreat; that is done once.
         watch: what the guard watches.
         look: the newest look that was recorded of it.
+        behind: the epoch before, while a regression found at its very end may still be told.
         moved: the flags moved, in order.
+        refused: whether the last of them could not be moved.
+        is_reset: whether they have their safe values again.
         paused: the stopped clock, None while it runs.
         cause: why it went back or ended.
     """
@@ -197,6 +201,7 @@ class Rollout:
     due: float | None = None
     frozen: bool = False
     waiting: bool = False
+    unready: bool = False
     slowed: bool = False
     late: bool = False
     began: float | None = None
@@ -205,7 +210,10 @@ class Rollout:
     climbed: bool = False
     watch: Watch | None = None
     look: Look | None = None
+    behind: str = ""
     moved: tuple[Moved, ...] = ()
+    refused: bool = False
+    is_reset: bool = False
     paused: Paused | None = None
     cause: Cause | None = None
 
@@ -271,3 +279,8 @@ class State:
     def to(self, **changes: object) -> State:
         """Return the state with some members of the rollout changed."""
         return replace(self, rollout=replace(self.under_way, **changes))  # type: ignore[arg-type]  # its own members
+
+    def enter(self, phase: Phase, part: Part, now: float, due: float | None = None) -> State:
+        """Return the state with the rollout at the beginning of a part; nothing of the part before holds it up."""
+        fresh = dict.fromkeys(("frozen", "waiting", "unready", "slowed", "refused"), False)
+        return self.to(phase=phase, part=part, entered=now, due=due, **fresh)
