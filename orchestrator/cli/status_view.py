@@ -49,7 +49,11 @@ def view(status: Status, now: float, *, colour: bool, width: int | None = None) 
     order = {lane: place for place, lane in enumerate(LANES)}
     known = sorted(status.generations, key=lambda one: (order.get(one.lane or "", len(LANES)), one.number))
     table = columns([heading(*HEADING), *map(_row, known)], numbers=NUMBERS, colour=colour)
-    sentences = [(_movement(status, now), ""), *_compared(status.queue), *((f"trouble: {printable(told)}", RED) for told in troubles(status))]
+    sentences = [
+        (_movement(status, now), ""),
+        *_compared(status.queue),
+        *((f"trouble: {printable(told)}", RED) for told in troubles(status)),
+    ]
     lines = [*_header(status, colour=colour), "", *table, ""]
     for sentence, style in sentences:
         lines += [paint(line, style, colour=colour) for line in (wrap(sentence, width) if width else [sentence])]
