@@ -140,6 +140,7 @@ def _differences(result: CaseResult) -> Iterator[Difference]:
             finding.path,
             finding.rule,
             finding.reason,
+            finding.places,
         )
     if result.incomplete and not any(_is_bound(one) for one in result.findings):
         why = f"{result.incomplete} of {result.pairs} pairs could not be compared to the end"

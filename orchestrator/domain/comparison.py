@@ -119,6 +119,8 @@ class Finding:
         reason: why it has that class, where it is not the plain one.
         seen: in how many pairs.
         pairs: of how many.
+        places: at how many places of one answer, in the first pair that has it.
+        also: some of those places beside the first, each with both values, for people.
         report: how the two values differ in detail; long ones are cut.
     """
 
@@ -132,6 +134,8 @@ class Finding:
     reason: str = ""
     seen: int = 1
     pairs: int = 1
+    places: int = 1
+    also: tuple[str, ...] = ()
     report: str = ""
 
 

@@ -98,6 +98,7 @@ class Difference:
         pattern: where, without indexes, as a manifest names it; "" for what no manifest can expect.
         rule: which rule found it, and on which evidence.
         reason: why it has its class, where that is not the plain one.
+        places: at how many places of one answer.
     """
 
     case: str
@@ -113,6 +114,7 @@ class Difference:
     pattern: str = ""
     rule: str = ""
     reason: str = ""
+    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Which element of one list is which of the other.
 
 By digest first (equal but for noise), then by what only one element on each side has (an id, a name, whatever is
-there), then by position.  No schema, no declared key: what identifies an element is what it shares with one other.
+there), then by where it stands between those that are known.  No schema, no declared key: what identifies an element is
+what it shares with one other.
 
-Above: `learn`, `walk`.  Below: `digests`.
+Above: `learn`, `walk`.  Below: `digests`, `between`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from orchestrator.shadow.between import between
 from orchestrator.shadow.digests import digests
 from orchestrator.shadow.node import Node
 
@@ -46,15 +48,33 @@ def align(first: list[Any], other: list[Any], item: Node | None) -> Alignment:
     if mine == theirs:
         return Alignment([(index, index) for index in range(len(first))], [], [], moved=False)
     sure, left, right = _by_digest(mine, theirs)
+    uneven = _uneven(mine, theirs)
+    loose = [pair for pair in sure if mine[pair[0]] in uneven] if uneven else []
+    sure = [pair for pair in sure if mine[pair[0]] not in uneven] if uneven else sure
     stayed = left == right and all(_alike(item, first[at], other[at]) for at in left)
     voted = [(at, at) for at in left] if stayed else _by_vote(first, other, left, right, item)
     sure += voted
     taken, given = {i for i, _ in voted}, {j for _, j in voted}
     left, right = [i for i in left if i not in taken], [j for j in right if j not in given]
+    sure.sort()
+    moved = any(one > two for (_, one), (_, two) in pairwise(sure))
+    if moved:
+        sure += loose
+    else:
+        left, right = sorted([*left, *(i for i, _ in loose)]), sorted([*right, *(j for _, j in loose)])
+        sure += between(first, other, sure, left, right) if left and right else []
+        taken, given = {i for i, _ in sure}, {j for _, j in sure}
+        left, right = [i for i in left if i not in taken], [j for j in right if j not in given]
     rest = list(zip(left, right, strict=False))
-    order = [j for _, j in sorted(sure)]
-    moved = any(one > two for one, two in pairwise(order))
     return Alignment(sorted(sure + rest), left[len(rest) :], right[len(rest) :], moved)
+
+
+def _uneven(mine: list[bytes], theirs: list[bytes]) -> frozenset[bytes]:
+    """Return what both lists have, one of them more often: of such elements it is not known which is which."""
+    if len(set(mine)) == len(mine) and len(set(theirs)) == len(theirs):
+        return frozenset()
+    counts, others = Counter(mine), Counter(theirs)
+    return frozenset(one for one, count in counts.items() if others[one] not in {0, count})
 
 
 def _by_digest(mine: list[bytes], theirs: list[bytes]) -> tuple[list[tuple[int, int]], list[int], list[int]]:

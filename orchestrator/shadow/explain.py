@@ -37,11 +37,15 @@ _MEANS: Final = {
 def explain(finding: Finding) -> str:
     """Return a finding as a few lines for people."""
     often = f"in {finding.seen} of {finding.pairs} pairs" if finding.pairs > 1 else "in the one pair there is"
-    lines = [f"{finding.path} {_WHAT[finding.kind]}, {often}.", f"  rule: {finding.rule}"]
+    places = f", at {finding.places} places" if finding.places > 1 else ""
+    lines = [f"{finding.path} {_WHAT[finding.kind]}, {often}{places}.", f"  rule: {finding.rule}"]
     if finding.control or finding.rehearsal:
         lines += [f"  control:   {finding.control or '(nothing)'}", f"  rehearsal: {finding.rehearsal or '(nothing)'}"]
     if finding.place != finding.path:
         lines.append(f"  first seen at {finding.place}")
+    lines += [f"  also at {one}" for one in finding.also]
+    if len(finding.also) + 1 < finding.places:
+        lines.append(f"  and at {finding.places - 1 - len(finding.also)} more")
     lines += [f"  {line}" for line in finding.report.splitlines()]
     reason = f": {finding.reason}" if finding.reason else ""
     lines.append(f"  {_MEANS[finding.difference_class]}{reason}.")

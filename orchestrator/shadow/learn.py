@@ -2,7 +2,7 @@
 
 All samples are aligned to the first, so that every *place* (one member of one element) has a value from each.  What
 differs within a place is noise; what differs between places is not.  Learning runs twice: lists of which some members
-are noise can be aligned well only once it is known which.
+are noise can be aligned well only once it is known which.  The first time nothing but that is learned, no envelopes.
 
 Above: `profile`.  Below: `node`, `align`.
 """
@@ -51,16 +51,24 @@ def learn_case(samples: list[tuple[Any, float | None]]) -> Node:
     """Return what samples of one case tell; at least two are needed for any noise to show."""
     place = Place(tuple(value for value, _ in samples), tuple(at for _, at in samples))
     first = Node()
-    _learn(first, [place], None)
+    _learn(first, [place], None, whole=False)
     if not first.finish():
         return first
     second = Node()
-    _learn(second, [place], first)
+    _learn(second, [place], first, whole=True)
     second.finish()
     return second
 
 
-def _learn(node: Node, places: list[Place], known: Node | None) -> None:
+def _learn(node: Node, places: list[Place], known: Node | None, *, whole: bool) -> None:
+    """Learn a path from its places.
+
+    Args:
+        node: takes what is learned.
+        places: what stands there in the samples.
+        known: what was learned of it the first time.
+        whole: whether envelopes are learned, too.
+    """
     maps, lists = [], []
     for place in places:
         present = [one for one in place.values if one is not _MISSING]
@@ -73,14 +81,15 @@ def _learn(node: Node, places: list[Place], known: Node | None) -> None:
         kinds = {type(one) for one in present}
         if len(kinds) > 1 and kinds != {int, float}:
             _learn_switch(node, present)
-        maps += [place.of((dict,))] if dict in kinds else []
-        lists += [place.of((list,))] if list in kinds else []
+        alike = len(kinds) == 1 and len(present) == len(place.values)
+        maps += [place if alike else place.of((dict,))] if dict in kinds else []
+        lists += [place if alike else place.of((list,))] if list in kinds else []
         if kinds - {dict, list}:
-            _learn_leaf(node, place.of((str, int, float, bool, type(None))))
+            _learn_leaf(node, place if alike else place.of((str, int, float, bool, type(None))), whole=whole)
     if maps:
-        _learn_maps(node, maps, known)
+        _learn_maps(node, maps, known, whole=whole)
     if lists:
-        _learn_lists(node, lists, known)
+        _learn_lists(node, lists, known, whole=whole)
 
 
 def _learn_switch(node: Node, present: list[Any]) -> None:
@@ -90,7 +99,7 @@ def _learn_switch(node: Node, present: list[Any]) -> None:
     node.differing += 1
 
 
-def _learn_leaf(node: Node, place: Place) -> None:
+def _learn_leaf(node: Node, place: Place, *, whole: bool) -> None:
     different = {(type(one), one) for one in place.values}
     if len(different) == 1:
         node.fixed += 1
@@ -103,6 +112,8 @@ def _learn_leaf(node: Node, place: Place) -> None:
     node.moving += 1
     first = place.values[0]
     node.differing += sum((type(one), one) != (type(first), first) for one in place.values[1:])
+    if not whole:
+        return
     node.loose += [one for one in place.values if len(node.loose) < KEPT and not isinstance(one, str | float)]
     values = list(zip(place.values, place.times, strict=True))
     texts = [(one, at) for one, at in values if isinstance(one, str)]
@@ -118,7 +129,7 @@ def _learn_leaf(node: Node, place: Place) -> None:
     node.free = node.free or any(type(one) is bool for one in place.values)
 
 
-def _learn_maps(node: Node, places: list[Place], known: Node | None) -> None:
+def _learn_maps(node: Node, places: list[Place], known: Node | None, *, whole: bool) -> None:
     columns: dict[str, list[Place]] = {}
     changing: list[Place] = []
     dynamic = known is not None and known.dynamic
@@ -133,9 +144,10 @@ def _learn_maps(node: Node, places: list[Place], known: Node | None) -> None:
             if not (node.dynamic and key in ids):
                 columns.setdefault(key, []).append(place.map([one.get(key, _MISSING) for one in place.values]))
     for key, column in columns.items():
-        _learn(node.children.setdefault(key, Node()), column, None if known is None else known.child(key))
+        below = None if known is None else known.child(key)
+        _learn(node.children.setdefault(key, Node()), column, below, whole=whole)
     if changing:
-        _learn_entries(node, changing, known)
+        _learn_entries(node, changing, known, whole=whole)
 
 
 def _are_ids(varying: list[str], maps: tuple[dict[str, Any], ...]) -> bool:
@@ -148,7 +160,7 @@ def _are_ids(varying: list[str], maps: tuple[dict[str, Any], ...]) -> bool:
     return once and 2 * sum(any(key in one for key in varying) for one in maps) > len(maps)
 
 
-def _learn_entries(node: Node, places: list[Place], known: Node | None) -> None:
+def _learn_entries(node: Node, places: list[Place], known: Node | None, *, whole: bool) -> None:
     """Learn members whose names change: they are aligned by what they hold, like the elements of a list."""
     entry = None if known is None else known.entry
     node.keys = node.keys or Texts()
@@ -163,11 +175,11 @@ def _learn_entries(node: Node, places: list[Place], known: Node | None) -> None:
             if len({name for name, _ in names}) > 1:
                 node.keys.learn(names)
     node.entry = Node()
-    _learn(node.entry, found, entry)
+    _learn(node.entry, found, entry, whole=whole)
     node.entry.optional = False
 
 
-def _learn_lists(node: Node, places: list[Place], known: Node | None) -> None:
+def _learn_lists(node: Node, places: list[Place], known: Node | None, *, whole: bool) -> None:
     item = None if known is None else known.item
     columns: list[Place] = []
     for place in places:
@@ -184,7 +196,7 @@ def _learn_lists(node: Node, places: list[Place], known: Node | None) -> None:
             columns.append(Place(tuple(one for one, _ in present), tuple(at for _, at in present)))
     if columns:
         node.item = Node()
-        _learn(node.item, columns, item)
+        _learn(node.item, columns, item, whole=whole)
 
 
 def _aligned(lists: list[list[Any]], item: Node | None) -> list[list[tuple[int, Any] | None]]:

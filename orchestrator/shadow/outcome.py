@@ -28,6 +28,10 @@ from orchestrator.shadow.redact import Redactor
 AS_OFTEN: Final = 0.5
 """Share of a difference's rate with which control has to differ from itself in the same way for it to be noise."""
 
+ALSO: Final = 4
+"""Places of a difference that are shown beside the first."""
+NOTHING: Final = "(nothing)"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -100,14 +104,21 @@ def _is_incomplete(one: Comparison) -> bool:
 
 def together(pairs: Sequence[Comparison]) -> list[Finding]:
     """Return one finding for each path and kind, the first of them, with how many pairs had one."""
-    first: dict[tuple[str, Kind, DifferenceClass], Finding] = {}
-    seen: dict[tuple[str, Kind, DifferenceClass], int] = {}
+    groups: dict[tuple[str, Kind, DifferenceClass], list[list[Finding]]] = {}
     for pair in pairs:
-        mine = {(one.path, one.kind, one.difference_class): one for one in reversed(pair.findings)}
-        for key in reversed(mine):
-            first.setdefault(key, mine[key])
-            seen[key] = seen.get(key, 0) + 1
-    return [replace(one, seen=seen[key], pairs=len(pairs)) for key, one in first.items()]
+        mine: dict[tuple[str, Kind, DifferenceClass], list[Finding]] = {}
+        for one in pair.findings:
+            mine.setdefault((one.path, one.kind, one.difference_class), []).append(one)
+        for key, found in mine.items():
+            groups.setdefault(key, []).append(found)
+    return [_one(found, len(pairs)) for found in groups.values()]
+
+
+def _one(found: Sequence[Sequence[Finding]], pairs: int) -> Finding:
+    """Return one finding for those of several pairs."""
+    first, *others = found[0]
+    also = tuple(f"{one.place}: {one.control or NOTHING} -> {one.rehearsal or NOTHING}" for one in others[:ALSO])
+    return replace(first, seen=len(found), pairs=pairs, places=len(found[0]), also=also)
 
 
 def _as_noise(finding: Finding, profile: Profile | None) -> Finding:

@@ -87,7 +87,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         self.n += 1
         self.shortest, self.longest = min(self.shortest, len(text)), max(self.longest, len(text))
         self.characters += len(text)
-        self.classes |= classes(text)
+        self.classes = classes(text, self.classes)
         self.digits = self.digits and is_digits(text)
         self.padded = self.padded or (len(text) > 1 and text[0] == "0")
         if not self.many:
@@ -233,10 +233,12 @@ class Part(msgspec.Struct, omit_defaults=True):
         return max(1, self.shortest - width), self.longest + width
 
 
-def classes(text: str) -> int:
-    """Return which classes of characters a text has, as bits."""
-    found = sum(bit for pattern, bit in _CLASSES if pattern.search(text))
-    return found | (OTHER if _OTHER.search(text) else 0)
+def classes(text: str, known: int = 0) -> int:
+    """Return which classes of characters a text has, as bits, besides those that are known already."""
+    for pattern, bit in _CLASSES:
+        if not known & bit and pattern.search(text):
+            known |= bit
+    return known if known & OTHER or not _OTHER.search(text) else known | OTHER
 
 
 def is_digits(text: str) -> bool:

@@ -85,7 +85,8 @@ def _counted(found: dict[str, Any]) -> str:
 def _one(one: dict[str, Any], *, colour: bool) -> Iterator[str]:
     number = f"#{one['number']}" if "number" in one else "-"
     case = "" if one["case"] == one["tool"] else f", call {one['case']!r}"
-    how = paint(f"{one['kind']}, in {often(one)} pairs{case}", DIM, colour=colour)
+    places = f", at {one['places']} places" if one.get("places", 1) > 1 else ""
+    how = paint(f"{one['kind']}, in {often(one)} pairs{places}{case}", DIM, colour=colour)
     yield f"    {number:<4} {one['path']}  {how}"
     for whose in ("control", "rehearsal"):
         if one.get(whose) or one.get("control"):
