@@ -61,8 +61,10 @@ class Answers:
         call.session.answer(line, call.client_id)
         self._ledger.close(call)
         link.tally.answered(now - call.accepted, failed=failed)
-        if self._sampling.sink is not None:
+        if self._sampling.wanted > 0 or call.treated is not None:
             self._sampling.answered(call, now, result)
+        else:
+            self._sampling.passed += 1
         if self._dispatcher.mirror is not None:
             self._dispatcher.mirror.answered(call, link, line, result, now)
         if now < self._gap.until:

@@ -19,23 +19,42 @@ class SampleBus:
 
     Attributes:
         missed: samples and pairs that a sink failed on.
+        eager: sinks that want every call at any time.
+        on_change: called when sinks have come or gone.
     """
 
-    __slots__ = ("_failing", "_sinks", "missed")
+    __slots__ = ("_failing", "_sinks", "eager", "missed", "on_change")
 
-    def __init__(self, *sinks: SampleSink) -> None:
+    def __init__(self) -> None:
         self.missed = 0
-        self._sinks = sinks
+        self.eager = 0
+        self.on_change: Callable[[], None] = lambda: None
+        self._sinks: tuple[SampleSink, ...] = ()
         self._failing: set[int] = set()
 
-    def attach(self, sink: SampleSink) -> Callable[[], None]:
-        """Tell `sink`, too, from now on; the answer ends that."""
-        self._sinks = (*self._sinks, sink)
+    def attach(self, sink: SampleSink, *, idle: bool = True) -> Callable[[], None]:
+        """Tell `sink`, too, from now on.
+
+        Args:
+            sink: is told.
+            idle: whether it wants every call also while no rollout is under way; otherwise it is told of some then.
+
+        Returns:
+            What ends it.
+        """
+        self._change((*self._sinks, sink), idle)
 
         def detach() -> None:
-            self._sinks = tuple(one for one in self._sinks if one is not sink)
+            left = tuple(one for one in self._sinks if one is not sink)
+            if len(left) < len(self._sinks):
+                self._change(left, -idle)
 
         return detach
+
+    def _change(self, sinks: tuple[SampleSink, ...], eager: int) -> None:
+        self._sinks = sinks
+        self.eager += eager
+        self.on_change()
 
     def sample(self, sample: Sample) -> None:
         """Pass one on."""

@@ -59,7 +59,7 @@ class Keeping:
 
     Attributes:
         counts: what became of what it was told.
-        rollout: the rollout under way, "" for none; noted with each sample.
+        on_refill: called when it is known anew how many samples are wanted.
         settings: how much is kept, and how long; replaced on reload.
     """
 
@@ -73,7 +73,8 @@ class Keeping:
             now: Unix seconds on the steady clock.
         """
         self.counts = Counts()
-        self.rollout = ""
+        self.on_refill: Callable[[], None] = lambda: None
+        self._rollout = ""
         self.settings = settings
         self._opens = opens
         self._pseudonyms = pseudonyms
@@ -86,6 +87,21 @@ class Keeping:
         self._backlog: list[Sample | Pair] = []
         self._idle = self._trial = self._others = 0
         self._refill()
+
+    @property
+    def rollout(self) -> str:
+        """The rollout under way, "" for none; noted with each sample, and while there is one, every call makes one."""
+        return self._rollout
+
+    @rollout.setter
+    def rollout(self, rollout: str) -> None:
+        self._rollout = rollout
+        self.on_refill()
+
+    @property
+    def idle(self) -> int:
+        """How many more calls on which nothing is on trial are stored before the next write."""
+        return max(0, self._idle)
 
     # --- on the loop, with every sample -------------------------------------------------------
 
@@ -121,6 +137,7 @@ class Keeping:
         self._trial = int(MOST * FLUSH)
         self._others = int(OTHERS * FLUSH)
         self._idle = int(self.settings.idle_per_second * FLUSH)
+        self.on_refill()
 
     # --- off it -------------------------------------------------------------------------------
 
@@ -161,7 +178,7 @@ class Keeping:
         batch, self._backlog = self._backlog, []
         try:
             if batch and self._store is not None:
-                rows = await anyio.to_thread.run_sync(rows_of, batch, self._pseudonyms, self.rollout)
+                rows = await anyio.to_thread.run_sync(rows_of, batch, self._pseudonyms, self._rollout)
                 await self._store.add(rows)
                 self.counts.stored += len(batch)
                 self._fine()

@@ -19,6 +19,7 @@ from orchestrator.domain.routing import RoutingTable
 from orchestrator.domain.sample_lines import header, line
 from orchestrator.domain.samples import Origin
 from orchestrator.proxy.dispatch import Dispatcher
+from orchestrator.proxy.sampling import EVERY
 from orchestrator.sampling.bus import SampleBus
 from orchestrator.sampling.keeping import Keeping
 from orchestrator.sampling.patrol import Patrol
@@ -64,15 +65,21 @@ class Measuring:
         self.keeping = Keeping(
             lambda: open_samples(paths.state_dir), Pseudonyms(secret), settings.samples, self._clock.wall
         )
-        self.bus = SampleBus(self.keeping)
+        self.bus = SampleBus()
         self._dispatcher = dispatcher
         self._patrol = Patrol(self.bus, lambda: trees(fleet), self._table, self._clock.wall)
         self.prometheus = PrometheusPoller(self.bus, self._table, self._clock.wall)
-        self._offset = clock.wall() - clock.monotonic()
-        dispatcher.sampling.attach(self.bus, self._offset)
+        dispatcher.sampling.attach(self.bus, clock.wall() - clock.monotonic())
+        self.keeping.on_refill = self.bus.on_change = self._want
+        self.bus.attach(self.keeping, idle=False)
 
     def _table(self) -> RoutingTable:
         return self._dispatcher.table
+
+    def _want(self) -> None:
+        """Have the tap make the samples that somebody wants."""
+        everything = self.bus.eager or self.keeping.rollout
+        self._dispatcher.sampling.wanted = EVERY if everything else self.keeping.idle
 
     # --- one life -----------------------------------------------------------------------------
 
@@ -93,9 +100,8 @@ class Measuring:
         while True:
             await anyio.sleep(FOLLOW)
             offset = self._clock.wall() - self._clock.monotonic()
-            if offset - self._offset > SLACK:
-                self._offset = offset
-                self._dispatcher.sampling.attach(self.bus, offset)
+            if offset - self._dispatcher.sampling.offset > SLACK:
+                self._dispatcher.sampling.offset = offset
 
     def reload(self, settings: Settings) -> None:
         """Take over what may change while running; it cannot fail."""
@@ -145,7 +151,7 @@ class Measuring:
         return Kept.of(
             rows,
             stored=counts.stored,
-            passed=counts.passed,
+            passed=counts.passed + self._dispatcher.sampling.passed,
             dropped=counts.dropped + self.bus.missed,
             rejected=self._dispatcher.sampling.rejected,
             trouble=self.keeping.trouble,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from orchestrator.domain.routing import Lane
 from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot
 from orchestrator.telemetry.tally import BUCKETS, Tally
 
@@ -28,6 +30,7 @@ class _Once(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _routing(self._snapshot)
         yield from _calls(self._snapshot.tallies)
+        yield _selections(self._snapshot.tallies)
         yield from _workers(self._snapshot)
         yield from _flags(self._snapshot.flags)
         if self._snapshot.shadow is not None:
@@ -70,6 +73,24 @@ def _calls(tallies: Mapping[int, Tally]) -> Iterator[Metric]:
     yield outcomes
     yield replays
     yield durations
+
+
+def _selections(tallies: Mapping[int, Tally]) -> Metric:
+    """Count the routing table's decisions by generation, lane and reason: `default`, `canary` or `kill_switch`."""
+    family = CounterMetricFamily(
+        "switchover_selection",
+        "Requests by whom the routing table chose and why.",
+        labels=["generation", "lane", "reason"],
+    )
+    for number, tally in tallies.items():
+        counts = Counter({(Lane.ACTIVE.value, "default"): tally.default})
+        for (lane, kill_switch), count in tally.selected.items():
+            reason = "kill_switch" if kill_switch else "canary" if lane is Lane.CANARY else "default"
+            counts[lane.value, reason] += count
+        for (held, reason), count in counts.items():
+            if count:
+                family.add_metric([str(number), held, reason], count)
+    return family
 
 
 def _cumulative(tally: Tally) -> list[tuple[str, float]]:

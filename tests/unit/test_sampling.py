@@ -6,12 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.domain.routing import Lane
 from orchestrator.domain.samples import REPORTED, Outcome, Pair, Sample
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mcp import mark_state
-from tests.unit.plane_story import STATELESS, VERSION, Peer, Plane, tools
+from orchestrator.telemetry.measured import Snapshot
+from orchestrator.telemetry.metrics import render
+from plane_story import STATELESS, VERSION, Peer, Plane, tools
 
 START = 1_700_000_000.0 - 100.0
 """Offset of the steady clock: the plane's monotonic clock begins at 100 s."""
@@ -321,3 +324,33 @@ async def test_without_a_sink_nothing_is_made() -> None:
     call(client)
     worker.answer(content=[], _meta=json.loads('{"io.switchover/metrics": {"a": 1}}'))
     assert kept.samples == []
+
+
+def selections(plane: Plane) -> dict[tuple[str, str, str], float]:
+    """Return what the metrics count."""
+    snapshot = Snapshot(table=plane.dispatcher.table, tallies=plane.dispatcher.tallies, sessions=0)
+    families = text_string_to_metric_families(render(snapshot).decode())
+    return {
+        (sample.labels["generation"], sample.labels["lane"], sample.labels["reason"]): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "switchover_selection_total"
+    }
+
+
+@pytest.mark.requirement("SAMPLE-11")
+async def test_selections_are_counted_by_generation_lane_and_reason() -> None:
+    plane, _, _ = divided(Kept(), weight=0)
+    client = plane.client(greeted=False)
+    for change, calls in (({"weight": 0}, 3), ({"weight": 100}, 2), ({"weight": 100, "kill_switch": True}, 4)):
+        plane.table(active=1, canary=2, salt="s", **change)
+        for _ in range(calls):
+            call(client)
+    plane.table(active=2, previous=1, previous_warm=True, kill_switch=True)
+    call(client)
+    assert selections(plane) == {
+        ("1", "active", "default"): 3.0,
+        ("2", "canary", "canary"): 2.0,
+        ("1", "active", "kill_switch"): 4.0,
+        ("1", "previous", "kill_switch"): 1.0,
+    }
