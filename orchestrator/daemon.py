@@ -160,7 +160,7 @@ class Daemon:
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
         )
-        self._report.mirror = self.mirroring.metrics
+        self._report.mirror, self.mirroring.sink = self.mirroring.metrics, self.samples.bus
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
 
     def _upgrades_of(self, mark: str) -> Upgrades:

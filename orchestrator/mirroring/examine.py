@@ -11,36 +11,33 @@ import datetime as dt
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from orchestrator.mirroring.judging import Judge
 from orchestrator.mirroring.kept import PAUSE, Kept
-from orchestrator.mirroring.messages import LENGTH, Begin, Job, Judged, decode_begin, decode_jobs, frame
+from orchestrator.mirroring.messages import Begin, Job, Judged, decode_begin, decode_jobs, encode
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
 from orchestrator.shadow.redact import Redactor as Shown
-
-NICE: Final = 10
-"""Added to its niceness: whoever serves calls comes first."""
+from orchestrator.supervision.helper import DaemonSide
 
 
 def main() -> int:
     """Compare until the daemon wants no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is meant for the daemon, which then ends us
-    os.nice(NICE)
-    with socket.socket(fileno=os.dup(0)) as peer, contextlib.suppress(ConnectionError):
-        body = _read(peer)
+    with contextlib.suppress(OSError):  # whoever serves calls comes first
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.closing(DaemonSide()) as daemon, contextlib.suppress(ConnectionError):
+        body = daemon.read()
         if body is not None:
-            _serve(peer, decode_begin(body))
+            _serve(daemon, decode_begin(body))
     return 0
 
 
-def _serve(peer: socket.socket, begin: Begin) -> None:
+def _serve(daemon: DaemonSide, begin: Begin) -> None:
     kept = Kept(Path(begin.state_dir), begin.keep, Redactor(begin.key, begin.secrets))
     judge = Judge(
         Path(begin.state_dir),
@@ -52,13 +49,13 @@ def _serve(peer: socket.socket, begin: Begin) -> None:
     )
     try:
         while True:
-            if not select.select([peer], [], [], PAUSE)[0]:
+            if not select.select([daemon], [], [], PAUSE)[0]:
                 kept.write(time.monotonic())
                 continue
-            body = _read(peer)
+            body = daemon.read()
             if body is None:
                 return
-            peer.sendall(frame(list(_judged(judge, decode_jobs(body)))))
+            daemon.write(encode(list(_judged(judge, decode_jobs(body)))))
             kept.write(time.monotonic())
     finally:
         kept.write(time.monotonic(), at_once=True)
@@ -83,22 +80,6 @@ def _manifest(text: str) -> Sequence[Expected]:
     except ManifestError as error:
         print(f"expected differences not used: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return ()
-
-
-def _read(peer: socket.socket) -> bytes | None:
-    """Read one frame; None at the end."""
-    head = _exactly(peer, LENGTH.size)
-    return None if head is None else _exactly(peer, LENGTH.unpack(head)[0])
-
-
-def _exactly(peer: socket.socket, count: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < count:
-        part = peer.recv(min(count - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)
 
 
 if __name__ == "__main__":

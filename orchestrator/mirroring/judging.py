@@ -157,7 +157,7 @@ class Judge:
         if known.comparer is None:
             known.comparer = Comparer(known.profile, self._redactor)
         old, new = _sample(job.old, job.old_at, job.old_answer), _sample(job.new, job.new_at, job.new_answer)
-        samples = 0 if known.profile is None else known.profile.root.samples
+        samples = 0 if known.profile is None else known.profile.samples
         said = known.comparer.compare(old, new)
         findings = () if said.verdict is Said.EQUAL else self._classed(job, known.profile, (old, new), today)
         classes = tuple(dict.fromkeys(one.difference_class.value for one in findings))

@@ -33,6 +33,8 @@ log = get_logger("mirror")
 AGAIN: Final = 64
 """One in so many calls is asked twice of the older version once its noise is known: what varies may change with what is
 asked."""
+TRIES: Final = 4
+"""Times as many calls may be asked twice at first as are learned from: some of their answers are lost."""
 MOST_AGENTS: Final = 200
 """Pairs of agents counted by their names; a label's values must not grow without end."""
 ANSWERS: Final[Mapping[Outcome, str]] = {
@@ -94,7 +96,8 @@ class Mirroring:
         self._learn = learn
         self._numbers = itertools.count(1)
         self._pending: dict[int, Mirrored] = {}
-        self._seen: Counter[tuple[str, str]] = Counter()
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._taught: Counter[tuple[str, str]] = Counter()
         self._deciders: set[str] = set()
         self._tools: dict[str, int] = {}
 
@@ -123,8 +126,10 @@ class Mirroring:
 
     def _repeats(self, tool: str, generation: int) -> bool:
         """Say whether a call is to be asked twice of the older version."""
-        seen = self._seen[tool, self._fingerprint(generation)]
-        return seen < self._learn() or seen % AGAIN == 0
+        key = (tool, self._fingerprint(generation))
+        self._asked[key] += 1
+        begins = self._taught[key] < self._learn() and self._asked[key] <= TRIES * self._learn()
+        return begins or self._asked[key] % AGAIN == 0
 
     # --- what was said ------------------------------------------------------------------------
 
@@ -133,7 +138,6 @@ class Mirroring:
         old, new = one.sides
         key = (one.tool, self._fingerprint(old.generation))
         if one.control is None and one.tool not in self._deciders and same(old.line, new.line):
-            self._seen[key] += 1
             self._tell(one, Judged(0, "equal"))
             return
         bounds = self.mirror.bounds
@@ -144,7 +148,7 @@ class Mirroring:
         if not self.examine(self._job(number, one, key[1])):
             self.mirror.flow.dropped["comparison"] += 1
             return
-        self._seen[key] += 1
+        self._taught[key] += one.control is not None
         one.original, one.control = _lean(one.original), None
         one.mirrored = None if one.mirrored is None else _lean(one.mirrored)
         self._pending[number] = one
@@ -179,7 +183,8 @@ class Mirroring:
         for number in numbers:
             if self._pending.pop(number, None) is not None:
                 self.mirror.flow.dropped["comparison"] += 1
-        self._seen.clear()
+        self._asked.clear()
+        self._taught.clear()
 
     def _tell(self, one: Mirrored, judged: Judged) -> None:
         """Count a pair and hand it to the sink."""

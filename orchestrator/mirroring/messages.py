@@ -1,17 +1,13 @@
-"""What the daemon and the process that compares say to each other: frames of msgpack over one socket.
+"""What the daemon and the process that compares say to each other: lists of messages in msgpack, `Begin` alone first.
 
-A frame is its length in four bytes, big endian, and a list of messages; the daemon's first one is `Begin` alone.
 Above: `examiner`, `examine`.  Below: nothing.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-
-LENGTH: Final = struct.Struct(">I")
 
 
 class Begin(msgspec.Struct, array_like=True):
@@ -90,12 +86,7 @@ class Judged(msgspec.Struct, array_like=True, gc=False):
     learned: int = 0
 
 
-def frame(messages: Any) -> bytes:
-    """Return a frame."""
-    body = msgspec.msgpack.encode(messages)
-    return LENGTH.pack(len(body)) + body
-
-
+encode: Final = msgspec.msgpack.encode
 decode_jobs: Final = msgspec.msgpack.Decoder(list[Job]).decode
 decode_begin: Final = msgspec.msgpack.Decoder(Begin).decode
 decode_judged: Final = msgspec.msgpack.Decoder(list[Judged]).decode

@@ -36,12 +36,14 @@ class Bounds:
         in_flight: mirrored calls that are not answered, at most.
         queue: calls that wait to be mirrored or compared, at most.
         queue_bytes: bytes of calls and answers that are kept meanwhile, at most.
+        gather: seconds in which mirrored calls are gathered and sent together; nobody waits for them.
     """
 
     timeout: float = 30.0
-    in_flight: int = 32
+    in_flight: int = 64
     queue: int = 1024
     queue_bytes: int = 32 << 20
+    gather: float = 0.002
 
 
 class Heard(msgspec.Struct, gc=False, frozen=True):

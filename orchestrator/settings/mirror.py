@@ -32,7 +32,7 @@ class Mirror(Section):
 
     call_timeout: float = seconds(30.0, "Seconds a mirrored call has to be answered.")
     in_flight: int = setting(
-        32, "Mirrored calls that are unanswered at once; further ones wait, for a second at most.",
+        64, "Mirrored calls that are unanswered at once; further ones wait, for a second at most.",
         reloadable=True, ge=1, le=10_000,
     )  # fmt: skip
     queue: int = setting(

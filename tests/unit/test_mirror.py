@@ -33,7 +33,7 @@ class Mirroring:
         self.canary = self.plane.worker(2, tools=[READS, WRITES])
         self.client = self.plane.client()
         self.taken: list[Mirrored] = []
-        self.mirror = Mirror(self.plane.dispatcher, Bounds(**bounds), self.taken.append)
+        self.mirror = Mirror(self.plane.dispatcher, Bounds(gather=0.0, **bounds), self.taken.append)
         self.mirror.set(Lane.CANARY)
         self.active.heard()
 
