@@ -14,7 +14,7 @@ from orchestrator.shadow.leaves import ABSENT
 from orchestrator.shadow.profile import Profile
 from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.report import detail
-from orchestrator.shadow.values import Unreadable, read
+from orchestrator.shadow.values import Unreadable, as_text, read
 from orchestrator.shadow.walk import MOST, Difference, Walk
 
 DETAILED: Final = 20
@@ -81,7 +81,8 @@ class Comparer:
 
     def _finding(self, one: Difference, *, detailed: bool) -> Finding:
         mine, theirs = (
-            "" if value is ABSENT else self._redactor.shown(value, one.path) for value in (one.control, one.rehearsal)
+            "" if value is ABSENT else self._redactor.shown(as_text(value), one.path)
+            for value in (one.control, one.rehearsal)
         )
         report = detail(one.control, one.rehearsal, self._redactor) if detailed else ""
         additive = one.kind is Kind.EXTRA and not one.path.endswith(("[]", "{}"))

@@ -131,3 +131,19 @@ def _held(text: str) -> Any:
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     return value if _duplicate_key(body, value) is None else None
+
+
+def made_as(value: Any) -> str | None:
+    """Return in words how a text is made that was read, None for what is no text."""
+    if isinstance(value, str):
+        return "a text of a line or two"
+    if isinstance(value, dict) and len(value) == 1:
+        return {JSON_TEXT: "a text that is JSON", LINES: "a text of several lines"}.get(next(iter(value)))
+    return None
+
+
+def as_text(value: Any) -> Any:
+    """Return a text of several lines as it was, anything else as it is."""
+    if isinstance(value, dict) and value.keys() == {LINES} and all(isinstance(one, str) for one in value[LINES]):
+        return "\n".join(value[LINES])
+    return value

@@ -16,6 +16,7 @@ from orchestrator.shadow.identity import Batch
 from orchestrator.shadow.leaves import ABSENT, Call, fits, fits_new, misfit
 from orchestrator.shadow.node import Node, name_of
 from orchestrator.shadow.numbers import Misfit
+from orchestrator.shadow.values import made_as
 
 MOST: Final = 1000
 """Differences of one pair that are kept; more say no more."""
@@ -109,6 +110,10 @@ class Walk:
                 self.note(
                     fits(node, control if numeric else ABSENT, rehearsal, self.call[1]), path, place, control, rehearsal
                 )
+            return
+        one, two = made_as(control), made_as(rehearsal)
+        if one is not None and two is not None:
+            self.note((Kind.FORMAT, f"control has {one} here, this is {two}"), path, place, control, rehearsal)
             return
         self.note((Kind.TYPE, f"control has a {mine} here, this is a {theirs}"), path, place, control, rehearsal)
 

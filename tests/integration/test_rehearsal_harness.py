@@ -16,12 +16,14 @@ from waiting import eventually
 
 from orchestrator.domain.rehearsal import Options
 from orchestrator.rehearsal.code_copy import git
+from orchestrator.rehearsal.request import Request
 from orchestrator.supervision.warden import MARK, marked
 from state.upgrade_lock import LOCK_NAME
 
 BUILD = "import os, sys; print('built in', os.getcwd()); print('password=hunter2hunter2'); open('built', 'w').close()"
 TEST = "import os, sys; sys.exit(0 if os.path.exists('built') else 3)"
 
+ENDED = ("summary", "ok")
 SUITE = """
 [[call]]
 tool = "database"
@@ -150,6 +152,18 @@ def test_a_build_that_fails_stops_the_run_and_a_test_that_takes_too_long_is_ende
     assert left_behind(state_dir, source) == []
 
 
+async def killed_in_summary(asked: Request, state_dir: Path) -> None:
+    """Kill a run while it writes what is to be read last: a pipe stands where it writes, and nobody reads."""
+    program = begin(asked)
+    assert refusal(program) == ""
+    folder = state_dir / "upgrades" / asked.run
+    os.mkfifo(folder / "report.json.partial")
+    await eventually(lambda: [one for one in events(state_dir, asked.run) if (one["step"], one["status"]) == ENDED])
+    program.kill()
+    assert finish(program) == -signal.SIGKILL
+    assert {LOCK_NAME, asked.run} <= set(left_behind(state_dir))
+
+
 @pytest.mark.requirement("REH-3", "REH-7")
 async def test_a_run_killed_at_any_step_leaves_nothing_that_the_next_does_not_clear_up(
     state_dir: Path, tmp_path: Path
@@ -171,6 +185,8 @@ async def test_a_run_killed_at_any_step_leaves_nothing_that_the_next_does_not_cl
         program.kill()
         assert finish(program) == -signal.SIGKILL
         assert left_behind(state_dir)
+    await killed_in_summary(request(state_dir, "summary", old, new, suite=str(tmp_path / "quick.toml")), state_dir)
+    blocked["summary"] = {}
     asked = request(state_dir, "last", old, new, suite=str(tmp_path / "quick.toml"))
     assert rehearsed(asked) == 0
     assert left_behind(state_dir, source) == []

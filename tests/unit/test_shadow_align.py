@@ -77,3 +77,14 @@ def test_every_element_is_in_one_pair_or_alone_and_nothing_moved_means_that_pair
     same = [(i, j) for i, j in found.pairs if first[i] == other[j] and first.count(first[i]) == other.count(first[i])]
     if not found.moved:
         assert all(one < two for (_, one), (_, two) in pairwise(same))
+
+
+def test_a_text_that_has_more_lines_than_before_is_written_otherwise_and_shown_as_it_is() -> None:
+    plain, long = sample("cannot convert <x>"), sample("line 1\nline 2\nline 3\n")
+    comparer = Comparer(learn("show", "f", [[plain] * 3]))
+    (finding,) = comparer.compare(plain, long).findings
+    assert (finding.kind, finding.path) == (Kind.FORMAT, "$.content[].text")
+    assert finding.rule == "control has a text of a line or two here, this is a text of several lines"
+    assert finding.rehearsal == '"line 1\\nline 2\\nline 3\\n"'
+    (finding,) = comparer.compare(plain, sample('{"a": 1}')).findings
+    assert finding.rule.endswith("this is a text that is JSON")
