@@ -16,7 +16,7 @@ from orchestrator import VERSION
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
-    "canary", "switch", "weight", "kill-switch", "upgrade", "shadow", "mirror", "plans", "lint",
+    "canary", "switch", "weight", "kill-switch", "upgrade", "shadow", "mirror", "plans", "lint", "simulate",
     "samples", "flags", "notices", "token", "logs", "reload", "stop",
 )  # fmt: skip
 
