@@ -26,7 +26,8 @@ async def main():
     store = await SqliteSampleStore.open(Path(sys.argv[1]))
     batch = 0
     while True:
-        await store.add([SampleRow(float(batch), 1, "active", "call", "do", "k", None, 0.0, "ok", 1.0, "{{}}")] * {BATCH})
+        row = SampleRow(float(batch), 1, "active", "call", "do", "k", None, 0.0, "ok", 1.0, "{{}}")
+        await store.add([row] * {BATCH})
         await store.checkpoint("e", b"%d" % batch)
         print(batch, flush=True)
         batch += 1

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from plane_story import STATELESS, VERSION, Peer, Plane, tools
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.domain.routing import Lane
@@ -14,7 +15,6 @@ from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mcp import mark_state
 from orchestrator.telemetry.measured import Snapshot
 from orchestrator.telemetry.metrics import render
-from plane_story import STATELESS, VERSION, Peer, Plane, tools
 
 START = 1_700_000_000.0 - 100.0
 """Offset of the steady clock: the plane's monotonic clock begins at 100 s."""

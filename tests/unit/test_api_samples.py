@@ -1,0 +1,70 @@
+"""`/v1/samples`: what may be posted, by whom, and what is told of what is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_story import StoryControl, StoryPlane
+
+from orchestrator.api.over_tcp import refused
+from orchestrator.domain.access import Caller
+from orchestrator.domain.routing import Lane
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> StoryPlane:
+    return StoryPlane(StoryControl(tmp_path))
+
+
+@pytest.mark.requirement("SAMPLE-9")
+async def test_numbers_are_posted_in_a_list_and_the_answer_says_how_many_were_taken(plane: StoryPlane) -> None:
+    body = [{"metric": "quality", "value": 91, "lane": "canary"}, {"metric": "jobs", "value": 1.5, "key": "m", "at": 5}]
+    assert await plane.ask("POST", "/v1/samples", body) == (200, {"taken": 2, "left_out": []})
+    first, second = plane.control.samples.posted
+    assert (first.metric, first.value, first.lane) == ("quality", 91.0, Lane.CANARY)
+    assert (second.key, second.at) == ("m", 5.0)
+
+
+@pytest.mark.requirement("SAMPLE-9")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"metric": "m", "value": 1},
+        [],
+        [{"metric": "m", "value": 1}] * 1001,
+        [{"metric": "", "value": 1}],
+        [{"metric": "m"}],
+        [{"metric": "m", "value": "NaN"}],
+        [{"metric": "m", "value": 1, "lane": "fast"}],
+        [{"metric": "m", "value": 1, "generation": 0}],
+        [{"metric": "m", "value": 1, "key": "k" * 257}],
+        [{"metric": "m", "value": 1, "more": 1}],
+    ],
+    ids=range(10),
+)
+async def test_what_is_no_list_of_numbers_is_refused_whole(plane: StoryPlane, body: Any) -> None:
+    status, answer = await plane.ask("POST", "/v1/samples", body)
+    assert status == 422
+    assert answer["reason"].startswith("the request is not valid")
+    assert plane.control.samples.posted == []
+
+
+@pytest.mark.requirement("SAMPLE-9")
+def test_over_tcp_anybody_with_a_token_may_post_numbers() -> None:
+    assert refused("POST", "/v1/samples", Caller("ann", trusted=False)) is None
+    assert refused("POST", "/v1/samples/export", Caller("ann", trusted=False)) is not None
+
+
+@pytest.mark.requirement("SAMPLE-7", "SAMPLE-10")
+async def test_a_summary_and_an_export_are_given_or_refused_with_the_reason(plane: StoryPlane) -> None:
+    status, answer = await plane.ask("GET", "/v1/samples?since=5")
+    assert (status, answer["generations"]) == (200, [])
+    told = await plane.client.get("/v1/samples/export", params={"since": 1, "until": 2, "rollout": "r-1"})
+    assert told.headers["content-type"] == "application/x-ndjson"
+    assert told.text.splitlines()[1] == '[1.0, 2.0, "r-1"]'
+    plane.control.samples.refusal = "the file cannot be read"
+    for path in ("/v1/samples", "/v1/samples/export"):
+        assert await plane.ask("GET", path) == (409, {"reason": "the file cannot be read"})
+    assert (await plane.ask("GET", "/v1/samples?since=-1"))[0] == 422
