@@ -21,7 +21,7 @@ from orchestrator.shadow import outcome
 from orchestrator.shadow.explain import explain
 from orchestrator.shadow.manifest import Expected
 from orchestrator.shadow.noise import noise_of
-from orchestrator.shadow.profile import Profile, ProfileError, kept_profile, learn
+from orchestrator.shadow.profile import ENOUGH, Profile, ProfileError, kept_profile, learn
 from orchestrator.shadow.redact import Redactor
 
 PROFILES: Final = Path("analytics", "shadow_profiles")
@@ -66,6 +66,8 @@ class LearnedComparer:
         asked = list(_cases(cases, samples))
         notes: list[str] = []
         profiles = {tool: self._profile(tool, asked, notes) for tool in dict.fromkeys(one.tool for one in asked)}
+        if few := [tool for tool, one in profiles.items() if not one.enough]:
+            notes.append(f"{', '.join(few)}: learned from fewer than {ENOUGH} answers of one call; see upgrade.repeats")
         judged = [
             outcome.judge_case(
                 one, profiles[one.tool], manifest=self.manifest, today=self.today, redactor=self.redactor
@@ -104,8 +106,6 @@ class LearnedComparer:
             partial.replace(path)
         except OSError as error:
             notes.append(f"the noise of {tool} is not kept for the next rehearsal: {error}")
-        if not profile.enough:
-            notes.append(f"the noise of {tool} was learned from {profile.samples} answers; upgrade.repeats gives more")
         return profile
 
 
