@@ -81,6 +81,8 @@ class Keeping:
         self._now = now
         self._store: SqliteSampleStore | None = None
         self._opened = anyio.Event()
+        self._writing = anyio.Lock()
+        self._closed = False
         self._aside: str | None = None
         self._failure: str | None = None
         self._why: StorageError | None = None
@@ -165,6 +167,8 @@ class Keeping:
         tried = pruned = self._now()
         while True:
             await anyio.sleep(FLUSH)
+            if self._closed:
+                return
             if self._store is None and self._now() - tried >= AGAIN:
                 tried = self._now()
                 await self._open()
@@ -175,6 +179,10 @@ class Keeping:
 
     async def flush(self) -> None:
         """Write what was collected."""
+        async with self._writing:  # one batch after the other, as they were told
+            await self._flush()
+
+    async def _flush(self) -> None:
         batch, self._backlog = self._backlog, []
         try:
             if batch and self._store is not None:
@@ -191,8 +199,9 @@ class Keeping:
             self._refill()
 
     async def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left and close the file, for good."""
         await self.flush()
+        self._closed = True
         store, self._store = self._store, None
         if store is not None:
             await store.close()

@@ -6,14 +6,14 @@ milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.domain.samples import Origin, Sample, SampleSink
-from orchestrator.supervision.usage import Usage, usage
+from orchestrator.supervision.usage import Usage, usage_of_all
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("samples")
@@ -38,7 +38,7 @@ class Patrol:
         trees: Trees,
         table: Callable[[], RoutingTable],
         now: Callable[[], float],
-        measure: Callable[[int], Usage] = usage,
+        measure: Callable[[Collection[int]], Usage] = usage_of_all,
     ) -> None:
         """Build it.
 
@@ -47,7 +47,7 @@ class Patrol:
             trees: says which processes there are.
             table: says who holds a lane.
             now: Unix seconds on the steady clock.
-            measure: measures a tree of processes; called in a thread.
+            measure: measures trees of processes together; called in a thread.
         """
         self._sink = sink
         self._trees = trees
@@ -73,22 +73,16 @@ class Patrol:
             pids = tuple(trees.get(generation, ()))
             if not pids:
                 continue
-            found = [tree for tree in await anyio.to_thread.run_sync(self._measured, pids) if tree.processes]
-            if not found:
+            found = await anyio.to_thread.run_sync(self._measure, pids)
+            if not found.processes:
                 continue
-            now, cpu = self._now(), sum(tree.cpu for tree in found)
-            metrics = {
-                "memory": float(sum(tree.memory for tree in found)),
-                "processes": float(sum(tree.processes for tree in found)),
-            }
-            self._last[generation] = _Last(now, pids, cpu)
+            now = self._now()
+            metrics = {"memory": float(found.memory), "processes": float(found.processes)}
+            self._last[generation] = _Last(now, pids, found.cpu)
             percent = _percent(last.get(generation), self._last[generation])
             if percent is not None:
                 metrics["cpu"] = percent
             self._sink.sample(Sample(at=now, generation=generation, lane=lane, origin=Origin.PROCESS, metrics=metrics))
-
-    def _measured(self, pids: Sequence[int]) -> list[Usage]:
-        return [self._measure(pid) for pid in pids]
 
 
 def _percent(before: _Last | None, after: _Last) -> float | None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import astuple
+
 import anyio
 import msgspec
+import psutil
 import pytest
 
 from orchestrator.domain.routing import Lane, RoutingTable
@@ -11,7 +18,7 @@ from orchestrator.domain.sample_lines import SampleLineError, decoded, header, l
 from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from orchestrator.sampling import Patrol, SampleBus
 from orchestrator.sampling.posted import Measured, samples_of
-from orchestrator.supervision.usage import Usage
+from orchestrator.supervision.usage import Usage, usage, usage_of_all
 
 CALL = Sample(at=5.0, generation=1, lane=Lane.ACTIVE, tool="do", key="k", outcome=Outcome.OK, duration=2.0)
 PAIR = Pair(at=5.0, tool="do", key="k", old=CALL, new=CALL, classes=("noise",), decisions=("agent",))
@@ -72,7 +79,11 @@ class Processes:
         self.used = {10: Usage(1, 1000, 3.0), 11: Usage(2, 500, 1.0), 20: Usage(1, 7, 0.5)}
         self.kept = Kept()
         table = RoutingTable(revision=1, active=1, canary=2)
-        self.patrol = Patrol(self.kept, lambda: self.trees, lambda: table, lambda: self.now, self.used.__getitem__)
+        self.patrol = Patrol(self.kept, lambda: self.trees, lambda: table, lambda: self.now, self._measure)
+
+    def _measure(self, pids: Collection[int]) -> Usage:
+        used = [self.used[pid] for pid in pids]
+        return Usage(*(sum(column) for column in zip(*(astuple(one) for one in used), strict=True)))
 
     async def look(self) -> dict[int, Sample]:
         """Have it look once, and return the samples by generation."""
@@ -115,11 +126,11 @@ async def test_a_look_that_fails_is_followed_by_the_next(capsys: pytest.CaptureF
     machine, looked = Processes(), anyio.Event()
     used, failed = machine.used[10], False
 
-    def measure(pid: int) -> Usage:
+    def measure(pids: Collection[int]) -> Usage:
         nonlocal failed
         if not failed:
             failed = True
-            raise OSError(pid)
+            raise OSError(pids)
         anyio.from_thread.run_sync(looked.set)
         return used
 
@@ -130,6 +141,31 @@ async def test_a_look_that_fails_is_followed_by_the_next(capsys: pytest.CaptureF
             await looked.wait()
         tasks.cancel_scope.cancel()
     assert "could not be measured" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("SAMPLE-8")
+def test_several_trees_are_measured_together_each_process_once() -> None:
+    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    with ExitStack() as stack:
+        roots = [
+            stack.enter_context(
+                subprocess.Popen([sys.executable, "-Sc", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            )
+            for _ in range(2)
+        ]
+        children = [psutil.Process(int(root.stdout.readline())) for root in roots if root.stdout is not None]
+        try:
+            apart = [usage(root.pid) for root in roots]
+            together = usage_of_all([root.pid for root in roots])
+            assert [one.processes for one in apart] == [2, 2]
+            assert together.processes == 4
+            assert together.memory >= sum(one.memory for one in apart) * 0.5
+            assert usage_of_all([roots[0].pid, children[0].pid]).processes == 2
+        finally:
+            for child in children:
+                child.kill()
+            for root in roots:
+                root.kill()
 
 
 @pytest.mark.requirement("SAMPLE-9")
