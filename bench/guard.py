@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from bench.figures import Report
-from bench.guard_judges import Fixed, Judge, Kayenta, Sequential
+from bench.guard_judges import Fixed, Judge, Kayenta, Ours
 from bench.guard_worlds import METRICS, Regression, World, calls
 
 ALPHA = 0.01
@@ -27,7 +27,7 @@ LOOK = 10
 ROLLOUTS = 2000
 KAYENTA_ROLLOUTS = 200
 """Its cells take long and are there for comparison only."""
-JUDGES: dict[str, Callable[[World, float], Judge]] = {"guard": Sequential, "fixed": Fixed, "kayenta": Kayenta}
+JUDGES: dict[str, Callable[[World, float, str], Judge]] = {"guard": Ours, "fixed": Fixed, "kayenta": Kayenta}
 
 WORLDS = {
     "1_1": World(),
@@ -82,7 +82,7 @@ class Cell:
 
 def rollout(trial: Trial, number: int) -> dict[str, int]:
     """Run one rollout until every metric, or the one sought, called a regression; return at which canary call."""
-    one, found, served = JUDGES[trial.judge](trial.world, ALPHA), {}, 0
+    one, found, served = JUDGES[trial.judge](trial.world, ALPHA, trial.sought), {}, 0
     for call in calls(trial.world, trial.wrong, f"{trial.name}/{number}", CALLS):
         one.take(call)
         served += call.canary

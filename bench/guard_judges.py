@@ -1,6 +1,6 @@
 """Judges for `guard`: ours, and those it is set against.  Each takes call after call and can be asked at any time.
 
-- `Sequential`: the evidence of `orchestrator.domain.evidence`, one unit a call or a key.
+- `Ours`: the daemon's own guard (`orchestrator.guard`), with one limit a metric that tolerates next to nothing.
 - `Fixed`: cumulative thresholds, +5 points of error rate, p95 beyond 1.2 times, quality 5 points lower, from 30 calls.
 - `Kayenta`: a Mann-Whitney shift with its confidence interval, high when the interval exceeds a quarter of the effect.
   Errors it leaves alone: among values that are nearly all the same its shift says nothing.
@@ -15,11 +15,23 @@ from typing import Protocol
 import numpy as np
 
 from bench.guard_worlds import METRICS, Call, World
-from orchestrator.domain.betting import together
-from orchestrator.domain.evidence import Kind, MetricEvidence, Unit
-from orchestrator.domain.units import Blocks
+from orchestrator.domain.look import Verdict, Watch
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan_limits import Judge as PlanJudge
+from orchestrator.domain.plan_limits import Limit
+from orchestrator.domain.plan_steps import Step
+from orchestrator.domain.routing import Lane
+from orchestrator.domain.samples import Outcome, Sample
+from orchestrator.guard.guard import Guard
 
-KINDS = {"error": Kind.RATE, "latency": Kind.MAGNITUDE, "quality": Kind.SCORE}
+LIMITS = {
+    "error": Limit("error", margin=0.002),
+    "latency": Limit("duration", relative=0.02),
+    "quality": Limit("quality", margin=0.5),
+}
+NAMES = {"error": "error", "duration": "latency", "quality": "quality"}
+SECONDS = 0.05
+"""Between two calls."""
 TINY = 1e-3
 """Shifts below this share of the spread are what bisection leaves of none."""
 LEAST = 30
@@ -38,36 +50,53 @@ class Judge(Protocol):
         ...
 
 
-class Sequential:
-    """Betting on the draw."""
+class Ours:
+    """The guard, as the daemon runs it; it looks when a look is due."""
 
-    def __init__(self, world: World, alpha: float) -> None:
-        self._limit = 1 / alpha
-        self._share = world.share
-        self._metrics = {name: MetricEvidence(kind) for name, kind in KINDS.items()}
-        keyed = world.keys > 0
-        self._blocks = {name: Blocks(world.share, seconds=math.inf) for name in METRICS} if keyed else {}
+    def __init__(self, world: World, alpha: float, sought: str = "") -> None:
+        limits = tuple(LIMITS[name] for name in METRICS if sought in {"", name})
+        plan = Plan("bench", steps=(Step(50, None),), limits=limits, judge=PlanJudge(alpha=alpha))
+        self._guard = Guard(plan, Watch("bench", "bench", "steps", 0, alpha, world.share, 50, trial=2, baseline=1))
+        self._share, self._alone = world.share, 1 / alpha
+        self._found: dict[str, bool] = {}
 
     def take(self, call: Call) -> None:
         """Hear of a call."""
-        for name, metric in self._metrics.items():
-            value = getattr(call, name)
-            if not self._blocks:
-                metric.observe(Unit(call.canary, value, self._share))
-            elif unit := self._blocks[name].sample(call.key, value, call.number, canary=call.canary):
-                metric.observe(unit)
+        guard, at = self._guard, 1e9 + call.number * SECONDS
+        guard.sample(sample_of(call, self._share, at))
+        if guard.due(at):
+            look = guard.look(at)
+            self._found = {
+                NAMES[one.metric]: one.evidence >= self._alone and (one.doubtful or one.verdict is Verdict.REGRESSION)
+                for one in look.limits
+            }
+            self._found["all"] = look.verdict is Verdict.REGRESSION
 
     def verdicts(self) -> dict[str, bool]:
-        """Say for each metric whether it is a regression."""
-        values = {name: metric.worse for name, metric in self._metrics.items()}
-        values["all"] = together(values.values())
-        return {name: value >= self._limit for name, value in values.items()}
+        """Say for each metric alone, and for all of them together, whether it is a regression."""
+        return self._found
+
+
+def sample_of(call: Call, share: float, at: float) -> Sample:
+    """Return what the daemon would make of a call."""
+    return Sample(
+        at=at,
+        generation=2 if call.canary else 1,
+        lane=Lane.CANARY if call.canary else Lane.ACTIVE,
+        tool="tool",
+        key=call.key,
+        treated=call.canary,
+        share=share,
+        outcome=Outcome.ERROR if call.error else Outcome.OK,
+        duration=call.latency,
+        metrics={"quality": call.quality},
+    )
 
 
 class Fixed:
     """Thresholds on all calls so far."""
 
-    def __init__(self, _world: World, _alpha: float) -> None:
+    def __init__(self, _world: World, _alpha: float, _sought: str = "") -> None:
         self._count = [0, 0]
         self._sums = {"error": [0.0, 0.0], "quality": [0.0, 0.0]}
         self._latency: tuple[list[float], list[float]] = ([], [])
@@ -93,7 +122,7 @@ class Fixed:
 class Kayenta:
     """Mann-Whitney at each look, at confidence 1 - 2 alpha; the shift is found on a grid of the pooled spread."""
 
-    def __init__(self, _world: World, alpha: float) -> None:
+    def __init__(self, _world: World, alpha: float, _sought: str = "") -> None:
         self._z = -_normal_quantile(alpha)
         self._values: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in METRICS}
 

@@ -27,7 +27,7 @@ TAIL: Final = 0.95
 BEFORE: Final = (0.5, 25.0)
 """What a rate is believed to be before anything is seen: half a failure in 25 calls."""
 
-STRATA: Final = 4
+STRATA: Final = 3
 """Tools that are compared with themselves, in the order of their first call; the others share one more yardstick.  Few
 tools make most calls, and each yardstick costs a kilobyte."""
 
@@ -84,27 +84,24 @@ class Yardstick(msgspec.Struct):
     kind: Kind
     strata: dict[str, Stratum]
 
-    def stands(self, tool: str, value: float) -> Standing:
-        """Return where a value stands among those before it."""
-        stratum = self._stratum(tool)
+    def takes(self, tool: str, value: float) -> Standing:
+        """Return where a value stands among those before it, and let later ones be compared with it, too."""
+        stratum = self.strata.get(tool) or self._stratum(tool)
         expected = stratum.total / stratum.count if stratum.count else None
+        stratum.total += value
+        stratum.count += 1.0
         if self.kind is Kind.RATE:
             return Standing(value - (expected or 0.0), 0.0, expected)
-        slowest = stratum.pool.quantile(TAIL) if self.kind is Kind.MAGNITUDE else None
+        pool = stratum.pool
+        slowest = pool.quantile(TAIL) if self.kind is Kind.MAGNITUDE else None
         tail = 0.0 if slowest is None else (value > slowest) - (1.0 - TAIL)
-        return Standing(2.0 * stratum.pool.rank(value) - 1.0, tail, expected)
+        body = 2.0 * pool.rank(value) - 1.0
+        pool.add(value)
+        return Standing(body, tail, expected)
 
     def rank(self, tool: str, value: float) -> float:
         """Return where a value would stand, in [-1, 1], without taking it for one."""
         return 2.0 * self._stratum(tool).pool.rank(value) - 1.0
-
-    def take(self, tool: str, value: float) -> None:
-        """Let later values be compared with this one, too."""
-        stratum = self._stratum(tool)
-        stratum.total += value
-        stratum.count += 1.0
-        if self.kind is not Kind.RATE:
-            stratum.pool.add(value)
 
     def _stratum(self, tool: str) -> Stratum:
         known = self.strata.get(tool)

@@ -74,7 +74,7 @@ def together(values: Iterable[float]) -> float:
 
     None at all is 1.0, no evidence.
     """
-    known = list(values)
+    known = values if isinstance(values, list) else list(values)
     return sum(known) / len(known) if known else 1.0
 
 
@@ -87,19 +87,17 @@ class Purse(msgspec.Struct):
 
     Attributes:
         wealth: what each bettor of the present purse has.
-        kept: what closed purses ended with, weighted.
+        value: the e-value of all.
+        kept: what closed purses ended with, weighted, and what waits for those that come.
         number: 1, 2, ...: which purse is open.
+        weight: of one bettor's wealth in the present purse.
     """
 
     wealth: Wealth = OPENING
-    kept: float = 0.0
+    value: float = 1.0
+    kept: float = 1.0 - FIRST
     number: int = 1
-
-    @property
-    def value(self) -> float:
-        """The e-value of all."""
-        waiting = (1.0 - FIRST) / self.number
-        return self.kept + self._weight * evidence(self.wealth) + waiting
+    weight: float = FIRST / len(STAKES)
 
     def bet(self, difference: float) -> None:
         """Settle one bet of the open purse; see `bet`.
@@ -107,18 +105,26 @@ class Purse(msgspec.Struct):
         Raises:
             ValueError: the difference is outside [-1, 1].
         """
-        self.wealth = bet(self.wealth, difference)
+        self.wealth = wealth = bet(self.wealth, difference)
+        self.value = self.kept + self.weight * sum(wealth)
 
     def lose(self) -> None:
         """Lose all that is in the open purse: what was seen cannot be settled fairly, and this is always safe."""
-        self.wealth = (0.0,) * len(STAKES)
+        self._has((0.0,) * len(STAKES))
+
+    def win(self) -> None:
+        """Win all there is: what was seen could not be, were the null true."""
+        self._has((CEILING,) * len(STAKES))
 
     def reopen(self) -> None:
         """Close the open purse and open the next."""
-        self.kept += self._weight * evidence(self.wealth)
+        won = self.weight * sum(self.wealth)
         self.number += 1
-        self.wealth = OPENING
+        share = (1.0 - FIRST) / (self.number * (self.number - 1))
+        self.kept += won - share
+        self.weight = share / len(STAKES)
+        self._has(OPENING)
 
-    @property
-    def _weight(self) -> float:
-        return FIRST if self.number == 1 else (1.0 - FIRST) / (self.number * (self.number - 1))
+    def _has(self, wealth: Wealth) -> None:
+        self.wealth = wealth
+        self.value = self.kept + self.weight * sum(wealth)

@@ -69,14 +69,16 @@ class MeanWithin(msgspec.Struct):
         Raises:
             ValueError: its share leaves nothing to draw.
         """
+        if not 0.0 < share < 1.0:
+            raise ValueError(f"a share of {share!r} leaves nothing to draw; evidence needs both arms served")
         sign, margin, factor = self._terms(expected)
-        level = min(1.0, max(0.0, expected / self.scale))
+        level = expected / self.scale
+        level = 0.0 if level < 0.0 else min(level, 1.0)
         surprise = sign * (value / self.scale - level)
         most, least = (1.0 - level, -level) if sign == UP else (level, level - 1.0)  # what a surprise can be
-        staked(0.0, share, trial=trial)  # refuses a share that leaves nothing to draw
+        worst, lowest = most / share, -factor * least / (1.0 - share)
         estimate = surprise / share if trial else -factor * surprise / (1.0 - share)
-        worst = max(most / share, -factor * least / (1.0 - share))
-        self._bet(margin - estimate, worst - margin, margin)
+        self._bet(margin - estimate, max(worst, lowest) - margin, margin)
 
     def observe_pair(self, trial: float, baseline: float) -> None:
         """Take in a call that both answered."""
@@ -85,7 +87,9 @@ class MeanWithin(msgspec.Struct):
 
     def _terms(self, baseline: float) -> tuple[int, float, float]:
         tolerance = self.tolerance
-        margin = tolerance.margin / self.scale + tolerance.relative * min(1.0, max(0.0, baseline / self.scale))
+        margin = tolerance.margin / self.scale
+        if tolerance.relative:
+            margin += tolerance.relative * min(1.0, max(0.0, baseline / self.scale))
         return tolerance.sign, margin, 1.0 + tolerance.sign * tolerance.relative
 
     def _bet(self, gain: float, loss: float, margin: float) -> None:

@@ -45,7 +45,7 @@ class Side(msgspec.Struct):
     @property
     def worse(self) -> float:
         """The e-value of this side."""
-        return self.body.value if self.tail is None else together((self.body.value, self.tail.value))
+        return self.body.value if self.tail is None else 0.5 * (self.body.value + self.tail.value)
 
 
 class MetricEvidence(msgspec.Struct):
@@ -54,10 +54,12 @@ class MetricEvidence(msgspec.Struct):
     Attributes:
         kind: the metric's.
         sides: which ways are bad ones; with both, the evidence is the mean of theirs.
+        worse: the e-value against "no worse"; 1/alpha or more is a regression at level alpha.
     """
 
     kind: Kind
     sides: list[Side]
+    worse: float = 1.0
 
     @classmethod
     def opened(cls, kind: Kind, signs: tuple[int, ...]) -> MetricEvidence:
@@ -65,21 +67,23 @@ class MetricEvidence(msgspec.Struct):
         has_tail = kind is Kind.MAGNITUDE
         return cls(kind, [Side(sign, Purse(), Purse() if has_tail and sign == UP else None) for sign in signs])
 
-    @property
-    def worse(self) -> float:
-        """The e-value against "no worse"; 1/alpha or more is a regression at level alpha."""
-        return together([side.worse for side in self.sides])
-
     def observe(self, body: float, tail: float, share: float, *, trial: bool) -> None:
         """Take in a unit: where it stands (`badness`), and how it was drawn.
 
         Raises:
             ValueError: its share leaves nothing to draw, or it stands outside [-1, 1].
         """
+        won = staked(body, share, trial=trial)
+        total = 0.0
         for side in self.sides:
-            side.body.bet(staked(side.sign * body, share, trial=trial))
-            if side.tail is not None and tail:
+            side.body.bet(side.sign * won)
+            if side.tail is None:
+                total += side.body.value
+                continue
+            if tail:
                 side.tail.bet(staked(tail, share, trial=trial))
+            total += side.worse
+        self.worse = total / len(self.sides)
 
     def reopen(self) -> None:
         """Open new purses; see `Purse`."""
@@ -87,6 +91,7 @@ class MetricEvidence(msgspec.Struct):
             side.body.reopen()
             if side.tail is not None:
                 side.tail.reopen()
+        self.worse = together([side.worse for side in self.sides])
 
 
 class PairEvidence(msgspec.Struct):

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.domain.badness import Kind
-from orchestrator.domain.betting import CEILING, STAKES, Purse
+from orchestrator.domain.betting import Purse
 from orchestrator.domain.plan_limits import Limit, Statistic
 from orchestrator.domain.units import Block
 from orchestrator.guard.scope import Scope
@@ -86,7 +86,7 @@ class Bounded(msgspec.Struct):
         room = 1.0 / (1.0 - self.share) if self.share else 1.0
         self.beyond.bet(min(1.0, mean * min(calls, room)))
         if self.bound == 0.0 and self.above and not self.share and mean > 0.0:
-            self.beyond.wealth = (CEILING,) * len(STAKES)  # nothing was allowed, and there was something
+            self.beyond.win()  # nothing was allowed, and there was something
         if self.within:
             self.inside.bet(max(-1.0, -mean))
 

@@ -22,7 +22,7 @@ from orchestrator.domain.units import Block
 from orchestrator.guard.scope import WARM, Scope
 
 WIDTH: Final = 7
-"""Sums of a block: calls, body, tail, values, expectations, and where values stand with either tolerance taken off."""
+"""Sums of a block: calls, body, tail, values, expectations, and where trial's stand with either tolerance taken off."""
 TAKEN_OFF: Final = 5
 MIDDLE: Final = 0.5
 
@@ -89,7 +89,10 @@ class Compared(msgspec.Struct):
     @property
     def evidence(self) -> float:
         """The e-value against "no worse": the mean of those of units and pairs, where there are both."""
-        return together([one.worse for one in (self.drawn, self.paired) if one is not None])
+        if self.drawn is None or self.paired is None:
+            one = self.drawn or self.paired
+            return one.worse if one is not None else 1.0
+        return together([self.drawn.worse, self.paired.worse])
 
     @property
     def within(self) -> float:
@@ -103,18 +106,17 @@ class Compared(msgspec.Struct):
 
     def add(self, sums: list[float], at: int, tool: str, value: float, *, trial: bool) -> None:
         """Take in a call that counts: add to its block's sums, from a place on."""
-        stands = self.yardstick.stands(tool, value)
-        expected = stands.expected
+        if trial:
+            for place, one in enumerate(self.typical, at + TAKEN_OFF):
+                sums[place] += self.yardstick.rank(tool, one.tolerance.taken_off(value))
+        body, tail, expected = self.yardstick.takes(tool, value)
         if expected is None:
             expected = self.means[0].scale * MIDDLE if self.means else value
         sums[at] += 1.0
-        sums[at + 1] += stands.body
-        sums[at + 2] += stands.tail
+        sums[at + 1] += body
+        sums[at + 2] += tail
         sums[at + 3] += value
         sums[at + 4] += expected
-        for place, one in enumerate(self.typical, at + TAKEN_OFF):
-            sums[place] += self.yardstick.rank(tool, one.tolerance.taken_off(value)) if trial else stands.body
-        self.yardstick.take(tool, value)
         seen = self.seen[trial]
         seen.calls += 1
         seen.total += value
@@ -124,15 +126,16 @@ class Compared(msgspec.Struct):
         calls = block.sums[at]
         if not calls or self.drawn is None:
             return
-        body, tail, values, expected = block.sums[at + 1 : at + TAKEN_OFF]
+        _, body, tail, values, expected = block.sums[at : at + TAKEN_OFF]
         trial, share = block.trial, block.share
         # Rare failures of a key add up; of ranks the mean is taken, stretched as means of more calls are nearer to 0.
-        stretch = 1.0 if self.yardstick.kind is Kind.RATE else 1.0 / math.sqrt(calls)
-        self.drawn.observe(_cut(body * stretch), _cut(tail), share, trial=trial)
+        stretch = 1.0 if calls == 1.0 or self.yardstick.kind is Kind.RATE else 1.0 / math.sqrt(calls)
+        body = _cut(body * stretch)
+        self.drawn.observe(body, _cut(tail), share, trial=trial)
         for one in self.means:
             one.observe(values / calls, expected / calls, share, trial=trial)
         for place, each in enumerate(self.typical, at + TAKEN_OFF):
-            each.observe(_cut(block.sums[place] * stretch), share, trial=trial)
+            each.observe(_cut(block.sums[place] * stretch) if trial else body, share, trial=trial)
         self.seen[trial].units += 1
 
     def pair(self, new: float, old: float) -> None:
@@ -164,4 +167,4 @@ def _means(tolerances: tuple[Tolerance, ...], scale: float | None) -> list[MeanW
 
 
 def _cut(value: float) -> float:
-    return max(-1.0, min(1.0, value))
+    return value if -1.0 <= value <= 1.0 else math.copysign(1.0, value)

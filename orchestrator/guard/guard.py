@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.domain.look import Look, Verdict, Watch
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.samples import FAILED, Pair, Sample
+from orchestrator.domain.samples import Pair, Sample
 from orchestrator.domain.units import Block, Blocks
 from orchestrator.guard.breaches import Breach, is_immediate
 from orchestrator.guard.limit_judge import LimitJudge, LimitState, MetricState
-from orchestrator.guard.scope import WARM, Scope
+from orchestrator.guard.scope import OF_A_PROCESS, WARM, Scope
 from orchestrator.guard.series import Figure, Series, Sides
 from orchestrator.guard.state import FORM, Past, State
 from orchestrator.guard.telemetry import Telemetry
@@ -23,6 +23,15 @@ from orchestrator.guard.verdict import Judged, looked
 
 DIFFERENCES: Final = frozenset({"unexpected", "skew"})
 """Difference classes by which two answers count as different."""
+
+
+class Watched(NamedTuple):
+    """A metric and who hears of its values."""
+
+    name: str
+    sides: Sides
+    telemetry: Telemetry | None
+    judges: list[LimitJudge]
 
 
 class Guard:
@@ -48,10 +57,16 @@ class Guard:
             self._state = State.opened(scope, 0, limits, Past.from_bytes(past).of(watch) if past is not None else {})
         self._immediate = watch.judged and is_immediate(plan.policy)
         self._judges = self._judges_of(self._state)
-        self._by_metric: list[tuple[str, Sides, Telemetry | None, list[LimitJudge]]] = [
-            (name, sides, self._state.telemetry.get(name), [one for one in self._judges if one.limit.metric == name])
+        self._watched = [
+            Watched(
+                name, sides, self._state.telemetry.get(name), [one for one in self._judges if one.limit.metric == name]
+            )
             for name, sides in self._state.metrics.items()
         ]
+        self._of_calls = [one for one in self._watched if one.name not in OF_A_PROCESS]
+        states = [judge.state.compared or judge.state.bounded for judge in self._judges]
+        self._evidence = [one for one in states if one is not None]
+        self._needed = scope.needed
         self._nothing = self._decisive = [0.0] * len(self._judges)
         self._weigh()
 
@@ -102,9 +117,9 @@ class Guard:
         book = state.calls if is_call else state.posted
         block = self._block(book, sample, trial=trial) if is_call or sample.key else None
         drawn = block is not None and 0.0 < block.share < 1.0
-        for name, sides, telemetry, judges in self._by_metric:
+        for name, sides, telemetry, judges in self._of_calls if is_call else self._watched:
             value = sample.value(name)
-            if telemetry is not None and not self._is_news(telemetry, name, sample, value, trial=trial):
+            if telemetry is not None and not telemetry.takes(sample, value, trial=trial):
                 continue
             if value is None:
                 continue
@@ -128,14 +143,13 @@ class Guard:
         is_served = self._scope.is_served
         progress.samples += not is_served
         progress.trial += not is_served
-        for name, sides, telemetry, judges in self._by_metric:
+        for name, sides, telemetry, judges in self._of_calls:
             if name == WARM:
                 continue
             new, old = pair.new.value(name), pair.old.value(name)
             if telemetry is not None and not is_served:
-                if not self._is_news(telemetry, name, pair.new, new, trial=True):
-                    continue
-                if not self._is_news(telemetry, name, pair.old, old, trial=False):
+                is_news = telemetry.takes(pair.new, new, trial=True)
+                if not telemetry.takes(pair.old, old, trial=False) or not is_news:
                     continue
             if new is None or old is None:
                 continue
@@ -200,18 +214,6 @@ class Guard:
         share = sample.share if is_drawn else float(trial)
         return book.block(sample.key, share, max(sample.at, self._state.progress.newest), trial=trial)
 
-    def _is_news(self, telemetry: Telemetry, name: str, sample: Sample, value: float | None, *, trial: bool) -> bool:
-        """Take in whether a metric came, and tell whether its value can be believed."""
-        if value is None:
-            if sample.outcome is not None and sample.outcome not in FAILED:
-                telemetry.call(sample.tool, has_value=False, trial=trial)
-            return True
-        if sample.outcome is None:
-            telemetry.rhythms[trial].beat(sample.at)
-        elif sample.outcome not in FAILED:
-            telemetry.call(sample.tool, has_value=True, trial=trial)
-        return telemetry.believable(name, value, trial=trial)
-
     def _expire(self, book: Blocks, now: float | None = None) -> None:
         for block in book.expired(self._state.progress.newest if now is None else now):
             self._settle(block)
@@ -228,7 +230,7 @@ class Guard:
 
     def _weigh(self) -> None:
         """Note what each limit's evidence adds to the decision; nothing while all of it together would not do."""
-        if sum([judge.evidence for judge in self._judges]) < self._scope.needed:
+        if sum([one.evidence for one in self._evidence]) < self._needed:
             self._decisive = self._nothing
         else:
             self._decisive = [judge.decisive() for judge in self._judges]

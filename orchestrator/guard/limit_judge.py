@@ -130,12 +130,6 @@ class LimitJudge:
             if evidence is not None:
                 evidence.reopen()
 
-    @property
-    def evidence(self) -> float:
-        """The e-value against the limit, whatever is seen; 0 of a limit that is not judged by evidence."""
-        known = self.state.compared or self.state.bounded
-        return known.evidence if known is not None else 0.0
-
     def decisive(self) -> float:
         """Return the evidence of what is seen to exceed the limit; 0 while it is not, or there is too little of it."""
         if self.state.bounded is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.domain.plan_limits import MOST_CALLS, Statistic, Window
 
-NEWEST: Final = 200
+NEWEST: Final = 120
 """Values that percentiles are taken of where no window says how many."""
 
 QUANTILES: Final = {Statistic.P50: 0.50, Statistic.P95: 0.95, Statistic.P99: 0.99}

@@ -128,7 +128,7 @@ class State(msgspec.Struct):
         names = dict.fromkeys([limit.metric for limit in scope.limits] + list(watched(scope.plan)))
         by_metric = {limit.metric: limit for limit in scope.limits}
         telemetry = {
-            name: Telemetry(scope.kind(limit), scope.scale(limit)) for name, limit in by_metric.items()
+            name: Telemetry(name, scope.kind(limit), scope.scale(limit)) for name, limit in by_metric.items()
         }  # fmt: skip
         seconds = scope.block_seconds
         return cls(

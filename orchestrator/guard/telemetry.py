@@ -15,8 +15,11 @@ from typing import Final
 import msgspec
 
 from orchestrator.domain.badness import Kind
+from orchestrator.domain.samples import FAILED, Sample
 from orchestrator.guard.series import Series
 
+ALWAYS: Final = frozenset({"error", "duration"})
+"""Metrics that every call has."""
 SILENT: Final = 20
 """Calls in a row without a value after which a metric that nearly every call brought has stopped."""
 NEARLY_ALL: Final = 0.8
@@ -91,6 +94,7 @@ class Telemetry(msgspec.Struct):
     """What is known about one metric's coming.
 
     Attributes:
+        metric: its name.
         kind: the metric's.
         scale: the largest value, None where nobody knows it.
         tools: by tool, the baseline's side and the trial's.
@@ -99,6 +103,7 @@ class Telemetry(msgspec.Struct):
         values: on either side, those included.
     """
 
+    metric: str
     kind: Kind
     scale: float | None
     tools: dict[str, list[Presence]] = {}
@@ -111,19 +116,28 @@ class Telemetry(msgspec.Struct):
         self.impossible = self.impossible or [0, 0]
         self.values = self.values or [0, 0]
 
-    def believable(self, metric: str, value: float, *, trial: bool) -> bool:
-        """Take a value in; tell whether it can be one."""
+    def takes(self, sample: Sample, value: float | None, *, trial: bool) -> bool:
+        """Take in whether a sample brought a value, and which; tell whether it can be believed, where there is one.
+
+        A call that failed need not report anything, and every call has an outcome and a duration.
+        """
+        if sample.outcome is None:
+            if value is not None:
+                self.rhythms[trial].beat(sample.at)
+        elif self.metric not in ALWAYS and sample.outcome not in FAILED:
+            self._call(sample.tool, has_value=value is not None, trial=trial)
+        return value is None or self._is_possible(value, trial=trial)
+
+    def _is_possible(self, value: float, *, trial: bool) -> bool:
         self.values[trial] += 1
-        bounded = self.kind is not Kind.MAGNITUDE and self.scale is not None
-        top = self.scale if bounded and self.scale is not None else math.inf
-        bottom = 0.0 if bounded or metric == "duration" else -math.inf
+        top = math.inf if self.kind is Kind.MAGNITUDE or self.scale is None else self.scale
+        bottom = 0.0 if top < math.inf or self.metric in ALWAYS else -math.inf
         if math.isfinite(value) and bottom <= value <= top:
             return True
         self.impossible[trial] += 1
         return False
 
-    def call(self, tool: str, *, has_value: bool, trial: bool) -> None:
-        """Take in a call that went well; one that failed need not report anything."""
+    def _call(self, tool: str, *, has_value: bool, trial: bool) -> None:
         known = self.tools.get(tool)
         if known is None:
             if len(self.tools) >= TOOLS:

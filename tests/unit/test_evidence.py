@@ -80,8 +80,7 @@ def test_the_draw_alone_decides_a_bet_so_its_mean_over_the_draw_is_what_was_stak
         yardstick, known = Yardstick(kind, {}), MetricEvidence.opened(kind, (UP, DOWN))
         for trial, seen in [*past, (last, value)]:
             before = known.worse
-            stands = yardstick.stands("tool", seen / scale)
-            yardstick.take("tool", seen / scale)
+            stands = yardstick.takes("tool", seen / scale)
             known.observe(stands.body, stands.tail, share, trial=trial)
         either.append(known.worse)
     assert share * either[0] + (1 - share) * either[1] == pytest.approx(before, rel=1e-9)
@@ -108,8 +107,7 @@ def rollout(kind: Kind, seed: int, draw: Callable[[random.Random, bool], float],
         trial = rng.random() < 0.5
         served += trial
         value = draw(rng, trial)
-        stands = yardstick.stands("tool", value)
-        yardstick.take("tool", value)
+        stands = yardstick.takes("tool", value)
         known.observe(stands.body, stands.tail, 0.5, trial=trial)
         if trial and served % 10 == 0 and known.worse >= 1 / ALPHA:
             return served
@@ -195,7 +193,7 @@ def test_a_share_without_a_scale_is_certified_for_the_typical_call() -> None:
             value = lasting(factor)(rng, trial)
             shown = within.tolerance.taken_off(value) if trial else value
             within.observe(yardstick.rank("tool", shown), 0.5, trial=trial)
-            yardstick.take("tool", value)
+            yardstick.takes("tool", value)
             if within.purse.value >= 1 / ALPHA:
                 return call
         return None
@@ -236,11 +234,11 @@ def test_the_pool_knows_the_newest_values_and_ranks_as_counting_does(arrived: li
 def test_a_value_is_compared_with_those_of_its_own_tool_and_few_tools_have_a_yardstick_of_their_own() -> None:
     yardstick = Yardstick(Kind.MAGNITUDE, {})
     for at in range(30):
-        yardstick.take("fast", 10.0 + at / 100)
-        yardstick.take("slow", 1000.0 + at)
-    assert yardstick.stands("slow", 1000.0).body < -0.9
-    assert yardstick.stands("fast", 11.0).body > 0.9
-    for name in ("c", "d", "e", "f"):
-        yardstick.take(name, 1.0)
-    assert set(yardstick.strata) == {"fast", "slow", "c", "d", OTHERS}
+        yardstick.takes("fast", 10.0 + at / 100)
+        yardstick.takes("slow", 1000.0 + at)
+    assert yardstick.takes("slow", 1000.0).body < -0.9
+    assert yardstick.takes("fast", 11.0).body > 0.9
+    for name in ("c", "d", "e"):
+        yardstick.takes(name, 1.0)
+    assert set(yardstick.strata) == {"fast", "slow", "c", OTHERS}
     assert len(yardstick.strata) == STRATA + 1
