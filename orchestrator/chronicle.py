@@ -1,4 +1,4 @@
-"""What is written down and told on every step: the audit, a summary file, systemd's status line.
+"""What is written down and told on every step: log, audit, a summary file, systemd's status line, notices of rollouts.
 
 Above: `daemon`.  Below: `state` through `storage`, `api.report` for the summary, `telemetry`.
 """
@@ -6,15 +6,18 @@ Above: `daemon`.  Below: `state` through `storage`, `api.report` for the summary
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator.api.models import Status
+from orchestrator.api.rollout_shown import HappenedShown
 from orchestrator.domain import events as ev
 from orchestrator.domain.rollout import State
+from orchestrator.domain.state import Phase, Rollout
 from orchestrator.storage import Storage
 from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import get_logger
@@ -25,9 +28,19 @@ log = get_logger("daemon")
 SUMMARY = "worker_manager.json"
 """Name of the summary in `analytics/`."""
 
+ABOUT = "rollouts"
+"""What notices of them are about, where others name a flag: they come in order."""
+
+Tell: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""Tells of something: what it is about, and its event with a sentence as `detail`."""
+
 
 class Chronicle:
-    """Follows the engine's steps; never in their way."""
+    """Follows the engine's steps; never in their way.
+
+    Attributes:
+        notice: has everybody told who wants to hear of rollouts; None: nobody is.
+    """
 
     def __init__(
         self, tasks: TaskGroup, storage: Storage, notifier: Notify, analytics: Path, status: Callable[[], Status]
@@ -46,13 +59,19 @@ class Chronicle:
         self._notifier = notifier
         self._analytics = analytics
         self._status = status
+        self.notice: Tell | None = None
 
-    def stepped(self, event: ev.Event, after: State) -> None:
-        """Take note of an accepted event."""
+    def stepped(self, event: ev.Event, before: State, after: State, happened: HappenedShown | None) -> None:
+        """Take note of an accepted event; `happened` is what it came to in words, if anything."""
         lanes = {lane.value: number for lane, number in after.table.lanes().items()}
         log.info("step", what=type(event).__name__, revision=after.table.revision, lanes=lanes, phase=after.phase.value)
+        if happened is not None and happened.rollout:
+            log.info("rollout", rollout=happened.rollout, told="; ".join(happened.words), actor=happened.actor)
         if isinstance(event, ev.Asked):
             self._tasks.start_soon(self._audit, event, after)
+        notice = notice_of(before.rollout, after.rollout)
+        if notice is not None and self.notice is not None:
+            self._tasks.start_soon(self._notify, self.notice, notice)
         self.tell(after)
         self._tasks.start_soon(self._summarise)
 
@@ -72,12 +91,43 @@ class Chronicle:
         except Exception:
             log.exception("audit row not written", actor=event.actor, action=action)
 
+    async def _notify(self, tell: Tell, notice: Mapping[str, Any]) -> None:
+        try:
+            await tell(ABOUT, notice)
+        except Exception:
+            log.exception("nobody was told of a rollout", notice=notice["event"], rollout=notice["rollout"])
+
     async def _summarise(self) -> None:
         text = self._status().model_dump_json(indent=2)
         try:
             await anyio.to_thread.run_sync(_write_whole, self._analytics, SUMMARY, text)
         except OSError as error:
             log.warning("summary not written", file=SUMMARY, reason=str(error))
+
+
+def notice_of(before: Rollout | None, after: Rollout | None) -> dict[str, Any] | None:
+    """Return what people should hear of a step: a rollout began, paused, goes back, or is over; else None."""
+    if after is None:
+        return None
+    told: dict[str, Any] = {"rollout": after.id, "plan": after.plan.name, "by": after.actor}
+    name = f"rollout {after.id} (plan {after.plan.name})"
+    old = before if before is not None and before.id == after.id else None
+    cause = after.cause
+    went = after.phase is not (old.phase if old is not None else None)
+    if went and cause is not None and after.phase is Phase.DONE:
+        return {**told, "event": "rollout.done", "detail": f"{name} is done: {cause.words}"}
+    goes_back = after.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
+    if goes_back and cause is not None and (old is None or old.cause != cause):
+        told |= {"what": cause.what.value, "metric": cause.metric, "flag": cause.flag, "by": cause.by}
+        at = f" at {cause.step}" if cause.step else ""
+        return {**told, "event": "rollout.rolled_back", "detail": f"{name} went back{at}: {cause.words}"}
+    if after.paused is not None and (old is None or old.paused is None):
+        paused = after.paused.cause
+        told |= {"what": paused.what.value, "metric": paused.metric, "flag": paused.flag, "by": paused.by}
+        return {**told, "event": "rollout.paused", "detail": f"{name} is paused at {paused.step}: {paused.words}"}
+    if old is None:
+        return {**told, "event": "rollout.began", "detail": f"{name} has begun, asked for by {after.actor}"}
+    return None
 
 
 async def feed_watchdog(notifier: Notify, is_healthy: Callable[[], bool], patience: Callable[[], float]) -> None:

@@ -21,8 +21,10 @@ from anyio.abc import TaskGroup
 from orchestrator import VERSION
 from orchestrator.access.service import AccessService
 from orchestrator.admission import Admission
+from orchestrator.api.drill import Counters
 from orchestrator.api.models import Status
 from orchestrator.api.report import Report
+from orchestrator.api.rollout_desk import RolloutDesk
 from orchestrator.api.verbs import Verbs
 from orchestrator.chronicle import Chronicle, feed_watchdog
 from orchestrator.conducting.opened import open_conducting
@@ -156,12 +158,19 @@ class Daemon:
             flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
             mirror=self.mirroring, upgrades=paths.state_dir / UPGRADES, environ=options.environ,
         )  # fmt: skip
+        self.guard = self.conducting.guard
+        self.rollouts = RolloutDesk(
+            self.driver, self.verbs, registry=lambda: self.flags.registry, settings=lambda: self._settings.rollout,
+            runs=paths.state_dir / UPGRADES, clock=clock, counters=Counters.of(self.dispatcher),
+            journal=storage.journal, looks=self.samples.keeping.store,
+        )  # fmt: skip
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
         )
         self._report.mirror, self.mirroring.sink = self.mirroring.metrics, self.samples.bus
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
+        self._chronicle.notice = self._flagging.tell
 
     def _upgrades_of(self, mark: str) -> Upgrades:
         """Return who runs rehearsals, with the settings and the state of the moment they begin in."""
@@ -354,7 +363,7 @@ class Daemon:
             self.dispatcher.forget(number)
             self._wiring.lists.forget(number)
         self._report.stepped(before, after)
-        self._chronicle.stepped(event, after)
+        self._chronicle.stepped(event, before, after, self.rollouts.stepped(event, before, after))
         self._say_ready()
 
 

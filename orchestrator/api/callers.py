@@ -19,3 +19,8 @@ def caller(request: Request) -> Caller:
     """Return who asks; whoever comes by the socket is the daemon's own user or root, and is trusted."""
     known = getattr(request.state, "caller", None)
     return known if isinstance(known, Caller) else Caller(actor(request), trusted=True)
+
+
+def is_remote(request: Request) -> bool:
+    """Tell whether a request came over TCP: what only this machine may ask is not done for it."""
+    return isinstance(getattr(request.state, "caller", None), Caller)

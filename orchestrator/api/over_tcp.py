@@ -17,7 +17,8 @@ READING: Final = frozenset({"GET", "HEAD"})
 EVALUATING: Final = re.compile(r"/ofrep/v1/evaluate/flags(/[^/]+)?|/v1/flags/[^/]+/explain|/v1/tokens|/v1/samples")
 """What is posted and changes nothing but what is known: anybody with a token may."""
 CHANGING: Final = re.compile(
-    r"/v1/(switch|switch-back|weight|kill-switch|promote|pause|resume|retry|abort|rollback|notices/retry)"
+    r"/v1/(switch|switch-back|weight|kill-switch|rollback|drill|notices/retry)"
+    r"|/v1/rollout(/(promote|pause|resume|retry|abort))?|/guard/(rollback|evaluate|config)"
     r"|/v1/flags(/.*)?"
 )
 """What moves traffic, changes flags or tells of their changes again: with commands and addresses that are stored."""

@@ -16,6 +16,13 @@ EXPIRING: Final = "flag.expiring"
 """Event of a reminder: no change, only a sentence."""
 DIFFERING: Final = "rehearsal.differing"
 """Event of several rehearsals in a row with differences: likewise."""
+ROLLOUTS: Final = {
+    "rollout.began": "A rollout has begun",
+    "rollout.paused": "A rollout is paused",
+    "rollout.rolled_back": "A rollout was rolled back",
+    "rollout.done": "A rollout is done",
+}
+"""Events of rollouts, and their titles: likewise."""
 
 BY: Final = {
     "person": "",
@@ -53,6 +60,8 @@ def message(payload: str) -> Message:
         return Message(f"Flag {told['flag']} expires", told["detail"], alarming=False)
     if told.get("event") == DIFFERING:
         return Message("Rehearsals go on differing", told["detail"], alarming=True)
+    if title := ROLLOUTS.get(str(told.get("event"))):
+        return Message(title, told["detail"], alarming=told["event"] in {"rollout.paused", "rollout.rolled_back"})
     flag, cause = told["flag"], told["cause"]
     lines = [
         _headline(flag, told),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.settings.mirror import Mirror
     from orchestrator.settings.model import Health, Limits, Log, Replay, Restart, Settings, Stop, StopGrace, Worker
     from orchestrator.settings.reload import RELOADABLE, changed
+    from orchestrator.settings.rollout import Rollout
     from orchestrator.settings.samples import Routing, Samples
     from orchestrator.settings.upgrade import Upgrade
 
@@ -30,6 +31,7 @@ _HOMES = {
     "mirror": ("Mirror",),
     "model": ("Health", "Limits", "Log", "Replay", "Restart", "Settings", "Stop", "StopGrace", "Worker"),
     "reload": ("RELOADABLE", "changed"),
+    "rollout": ("Rollout",),
     "samples": ("Routing", "Samples"),
     "upgrade": ("Upgrade",),
 }
@@ -53,6 +55,7 @@ __all__ = [
     "Paths",
     "Replay",
     "Restart",
+    "Rollout",
     "Routing",
     "Samples",
     "Settings",

@@ -26,6 +26,7 @@ from orchestrator.settings.declare import (
 from orchestrator.settings.doors import Access, Control, Http, Sockets
 from orchestrator.settings.flags import Flags, Notify
 from orchestrator.settings.mirror import Mirror
+from orchestrator.settings.rollout import Rollout
 from orchestrator.settings.samples import Routing, Samples
 from orchestrator.settings.upgrade import Upgrade
 
@@ -194,6 +195,7 @@ class Settings(Section):
     flags: Flags = Field(default_factory=Flags)
     notify: Notify = Field(default_factory=Notify)
     upgrade: Upgrade = Field(default_factory=Upgrade)
+    rollout: Rollout = Field(default_factory=Rollout)
     routing: Routing = Field(default_factory=Routing)
     samples: Samples = Field(default_factory=Samples)
     mirror: Mirror = Field(default_factory=Mirror)

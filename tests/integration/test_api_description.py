@@ -67,7 +67,8 @@ class Served(threading.Thread):
         plane.closing.end()  # a stream that never ends has no whole answer to look at
         self.server = uvicorn.Server(uvicorn.Config(plane.app, log_config=None, lifespan="off", ws="none"))
         self.started.set()
-        await self.server.serve(sockets=[self.socket])
+        async with control.engine.running():
+            await self.server.serve(sockets=[self.socket])
         await plane.client.aclose()
         await control.flags.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from gates_story import StoryClock
+from rollout_engine import StoryEngine
 
 from orchestrator.access.judge import Judge
 from orchestrator.access.rules import Rules
@@ -176,6 +177,8 @@ class StoryControl:
         self.upgrades = StoryUpgrades()
         self.mirroring = StoryMirroring()
         self.samples = StorySamples()
+        self.engine = StoryEngine(folder, self.clock, lambda: self.flags.registry)
+        self.rollouts, self.guard = self.engine.desk, self.engine.guard
         self.bad_settings = ""
         self.ready = True
 
@@ -287,7 +290,7 @@ async def control_plane(folder: Path, rules: Rules | None = None) -> AsyncIterat
     await control.flags.start()
     plane = StoryPlane(control)
     try:
-        async with plane.client:
+        async with plane.client, control.engine.running():
             yield plane
     finally:
         plane.closing.end()

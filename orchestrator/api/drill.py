@@ -1,0 +1,149 @@
+"""A rollback rehearsed on live routing: everything goes to the refuge for a moment and back, and the move is timed.
+
+The kill switch does it, because it is the one movement that judges nothing and can be taken back whole: no generation
+is stopped, nothing is quarantined, no lane changes.  Above: `rollout_desk`.  Below: the verbs, the routing's counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import anyio
+
+from orchestrator.api.rollout_shown import Drilled
+from orchestrator.api.rollout_verbs import RolloutVerbs
+from orchestrator.api.verbs import RefusedError, Verbs
+from orchestrator.domain.ports import Clock
+from orchestrator.domain.routing import RoutingTable
+from orchestrator.domain.state import Phase, State
+from orchestrator.engine.driver import Driver
+from orchestrator.proxy.dispatch import Dispatcher
+
+REASON: Final = "a drill"
+MILLI: Final = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the proxy counts.
+
+    Attributes:
+        table: the routing table in force.
+        chosen: how often a generation was chosen for a call since the daemon started.
+        in_flight: calls a generation has not answered yet.
+    """
+
+    table: Callable[[], RoutingTable]
+    chosen: Callable[[int], int]
+    in_flight: Callable[[int], int]
+
+    @classmethod
+    def of(cls, dispatcher: Dispatcher) -> Self:
+        """Return those of the proxy."""
+
+        def chosen(number: int) -> int:
+            tally = dispatcher.tallies.get(number)
+            return 0 if tally is None else tally.default + sum(tally.selected.values())
+
+        def in_flight(number: int) -> int:
+            return sum(link.in_flight for place, link in dispatcher.links.items() if place.generation == number)
+
+        return cls(lambda: dispatcher.table, chosen, in_flight)
+
+
+class Drill:
+    """Rehearses rollbacks, one at a time."""
+
+    def __init__(self, driver: Driver, verbs: Verbs, rollouts: RolloutVerbs, counters: Counters, clock: Clock) -> None:
+        """Build it; `clock` times the move."""
+        self._driver = driver
+        self._verbs = verbs
+        self._rollouts = rollouts
+        self._counters = counters
+        self._clock = clock
+        self._busy = False
+
+    async def run(self, hold: float, *, actor: str) -> Drilled:
+        """Move all traffic to the refuge, hold it there, and move it back.
+
+        Args:
+            hold: seconds it stays there.
+            actor: who asks.
+
+        Raises:
+            RefusedError: there is no refuge, or a drill would decide something; nothing was moved.
+        """
+        state = self._driver.state
+        left, refuge = _ends(state)
+        if self._busy:
+            raise RefusedError("a drill is under way; wait for its end")
+        clock_runs = state.rollout is not None and not state.rollout.is_over and state.rollout.paused is None
+        self._busy = True
+        try:
+            in_flight = self._counters.in_flight(left)
+            milliseconds, at_move, refuge_before = await self._move(left, refuge, actor)
+            await anyio.sleep(hold)
+            stray = self._counters.chosen(left) - at_move
+            served = self._counters.chosen(refuge) - refuge_before
+        finally:
+            self._busy = False
+            with anyio.CancelScope(shield=True):
+                await self._back(actor, resumes=clock_runs)
+        words = f"the last call went to generation {left} {milliseconds:.1f} ms after it was asked for"
+        return Drilled(
+            message=f"{words}; {served} calls went to generation {refuge} meanwhile, {stray} astray; all is as it was",
+            left=left,
+            refuge=refuge,
+            milliseconds=milliseconds,
+            calls_meanwhile=served,
+            stray_calls=stray,
+            in_flight=in_flight,
+        )
+
+    async def _move(self, left: int, refuge: int, actor: str) -> tuple[float, int, int]:
+        """Move traffic away; return when the last call was routed as before (ms), and both counters at the move."""
+        began = self._clock.monotonic()
+        before = self._counters.chosen(refuge)
+        moving = asyncio.ensure_future(self._verbs.kill_switch(on=True, actor=actor, reason=REASON))
+        while not moving.done() and not self._counters.table().kill_switch:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)  # each turn of the loop, so that the moment is known to a turn
+        moved = (self._clock.monotonic() - began) * MILLI
+        chosen = self._counters.chosen(left)
+        await moving
+        return moved, chosen, before
+
+    async def _back(self, actor: str, *, resumes: bool) -> None:
+        """Lift the kill switch, and let a clock that it stopped run again."""
+        if not self._driver.state.table.kill_switch:
+            return
+        await self._verbs.kill_switch(on=False, actor=actor, reason=REASON)
+        rollout = self._driver.state.rollout
+        if not resumes or rollout is None or rollout.paused is None:
+            return
+        if rollout.paused.cause.words.endswith(f": {REASON}"):  # somebody else's pause stays
+            await self._rollouts.resume(actor=actor, reason=REASON)
+
+
+def _ends(state: State) -> tuple[int, int]:
+    """Return the generation that traffic would leave and the one it would go to.
+
+    Raises:
+        RefusedError: there is no such pair, or moving would decide something.
+    """
+    table, rollout = state.table, state.rollout
+    if table.kill_switch:
+        raise RefusedError("the kill switch is on: traffic is at the refuge already; lift it with: kill-switch off")
+    if state.phase is Phase.ROLLING_BACK:
+        raise RefusedError("a rollback is under way: it is no drill any more")
+    if rollout is not None and rollout.waiting and not rollout.is_over:
+        raise RefusedError("the rollout waits for data, and a drill would make it go on; pause it first")
+    if table.active is not None and table.previous is not None and table.previous_warm:
+        return table.active, table.previous
+    if table.active is not None and table.canary is not None and table.weight:
+        return table.canary, table.active
+    raise RefusedError(
+        "there is nothing to go back to: no previous generation is warm, and no canary has a share of the calls"
+    )

@@ -1,0 +1,127 @@
+"""`/guard`: the guard as a canary planner's operators know it: status, rollback, evaluate, config, health.
+
+`GET` never changes anything.  Above: `app`.  Below: `rollout_desk` and the verbs, whose events these are; the guard
+itself behind `GuardDesk`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from fastapi import FastAPI, Request
+
+from orchestrator.api.callers import actor
+from orchestrator.api.guard_models import (
+    ConfigNow,
+    Evaluation,
+    GuardChanged,
+    GuardConfig,
+    GuardHealth,
+    GuardRollback,
+    GuardStatus,
+)
+from orchestrator.api.guard_report import config_of, evaluation_of, stats_of, thresholds_of
+from orchestrator.api.models import Refused
+from orchestrator.api.rollout import RolloutControl
+from orchestrator.api.rollout_report import look_shown
+from orchestrator.api.verbs import Verbs
+from orchestrator.domain.look import Look
+from orchestrator.domain.state import State
+
+REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
+TAGS: Final[list[Any]] = ["guard"]
+
+
+class GuardDesk(Protocol):
+    """The guard at work."""
+
+    def latest(self) -> Look | None:
+        """Return the newest look at what is watched now, None when there is none."""
+        ...
+
+    def evaluate(self) -> Look | None:
+        """Take a look now and have the engine act on it; None when nothing is watched."""
+        ...
+
+
+class GuardControl(RolloutControl, Protocol):
+    """What these routes need of the daemon."""
+
+    verbs: Verbs
+
+    @property
+    def guard(self) -> GuardDesk:
+        """Who judges."""
+        ...
+
+
+def add(app: FastAPI, control: GuardControl) -> None:
+    """Add the routes to the app."""
+    _looking(app, control)
+    _changing(app, control)
+
+
+def _looking(app: FastAPI, control: GuardControl) -> None:
+    @app.get("/guard/status", tags=TAGS, summary="Config, figures of both versions, what the evidence says, limits")
+    async def status() -> GuardStatus:
+        state = control.rollouts.state
+        look = _look(control)
+        shown = look_shown(look)
+        return GuardStatus(
+            config=config_of(state),
+            stats=stats_of(state, look),
+            evaluation=evaluation_of(state, look),
+            thresholds=thresholds_of(state),
+            limits=[] if shown is None else shown.limits,
+        )
+
+    @app.get("/guard/health", tags=TAGS, summary="Whether the guard is at work")
+    async def health() -> GuardHealth:
+        state = control.rollouts.state
+        watch = state.rollout.watch if state.rollout is not None else None
+        trouble = control.rollouts.trouble
+        return GuardHealth(
+            status="degraded" if trouble else "ok", watching=None if watch is None else watch.epoch, trouble=trouble
+        )
+
+
+def _changing(app: FastAPI, control: GuardControl) -> None:
+    @app.post("/guard/rollback", responses=REFUSALS, tags=TAGS, summary="Go back now")
+    async def rollback(body: GuardRollback, request: Request) -> GuardChanged:
+        told = await control.rollouts.verbs.rollback(actor=actor(request), reason=body.reason)
+        return GuardChanged(message=told.message, config=_config(control))
+
+    @app.post("/guard/evaluate", tags=TAGS, summary="Look at the evidence now; a regression is acted on")
+    async def evaluate() -> Evaluation:
+        look = control.guard.evaluate()
+        await control.rollouts.settled()
+        return evaluation_of(control.rollouts.state, look)
+
+    @app.put("/guard/config", responses=REFUSALS, tags=TAGS, summary="Change the canary's share or the kill switch")
+    async def config(body: GuardConfig, request: Request) -> GuardChanged:
+        messages = await _configure(control, body, actor(request))
+        return GuardChanged(message="; ".join(messages) or "nothing was asked for", config=_config(control))
+
+
+async def _configure(control: GuardControl, body: GuardConfig, who: str) -> list[str]:
+    """Do what was asked, moves towards safety first."""
+    reason = f"{body.updated_by}: {body.reason}" if body.updated_by and body.reason else body.updated_by or body.reason
+    said: list[str] = []
+    if body.kill_switch:
+        said.append((await control.verbs.kill_switch(on=True, actor=who, reason=reason)).message)
+    if body.canary_pct is not None:
+        said.append((await control.verbs.weight(int(body.canary_pct), actor=who, reason=reason)).message)
+    if body.kill_switch is False:
+        said.append((await control.verbs.kill_switch(on=False, actor=who, reason=reason)).message)
+    return said
+
+
+def _look(control: GuardControl) -> Look | None:
+    """Return the newest look: the guard's own, or the last one that the machine recorded."""
+    state: State = control.rollouts.state
+    recorded = state.rollout.look if state.rollout is not None else None
+    return control.guard.latest() or recorded
+
+
+def _config(control: GuardControl) -> ConfigNow:
+    return config_of(control.rollouts.state)

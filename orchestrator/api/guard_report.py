@@ -1,0 +1,93 @@
+"""From the machine's state and the newest look to what the guard API says: pure functions.
+
+Above: `guard`.  Below: `guard_models`, the domain.
+"""
+
+from __future__ import annotations
+
+import math
+
+from orchestrator.api.guard_models import ConfigNow, Evaluation, Threshold, VersionStats
+from orchestrator.api.rollout_report import weight_of
+from orchestrator.domain.judgement import part_of
+from orchestrator.domain.look import Look, Verdict
+from orchestrator.domain.plan_limits import Limit
+from orchestrator.domain.state import Phase, Rollout, State, What
+from orchestrator.domain.why import limit_words
+
+IDLE = "no rollout is under way, so nothing is watched; begin one with: switchover upgrade -- COMMAND"
+
+
+def config_of(state: State) -> ConfigNow:
+    """Return what is in force."""
+    rollout, table = state.rollout, state.table
+    under_way = rollout is not None and not rollout.is_over
+    weight = weight_of(state, rollout) if rollout is not None and under_way else table.weight
+    return ConfigNow(
+        canary_pct=weight,
+        kill_switch=table.kill_switch,
+        paused=rollout is not None and rollout.paused is not None,
+        revision=table.revision,
+    )
+
+
+def stats_of(state: State, look: Look | None) -> dict[str, VersionStats]:
+    """Return the figures of both versions; of a limit that looks at one side, that side's."""
+    rollout = state.rollout
+    trial = rollout.trial if rollout is not None else state.table.canary
+    baseline = rollout.baseline if rollout is not None else state.table.active
+    limits = look.limits if look is not None else ()
+    ours = {one.limit: one.trial.figure for one in limits}
+    theirs = {one.limit: one.baseline.figure for one in limits}
+    return {
+        "v1": VersionStats(
+            generation=baseline, samples=look.baseline if look is not None else 0, metrics=_finite(theirs)
+        ),
+        "v2": VersionStats(generation=trial, samples=look.trial if look is not None else 0, metrics=_finite(ours)),
+    }
+
+
+def evaluation_of(state: State, look: Look | None) -> Evaluation:
+    """Return what the evidence says, and what was done about it."""
+    rollout = state.rollout
+    if rollout is None or look is None:
+        idle = IDLE if rollout is None or rollout.is_over else "there was no look yet: too few calls were served"
+        return Evaluation(action="none", verdict="not_watching", breaches=[], samples=0, looked_at=None, message=idle)
+    breaches = [limit_words(one) for one in look.limits if one.verdict is Verdict.REGRESSION]
+    return Evaluation(
+        action=_action(rollout),
+        verdict=look.verdict.value,
+        breaches=breaches,
+        samples=look.trial,
+        looked_at=look.at,
+        otherwise=look.otherwise,
+        message=look.cause or look.verdict.value.replace("_", " "),
+    )
+
+
+def thresholds_of(state: State) -> list[Threshold]:
+    """Return the limits that are judged now, or the plan's own where nothing is watched."""
+    rollout = state.rollout
+    if rollout is None:
+        return []
+    plan = rollout.plan
+    limits: tuple[Limit, ...] = plan.limits if rollout.watch is None else plan.limits_of(part_of(plan, rollout.watch))
+    return [
+        Threshold(
+            limit=str(limit), metric=limit.metric, min_samples=limit.min_samples, judge=plan.judge_of(limit).value
+        )
+        for limit in limits
+    ]
+
+
+def _action(rollout: Rollout) -> str:
+    """Return what a regression led to."""
+    back = rollout.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
+    if back and rollout.cause is not None and rollout.cause.what is What.REGRESSION:
+        return "rollback"
+    stopped = rollout.paused is not None and rollout.paused.cause.what is What.REGRESSION
+    return "paused" if stopped else "none"
+
+
+def _finite(figures: dict[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if value is not None and math.isfinite(value)}

@@ -1,0 +1,211 @@
+"""The verbs of rollouts: from the words of a person or a client to one event each, and to an answer in words.
+
+Above: the routes, the guard API.  Below: the engine decides, `plans` reads, `domain.plan_lint` examines.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from orchestrator.api.rollout_models import UpgradeBody
+from orchestrator.api.verbs import RefusedError, Told, Verbs
+from orchestrator.domain import events as ev
+from orchestrator.domain.errors import SettingsError
+from orchestrator.domain.flag_declaration import Registry
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan_lint import Finding, Severity, lint
+from orchestrator.domain.plan_times import min_stable
+from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollout import State
+from orchestrator.domain.told import stands
+from orchestrator.engine.driver import Driver
+from orchestrator.plans.plan_file import PlanFile, read_plan
+from orchestrator.plans.shipped import find_plan
+from orchestrator.rehearsal.artifacts import new_run
+from orchestrator.settings import Rollout
+
+SHOWN: Final = 5
+"""Findings a refusal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunRollout:
+    """A rollout that has begun.
+
+    Attributes:
+        id: its id.
+        told: what was done.
+        warnings: what about its plan does nothing, or is hardly meant.
+    """
+
+    id: str
+    told: Told
+    warnings: tuple[str, ...]
+
+
+class RolloutVerbs:
+    """The verbs; each is one event."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        verbs: Verbs,
+        *,
+        registry: Callable[[], Registry],
+        settings: Callable[[], Rollout],
+        runs: Path,
+        clock: Clock,
+    ) -> None:
+        """Build the verbs.
+
+        Args:
+            driver: decides.
+            verbs: describes a generation (`Verbs.spec`).
+            registry: the declared flags.
+            settings: section `rollout` of the configuration.
+            runs: directory of the rehearsals, whose names are not given again.
+            clock: whose `wall` names rollouts and says what is left.
+        """
+        self._driver = driver
+        self._verbs = verbs
+        self._registry = registry
+        self._settings = settings
+        self._runs = runs
+        self._clock = clock
+
+    async def upgrade(self, asked: UpgradeBody, *, actor: str) -> BegunRollout:
+        """Begin to carry a plan out.
+
+        Raises:
+            RefusedError: there is no such plan, it cannot work, or the machine refuses; nothing was changed.
+        """
+        file = await self.plan(asked.plan)
+        found = lint(file.plan, self._registry())
+        if not asked.force_plan:
+            _refuse_errors(file, found)
+        spec = None
+        if asked.command is not None:
+            spec = await self._verbs.spec(tuple(asked.command), asked.cwd, asked.env, asked.source)
+        run = await self._fresh(asked.id)
+        event = ev.UpgradeAsked(
+            rollout=run,
+            plan=resolved(file.plan, self._registry()),
+            spec=spec,
+            salt=secrets.token_hex(8),
+            force=asked.force,
+            allow_breaking=asked.allow_breaking,
+            actor=actor,
+            reason=asked.reason,
+        )
+        told = self._told(await self._ask(event))
+        return BegunRollout(run, told, tuple(_words(one) for one in found))
+
+    async def retry(self, run: str | None = None, *, actor: str, reason: str = "") -> BegunRollout:
+        """Run the last rollout's candidate again, from its rehearsal."""
+        name = await self._fresh(run)
+        event = ev.RetryAsked(rollout=name, salt=secrets.token_hex(8), actor=actor, reason=reason)
+        return BegunRollout(name, self._told(await self._ask(event)), ())
+
+    async def promote(self, *, actor: str, reason: str = "") -> Told:
+        """Go to 100 % now."""
+        return self._told(await self._ask(ev.PromoteAsked(actor=actor, reason=reason)))
+
+    async def pause(self, *, actor: str, reason: str = "") -> Told:
+        """Stop the clock; the guard stays on."""
+        return self._told(await self._ask(ev.PauseAsked(actor=actor, reason=reason)))
+
+    async def resume(self, *, actor: str, reason: str = "") -> Told:
+        """Go on: after a pause, at a hold, or at a step that stays until somebody says so."""
+        return self._told(await self._ask(ev.ResumeAsked(actor=actor, reason=reason)))
+
+    async def abort(self, *, actor: str, reason: str = "") -> Told:
+        """End the rollout under way and go back."""
+        rollout = self._driver.state.rollout
+        if rollout is None or rollout.is_over:
+            raise RefusedError("no rollout is under way; to go back to a warm previous generation: switchover rollback")
+        return await self.rollback(actor=actor, reason=reason)
+
+    async def rollback(self, *, actor: str, reason: str = "") -> Told:
+        """End the rollout under way and go back; without one, back from a canary or to a warm previous generation."""
+        before = self._driver.state
+        after = await self._ask(ev.RollbackAsked(actor=actor, reason=reason))
+        under_way = before.rollout is not None and not before.rollout.is_over
+        if under_way:
+            return self._told(after)
+        bad = before.table.active if before.table.active != after.table.active else before.table.canary
+        told = f"generation {after.table.active} serves all calls; generation {bad} is quarantined and stopped"
+        return self._with_trouble(told, after)
+
+    async def plan(self, named: str | None) -> PlanFile:
+        """Read the plan of that name or file, or the one of the configuration.
+
+        Raises:
+            RefusedError: there is none, or it cannot be used; the message lists every problem.
+        """
+        settings = self._settings()
+        try:
+            return await anyio.to_thread.run_sync(_read, named or settings.plan, settings.plans_dir)
+        except SettingsError as error:
+            raise RefusedError(str(error)) from error
+
+    def now(self) -> float:
+        """Return the time that the machine goes by."""
+        return self._clock.wall()
+
+    async def _fresh(self, run: str | None) -> str:
+        """Return a rollout's id that no rehearsal had: the one asked for, or the time."""
+        if run is not None:
+            if await anyio.Path(self._runs / run).exists():
+                raise RefusedError(f"there was a rehearsal {run} already; choose another id")
+            return run
+        last = self._driver.state.rollout
+        first = name = new_run(self._clock.wall())
+        number = 1
+        while (last is not None and last.id == name) or await anyio.Path(self._runs / name).exists():
+            number += 1
+            name = f"{first}-{number}"
+        return name
+
+    async def _ask(self, event: ev.Event) -> State:
+        answer = await self._driver.submit(event)
+        if not answer.accepted:
+            raise RefusedError(answer.reason)
+        return answer.state
+
+    def _told(self, state: State) -> Told:
+        return self._with_trouble(stands(state, self._clock.wall()), state)
+
+    def _with_trouble(self, message: str, state: State) -> Told:
+        trouble = self._driver.trouble
+        return Told(state.table.revision, f"{message}; but {trouble}" if trouble else message)
+
+
+def resolved(plan: Plan, registry: Registry) -> Plan:
+    """Return a plan whose flag stages all say how long a version must have run before them."""
+    stages = tuple(replace(stage, min_stable=min_stable(stage, registry)) for stage in plan.flags)
+    return replace(plan, flags=stages)
+
+
+def _read(named: str, folder: Path | None) -> PlanFile:
+    own = None if folder is None or "/" in named else folder / f"{named}.toml"
+    return read_plan(own) if own is not None and own.is_file() else find_plan(named)
+
+
+def _refuse_errors(file: PlanFile, found: tuple[Finding, ...]) -> None:
+    errors = [one for one in found if one.severity is Severity.ERROR]
+    if errors:
+        named = "; ".join(f"{file.where(one.place)}: {_words(one)}" for one in errors[:SHOWN])
+        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        raise RefusedError(
+            f"the plan {file.plan.name} cannot work: {named}{more}; to try it all the same: --force-plan"
+        )
+
+
+def _words(one: Finding) -> str:
+    return f"{one.says}; {one.advice} [{one.rule}]"

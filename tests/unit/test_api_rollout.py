@@ -1,0 +1,313 @@
+"""The rollout's routes over a real engine without processes: beginning, steering, how it stands, why, what happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from control_story import StoryPlane, control_plane
+from rollout_asked import FLAGS_ONLY, PLAN, ROLLOUT, begin, judge, later, now, plan_file
+from rollout_engine import judged, regression
+
+from orchestrator.domain.look import Verdict
+from orchestrator.settings import Rollout
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_a_rollout_begins_with_a_plan_and_goes_to_its_first_step(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        assert (await now(plane)) is None
+        status, begun = await begin(plane, tmp_path, reason="new model")
+        assert (status, begun["id"], begun["warnings"]) == (200, "r", [])
+        assert begun["message"] == "rollout r: rehearsal: the new version is rehearsed"
+        shown = await now(plane)
+        assert (shown["phase"], shown["step"], shown["step_number"], shown["steps"]) == (
+            "stepping", "step 1 of 2 (10 %)", 1, 2,
+        )  # fmt: skip
+        assert (shown["weight"], shown["left"], shown["actor"], shown["reason"]) == (
+            10,
+            60.0,
+            "uid:0,pid:1",
+            "new model",
+        )
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_every_flag_stage_says_what_it_wants_before_the_machine_hears_of_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        rollout = plane.control.engine.driver.state.rollout
+        assert rollout is not None
+        assert [stage.min_stable for stage in rollout.plan.flags] == [0.0]
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_a_plan_that_is_not_there_or_cannot_work_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        status, told = await begin(plane, tmp_path, plan="defalt")
+        assert (status, told["reason"]) == (409, "there is no plan 'defalt'; did you mean default?")
+        bad = plan_file(tmp_path, PLAN.replace('"beta"', '"betta"'), "bad")
+        status, told = await begin(plane, tmp_path, plan=bad)
+        assert status == 409
+        assert "betta is not declared; did you mean beta? [unknown-flag]" in told["reason"]
+        assert f"{bad}:" in told["reason"]
+        status, told = await begin(plane, tmp_path, plan="./small.toml")
+        assert (status, "absolute path" in told["reason"]) == (422, True)
+        assert plane.control.engine.driver.state.rollout is None
+        assert (await begin(plane, tmp_path, plan=bad, force_plan=True))[0] == 200
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_without_a_name_the_configured_plan_is_taken_from_ones_own_folder_first(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        plan_file(tmp_path, PLAN, "quick")
+        plane.control.engine.settings = Rollout(plan="quick", plans_dir=tmp_path)
+        assert (await begin(plane, tmp_path, plan=None, id=None))[0] == 200
+        shown = await now(plane)
+        assert (shown["plan"], shown["steps"], shown["id"]) == ("quick", 2, "20270115T080000Z")
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_an_id_that_a_rehearsal_had_is_not_given_again(tmp_path: Path) -> None:
+    (tmp_path / "upgrades" / "r").mkdir(parents=True)
+    (tmp_path / "upgrades" / "20270115T080000Z").mkdir()
+    async with control_plane(tmp_path) as plane:
+        status, told = await begin(plane, tmp_path)
+        assert (status, told["reason"]) == (409, "there was a rehearsal r already; choose another id")
+        assert (await begin(plane, tmp_path, id=None))[1]["id"] == "20270115T080000Z-2"
+
+
+@pytest.mark.requirement("VERB-2")
+async def test_each_verb_is_answered_with_where_the_rollout_stands_then(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        paused = await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
+        assert paused[1]["message"] == "rollout r is paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"
+        again = await plane.ask("POST", f"{ROLLOUT}/pause", {})
+        assert (again[0], again[1]["reason"].startswith("it is paused already")) == (409, True)
+        resumed = await plane.ask("POST", f"{ROLLOUT}/resume", {})
+        assert resumed[1]["message"] == (
+            "rollout r: step 1 of 2 (10 %): generation 2 has its share of the calls, 1 min left"
+        )
+        promoted = await plane.ask("POST", f"{ROLLOUT}/promote", {})
+        assert promoted[1]["message"] == "rollout r: bake: generation 2 serves all calls and is watched, 1 min left"
+        assert (await now(plane))["weight"] == 100
+        back = await plane.ask("POST", f"{ROLLOUT}/abort", {"reason": "a hunch"})
+        assert back[1]["message"] == "rollout r: rolled back: uid:0,pid:1 rolled back: a hunch"
+        assert (await now(plane))["quarantined"] is True
+
+
+@pytest.mark.requirement("VERB-2")
+async def test_what_was_rolled_back_is_refused_without_force_and_runs_again_by_retry(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/abort", {})
+        status, told = await begin(plane, tmp_path, id="r2")
+        assert (status, "this version is quarantined" in told["reason"]) == (409, True)
+        status, begun = await plane.ask("POST", f"{ROLLOUT}/retry", {"id": "r3"})
+        assert (status, begun["id"]) == (200, "r3")
+        await plane.control.engine.settled()
+        assert ((await now(plane))["phase"], (await plane.ask("GET", "/v1/quarantine"))[1]) == ("stepping", [])
+
+
+@pytest.mark.requirement("VERB-2")
+async def test_without_a_rollout_abort_is_refused_and_rollback_needs_somewhere_to_go(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        for path, words in (
+            (f"{ROLLOUT}/abort", "no rollout is under way"),
+            ("/v1/rollback", "there is nothing to go back to"),
+            (f"{ROLLOUT}/promote", "no rollout is under way"),
+            (f"{ROLLOUT}/retry", "there is nothing to retry"),
+        ):
+            status, told = await plane.ask("POST", path, {})
+            assert (status, words in told["reason"]) == (409, True), path
+
+
+@pytest.mark.requirement("VERB-3")
+async def test_set_and_actual_weight_and_every_limit_are_told(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        plane.control.engine.chosen[1] = 1000
+        await begin(plane, tmp_path)
+        plane.control.engine.chosen.update({1: 88, 2: 12})
+        await judge(plane, judged(plane.control.engine.driver.state, Verdict.NOT_YET))
+        shown = await now(plane)
+        assert (shown["weight"], shown["weight_actual"], shown["calls"]) == (10, 12.0, 100)
+        (limit,) = shown["look"]["limits"]
+        assert (limit["verdict"], limit["evidence"], limit["needed"], limit["more"]) == ("not_yet", 3.0, 100.0, 90)
+        await later(plane, 61)
+        assert ((await now(plane))["step"], (await now(plane))["calls"]) == ("step 2 of 2 (50 %)", 0)
+
+
+@pytest.mark.requirement("VERB-3")
+async def test_numbers_that_json_does_not_have_are_told_as_none_or_the_largest(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        look = judged(plane.control.engine.driver.state, Verdict.NOT_YET, evidence=float("inf"), figure=float("nan"))
+        await judge(plane, look)
+        (limit,) = (await now(plane))["look"]["limits"]
+        assert (limit["evidence"], limit["trial"]["figure"]) == (1e300, None)
+
+
+@pytest.mark.requirement("VERB-3")
+async def test_a_flags_stage_goes_from_half_to_whole_to_moved(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/promote", {})
+        states = []
+        for seconds, verdict in ((61, Verdict.WITHIN_MARGIN), (31, Verdict.WITHIN_MARGIN), (31, None)):
+            state = plane.control.engine.driver.state
+            states.append((await now(plane))["flags"][0]["state"])
+            if verdict is not None:
+                await judge(plane, judged(state, verdict))
+            await later(plane, seconds)
+        assert states == ["to_come", "half", "whole"]
+
+
+@pytest.mark.requirement("VERB-4")
+async def test_why_says_cause_call_evidence_and_what_would_have_changed_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await judge(plane, regression(plane.control.engine.driver.state))
+        _, told = await plane.ask("GET", f"{ROLLOUT}/why")
+        lines = "\n".join(told["lines"])
+        assert "rolled back: error rate +4.1 pp" in told["lines"][0]
+        assert "decided at step 1 of 2 (10 %) by switchover: error rate +4.1 pp" in lines
+        assert "seen at call 214 of the version on trial" in lines
+        assert "0.051 against 0.01 (214 and 642 samples), evidence 130:1 of 100:1 needed" in lines
+        assert "otherwise: at alpha .005 it would have gone on" in lines
+        assert "quarantined" in lines
+
+
+@pytest.mark.requirement("VERB-4")
+async def test_why_says_of_a_rollout_that_goes_on_or_is_paused_what_is_missing(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        status, told = await plane.ask("GET", f"{ROLLOUT}/why")
+        assert (status, "there was no rollout yet" in told["reason"]) == (409, True)
+        await begin(plane, tmp_path)
+        await judge(plane, judged(plane.control.engine.driver.state, Verdict.NOT_YET))
+        _, told = await plane.ask("GET", f"{ROLLOUT}/why?rollout=r")
+        assert "1 min of it are left" in told["lines"]
+        assert told["lines"][-1].endswith("evidence 3:1 of 100:1 needed; about 90 more calls are needed")
+        await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
+        _, told = await plane.ask("GET", f"{ROLLOUT}/why")
+        assert told["lines"][1] == "paused at step 1 of 2 (10 %) by uid:0,pid:1: uid:0,pid:1 paused: lunch"
+        assert told["lines"][-1] == "go on with: switchover resume; end it with: switchover abort"
+        assert (await plane.ask("GET", f"{ROLLOUT}/why?rollout=other"))[0] == 409
+
+
+@pytest.mark.requirement("VERB-4")
+async def test_looks_are_listed_newest_first_page_by_page(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        look = judged(plane.control.engine.driver.state, Verdict.NOT_YET)
+        plane.control.engine.looks.kept = [replace(look, number=number) for number in (1, 2, 3)]
+        _, page = await plane.ask("GET", f"{ROLLOUT}/looks?limit=2")
+        assert ([one["number"] for one in page["looks"]], page["before"]) == ([3, 2], 2)
+        _, page = await plane.ask("GET", f"{ROLLOUT}/looks?limit=2&before=2")
+        assert ([one["number"] for one in page["looks"]], page["before"]) == ([1], None)
+
+
+@pytest.mark.requirement("VERB-5")
+async def test_history_is_told_newest_first_page_by_page_without_mere_looks(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path, reason="new model")
+        await judge(plane, judged(plane.control.engine.driver.state, Verdict.NOT_YET))
+        await plane.ask("POST", f"{ROLLOUT}/abort", {"reason": "a hunch"})
+        _, whole = await plane.ask("GET", f"{ROLLOUT}/history")
+        told = [one["words"][0] for one in whole["steps"]]
+        assert told[0] == "rolled back: uid:0,pid:1 rolled back: a hunch"
+        assert told[-1] == "rollout r begins: plan small, /bin/two"
+        assert (whole["steps"][-1]["actor"], whole["steps"][-1]["reason"]) == ("uid:0,pid:1", "new model")
+        paged, before = [], ""
+        while before is not None:
+            _, page = await plane.ask("GET", f"{ROLLOUT}/history?limit=1{before}")
+            paged += [one["words"][0] for one in page["steps"]]
+            before = None if page["before"] is None else f"&before={page['before']}"
+        assert paged == told
+
+
+@pytest.mark.requirement("VERB-5")
+async def test_what_happened_before_a_restart_is_still_told_and_an_old_rollout_explained(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/abort", {})
+        await plane.ask("POST", f"{ROLLOUT}/retry", {"id": "r2"})
+        await plane.control.engine.settled()
+        plane.control.engine.desk.past._lately.clear()  # as after a restart
+        _, told = await plane.ask("GET", ROLLOUT)
+        assert any("rollout r2 begins" in words for one in told["events"] for words in one["words"])
+        _, told = await plane.ask("GET", f"{ROLLOUT}/why?rollout=r")
+        assert told["lines"][0].startswith("rollout r (plan small): rolled back")
+
+
+@pytest.mark.requirement("VERB-3")
+async def test_who_follows_is_told_what_is_new_and_nothing_twice(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        _, first = await plane.ask("GET", ROLLOUT)
+        seen = first["events"][-1]["n"]
+        assert (await plane.ask("GET", f"{ROLLOUT}?after={seen}"))[1]["events"] == []
+        await plane.ask("POST", f"{ROLLOUT}/pause", {})
+        (new,) = (await plane.ask("GET", f"{ROLLOUT}?after={seen}"))[1]["events"]
+        assert (new["rollout"], new["words"]) == ("r", ["paused at step 1 of 2 (10 %): uid:0,pid:1 paused"])
+
+
+@pytest.mark.requirement("VERB-9")
+async def test_the_guide_names_the_commands_of_a_plan_and_where_a_rollout_is(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        _, told = await plane.ask("GET", f"{ROLLOUT}/guide?plan=quick")
+        text = "\n".join(told["lines"])
+        for command in ("lint quick", "upgrade --plan quick -- COMMAND", "status --watch", "promote", "rollback"):
+            assert f"switchover {command}" in text
+        _, told = await plane.ask("GET", f"{ROLLOUT}/guide?plan=flag-only")
+        assert "-- COMMAND" not in "\n".join(told["lines"])
+        await begin(plane, tmp_path)
+        _, told = await plane.ask("GET", f"{ROLLOUT}/guide")
+        assert "   rollout r carries it out now and is at step 1 of 2 (10 %)" in told["lines"]
+
+
+async def drilled(plane: StoryPlane, **body: object) -> tuple[int, dict[str, object]]:
+    return await plane.ask("POST", "/v1/drill", {"hold": 0, **body})
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_moves_traffic_to_the_refuge_and_back_and_leaves_the_rollout_as_it_was(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        before = plane.control.engine.driver.state
+        status, told = await drilled(plane)
+        assert (status, told["left"], told["refuge"], told["stray_calls"]) == (200, 2, 1, 0)
+        after = plane.control.engine.driver.state
+        assert (after.table.kill_switch, after.table.weight, after.table.lanes()) == (
+            False, before.table.weight, before.table.lanes(),
+        )  # fmt: skip
+        assert before.rollout is not None
+        assert after.rollout is not None
+        assert (after.rollout.paused, after.rollout.due, after.quarantine) == (None, before.rollout.due, {})
+        tables = [table.table.kill_switch for _, table in plane.control.engine.steps[-3:]]
+        assert tables == [True, False, False]
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_leaves_somebodys_pause_alone_and_needs_a_refuge(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        status, told = await drilled(plane)
+        assert (status, "there is nothing to go back to" in str(told["reason"])) == (409, True)
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
+        assert (await drilled(plane))[0] == 200
+        assert (await now(plane))["paused"]["cause"]["words"] == "uid:0,pid:1 paused: lunch"
+        await plane.control.engine.verbs.kill_switch(on=True, actor="ann")
+        status, told = await drilled(plane)
+        assert (status, "the kill switch is on" in str(told["reason"])) == (409, True)
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_a_plan_that_only_moves_flags_needs_no_command(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        only = plan_file(tmp_path, FLAGS_ONLY, "only")
+        assert (await begin(plane, tmp_path, plan=only))[0] == 409
+        assert (await begin(plane, tmp_path, plan=only, command=None))[0] == 200
+        shown = await now(plane)
+        assert (shown["phase"], shown["command"], shown["flags"][0]["state"]) == ("flipping", None, "half")
