@@ -125,6 +125,13 @@ def _after_step(state: State, now: float) -> State:
     return enter_step(state, rollout.index + 1, now)
 
 
+def _after_half(state: State, now: float) -> State:
+    """Give a flag to all keys, unless a person took it over."""
+    rollout = state.under_way
+    mine = any(one.flag == rollout.plan.flags[rollout.index].flag for one in rollout.moved)
+    return move_whole(state, now) if mine else enter_stage(state, rollout.index + 1, now)
+
+
 NEXT: Final[Mapping[tuple[Phase, Part], Callable[[State, float], State]]] = {
     (Phase.STEPPING, Part.STARTING): lambda state, now: enter_step(state, 0, now),
     (Phase.STEPPING, Part.HOLD): run_step,
@@ -133,7 +140,7 @@ NEXT: Final[Mapping[tuple[Phase, Part], Callable[[State, float], State]]] = {
     (Phase.BAKING, Part.HEALTH): unlock,
     (Phase.BAKING, Part.UNLOCK): lambda state, now: enter_stage(state, 0, now),
     (Phase.FLIPPING, Part.YOUNG): lambda state, now: enter_stage(state, state.under_way.index, now),
-    (Phase.FLIPPING, Part.HALF): move_whole,
+    (Phase.FLIPPING, Part.HALF): _after_half,
     (Phase.FLIPPING, Part.WHOLE): lambda state, now: enter_stage(state, state.under_way.index + 1, now),
 }
 """What follows each part."""
