@@ -16,7 +16,18 @@ from pydantic import ConfigDict
 from orchestrator.domain.badness import Kind
 from orchestrator.domain.plan_fields import STRICT, Duration, Words, about
 from orchestrator.domain.plan_freeze import FreezeWindow
-from orchestrator.domain.plan_limits import CUSTOMARY, MEASURED, Answer, Judge, JudgeKind, Limit, Metric, Policy, among
+from orchestrator.domain.plan_limits import (
+    CUSTOMARY,
+    MEASURED,
+    Answer,
+    Judge,
+    JudgeKind,
+    Limit,
+    Metric,
+    Policy,
+    PresetName,
+    among,
+)
 from orchestrator.domain.plan_steps import FlagStage, Hold, Step
 
 
@@ -123,6 +134,13 @@ class Plan:
     bake: Annotated[Bake, about("The time after it, before flags move.")] = Bake()
     flags: Annotated[tuple[FlagStage, ...], about("The flags' moves, in order.", "list of tables")] = ()
     limits: Annotated[tuple[Limit, ...], about("What is watched all the time.", "list of tables")] = ()
+    presets: Annotated[
+        tuple[PresetName, ...],
+        about(
+            "Limits taken over by name; one of the plan's own on the same figure goes before.",
+            'list of "weathervane", "planner", "atlasforge"',
+        ),
+    ] = ()
     metrics: Annotated[tuple[Metric, ...], about("Metrics of one's own.", "list of tables")] = ()
     judge: Annotated[Judge, about("How limits are judged.")] = field(default_factory=Judge)
     policy: Annotated[Policy, about("What is done before and with a verdict.")] = field(default_factory=Policy)

@@ -79,6 +79,19 @@ class Answer(StrEnum):
     GO_ON = "go_on"
 
 
+PRESET_NAMES: Final = ("weathervane", "planner", "atlasforge")
+"""Limits that can be taken over by name (`plan_presets`)."""
+
+
+def _known_preset(name: str) -> str:
+    if name not in PRESET_NAMES:
+        raise ValueError(f"there is no preset {name}")
+    return name
+
+
+PresetName = Annotated[str, AfterValidator(_known_preset)]
+
+
 def among(*answers: Answer) -> AfterValidator:
     """Check that an answer is one of some."""
 

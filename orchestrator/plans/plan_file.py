@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan_presets import expanded
 from orchestrator.plans.form import member_at, members
 from orchestrator.plans.places import find_places
 from orchestrator.settings.lines import Place, line_of
@@ -79,12 +80,12 @@ def read_plan(path: Path) -> PlanFile:
 
 
 def plan_of(content: Mapping[str, Any]) -> Plan:
-    """Return the plan that a document says: what `document` gives, or a file.
+    """Return the plan that a document says, its presets expanded: what `document` gives, or a file.
 
     Raises:
         ValidationError: it is none.
     """
-    return _adapter().validate_json(json.dumps(content, default=str))
+    return expanded(_adapter().validate_json(json.dumps(content, default=str)))
 
 
 def document(plan: Plan) -> dict[str, Any]:
