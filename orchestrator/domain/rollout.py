@@ -89,8 +89,10 @@ def _why_not_now(state: State, event: ev.Event) -> str:
     where = f"rollout {rollout.id} is {rollout.phase.value.replace('_', ' ')}"
     if rollout.phase is Phase.ROLLING_BACK:
         return f"{where}; wait for its end"
+    if isinstance(event, ev.PromoteAsked) and rollout.promoted is None:
+        return f"{where}: there is nothing to promote yet; wait for its first step, or to end it: switchover abort"
     instead = {
-        ev.PromoteAsked: "it is promoted already" if rollout.promoted else "there is nothing to promote yet",
+        ev.PromoteAsked: "it is promoted already; to undo that: switchover rollback",
         ev.SwitchAsked: "to move all traffic now: switchover promote",
         ev.SwitchBackAsked: "no traffic was switched; to end it: switchover abort",
         ev.WeightAsked: "weights belong to its steps; to stop its clock: switchover pause",
