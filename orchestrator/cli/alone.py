@@ -87,6 +87,7 @@ def rehearse(wanted: Wanted, paths: Paths, config: Path | None, show: Callable[[
         FailedError: it cannot begin; the message says why and what to do.
         UsageError: what was named cannot be used.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled has it clear up, too
     try:
         settings = load(config, dict(os.environ), {})
         run = wanted.run or new_run(time.time())

@@ -53,14 +53,17 @@ def test_a_nightly_run_warns_of_differences_and_fails_on_a_broken_build(tmp_path
     assert (failed.returncode, "[upgrade] Failed in build" in said) == (1, True), said
 
 
-def test_ctrl_c_has_it_clear_up_and_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_clears_up_and_what_cannot_be_used_is_refused_in_words(
+    tmp_path: Path, number: int
+) -> None:
     (tmp_path / "suite.toml").write_text(SLOW)
     running = begun(tmp_path, "--id", "one", "--suite", "suite.toml", "--", *echo_worker())
     assert running.stdout is not None
     for line in running.stdout:
         if "control 1 is asked" in line:
             break
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     said, _ = running.communicate(timeout=PATIENCE)
     assert (running.returncode, "it was cancelled" in said) == (1, True), said
     assert not (tmp_path / "s" / "rehearsals").exists()
