@@ -85,7 +85,7 @@ def watch_anew(state: State, part: str, index: int, *, share: float, weight: int
         share=share,
         weight=weight,
         trial=rollout.trial,
-        baseline=rollout.baseline,
+        baseline=rollout.trial if part == "flags" else rollout.baseline,  # a flag's other half is its baseline
         flag=flag,
         judged=_place(rollout, part, index) in {epoch.place for epoch in epochs(rollout.plan)},
     )
