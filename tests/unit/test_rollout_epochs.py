@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.judgement import epoch_of
+from orchestrator.domain.judgement import watch_anew
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.state import Rollout
+from orchestrator.domain.state import Rollout, State
 
 pytestmark = pytest.mark.requirement("ROLL-1")
 
@@ -16,5 +16,7 @@ def test_a_flag_s_baseline_is_its_other_half_and_every_other_part_s_is_the_old_v
     part: str, baseline: int
 ) -> None:
     rollout = Rollout("r-1", Plan(name="p"), None, "ann", "", 0.0, baseline=1, candidate=2)
-    watch = epoch_of(rollout, part, 0, share=0.5, weight=50, flag="ONE" if part == "flags" else "")
+    state = watch_anew(State(rollout=rollout), part, 0, share=0.5, weight=50, flag="ONE" if part == "flags" else "")
+    watch = state.under_way.watch
+    assert watch is not None
     assert (watch.trial, watch.baseline) == (2, baseline)
