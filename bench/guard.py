@@ -4,7 +4,7 @@
 
 Simulated rollouts with known truth (`guard_worlds`), a look every 10 calls of the canary up to 1,000, alpha .01.  A
 healthy one counts as rolled back at any look; the upper end of the 95 % binomial interval has to stay below alpha + 0.5
-points.
+points.  It is the daemon's own guard that judges, and it carries out whole plans, too (`guard_plans`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from bench.figures import Report
-from bench.guard_judges import Fixed, Judge, Kayenta, Ours
-from bench.guard_worlds import METRICS, Regression, World, calls
+from bench.guard_judges import Certifying, Fixed, Judge, Kayenta, Ours, Paired
+from bench.guard_plans import rolled_back
+from bench.guard_worlds import METRICS, Regression, World, calls, pairs
+from orchestrator.domain.plan_limits import Limit
+from orchestrator.plans.shipped import find_plan
 
 ALPHA = 0.01
 SLACK = 0.005
@@ -46,6 +49,17 @@ REGRESSIONS = {
     "quality_-10": (Regression(quality_drop=10), "quality", 99.0, 110),
 }
 """What is wrong, the metric it shows in, and what betting on pairs reaches: power in %, median canary calls."""
+
+MARGINS = {
+    "error_5pp": (Limit("error", margin=0.05), Regression(error_rate=0.06)),
+    "quality_5": (Limit("quality", margin=5.0), Regression(quality_drop=5.0)),
+    "latency_20pct": (Limit("duration", relative=0.2), Regression(slowdown=1.2)),
+}
+"""What is to be certified, and a version that is just as much worse: to certify that is a mistake."""
+
+PLANS = {"default": ROLLOUTS, "quick": 500, "flag-only": 500, "planner": 200}
+QUICK_PLANS = {"default": 12, "quick": 12, "planner": 8}
+"""How often whole plans are carried out; the planner's judge is a threshold, as was asked for, and promises nothing."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,71 @@ def regressions(report: Report, pool: ProcessPoolExecutor, rollouts: int) -> Non
             report.note(f"{judge}.power.{name}_calls", seen.median(metric))
 
 
+def paired_at(job: tuple[Regression, str, str]) -> int | None:
+    """Return at which mirrored call a regression is found, None when it is not."""
+    wrong, metric, seed = job
+    one = Paired(ALPHA, metric)
+    return next((new.number + 1 for old, new in pairs(wrong, seed, CALLS) if one.take(old, new)), None)
+
+
+def certified_at(job: tuple[Limit, Regression, str]) -> int | None:
+    """Return after how many calls of the canary a limit is certified, None when it is not."""
+    limit, wrong, seed = job
+    one, served = Certifying(World(), ALPHA, limit), 0
+    for call in calls(World(), wrong, seed, CALLS):
+        served += call.canary
+        if one.take(call):
+            return served
+    return None
+
+
+def mirrored(report: Report, pool: ProcessPoolExecutor, rollouts: int) -> None:
+    """Both versions answer the same calls."""
+    target = f"<= {100 * (ALPHA + SLACK):g}" if rollouts >= ROLLOUTS // 4 else None
+    for metric in ("error", "quality"):
+        found = list(pool.map(paired_at, [(Regression(), metric, f"{metric}/{at}") for at in range(rollouts)]))
+        seen = Cell({"it": [at for at in found if at]}, rollouts)
+        report.note(f"false.paired.{metric}_pct", seen.percent("it"))
+        report.note(f"false.paired.{metric}_pct.upper", seen.upper("it"), target if rollouts >= ROLLOUTS else None)
+    for name in ("error_6pct", "quality_-5"):
+        wrong, metric, *_ = REGRESSIONS[name]
+        jobs = [(wrong, metric, f"{name}/{at}") for at in range(max(16, rollouts // 8))]
+        seen = Cell({"it": [at for at in pool.map(paired_at, jobs) if at]}, len(jobs))
+        report.note(f"power.paired.{name}_pct", seen.percent("it"))
+        report.note(f"power.paired.{name}_calls", seen.median("it"), "<= 80" if target and name[0] == "q" else None)
+
+
+def certified(report: Report, pool: ProcessPoolExecutor, rollouts: int) -> None:
+    """How soon is it sure that nothing is worse by more than a margin, and how often where it just is?"""
+    for name, (limit, wrong) in MARGINS.items():
+        for what, case in (("", Regression()), (".false", wrong)):
+            found = list(pool.map(certified_at, [(limit, case, f"{name}/{at}") for at in range(rollouts)]))
+            seen = Cell({"it": [at for at in found if at]}, rollouts)
+            report.note(f"certified{what}.{name}_pct", seen.percent("it"))
+            if not what:
+                report.note(f"certified.{name}_calls", seen.median("it"))
+
+
+def plans(report: Report, pool: ProcessPoolExecutor, rollouts: dict[str, int]) -> None:
+    """Whole plans with nothing wrong: how often is one rolled back anywhere?"""
+    for name, count in rollouts.items():
+        found = list(pool.map(of_plan, [(name, at) for at in range(count)], chunksize=max(1, count // 32)))
+        seen = Cell({"all": [1 for one in found if one]}, count)
+        promised = name != "planner" and count == ROLLOUTS
+        report.note(f"plan.{name}.false_pct", seen.percent("all"))
+        report.note(
+            f"plan.{name}.false_pct.upper", seen.upper("all"), f"<= {100 * (ALPHA + SLACK):g}" if promised else None
+        )
+        for cause in sorted({one.split(" against")[0].split(" where")[0] for one in found if one})[:3]:
+            print(f"  {name}: {cause}")
+
+
+def of_plan(job: tuple[str, int]) -> str:
+    """Carry out one plan that ships."""
+    name, number = job
+    return rolled_back(find_plan(name).plan, f"{name}/{number}")
+
+
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -144,8 +223,11 @@ def main() -> None:
     quick = parser.parse_args().quick
     report = Report("guard", quick)
     with ProcessPoolExecutor() as pool:
-        healthy(report, pool, 32 if quick else ROLLOUTS)
-        regressions(report, pool, 16 if quick else ROLLOUTS // 4)
+        healthy(report, pool, 16 if quick else ROLLOUTS)
+        regressions(report, pool, 8 if quick else ROLLOUTS // 4)
+        mirrored(report, pool, 32 if quick else ROLLOUTS)
+        certified(report, pool, 16 if quick else ROLLOUTS // 8)
+        plans(report, pool, QUICK_PLANS if quick else PLANS)
     report.print()
 
 

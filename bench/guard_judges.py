@@ -1,6 +1,7 @@
 """Judges for `guard`: ours, and those it is set against.  Each takes call after call and can be asked at any time.
 
 - `Ours`: the daemon's own guard (`orchestrator.guard`), with one limit a metric that tolerates next to nothing.
+- `Paired` and `Certifying`: the same, hearing of mirrored calls, and asked what is surely within a margin.
 - `Fixed`: cumulative thresholds, +5 points of error rate, p95 beyond 1.2 times, quality 5 points lower, from 30 calls.
 - `Kayenta`: a Mann-Whitney shift with its confidence interval, high when the interval exceeds a quarter of the effect.
   Errors it leaves alone: among values that are nearly all the same its shift says nothing.
@@ -21,7 +22,7 @@ from orchestrator.domain.plan_limits import Judge as PlanJudge
 from orchestrator.domain.plan_limits import Limit
 from orchestrator.domain.plan_steps import Step
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Outcome, Sample
+from orchestrator.domain.samples import Outcome, Pair, Sample
 from orchestrator.guard.guard import Guard
 
 LIMITS = {
@@ -75,6 +76,37 @@ class Ours:
     def verdicts(self) -> dict[str, bool]:
         """Say for each metric alone, and for all of them together, whether it is a regression."""
         return self._found
+
+
+class Paired:
+    """The guard at a step of weight 0 whose calls are mirrored: it hears of pairs alone."""
+
+    def __init__(self, alpha: float, metric: str) -> None:
+        steps = (Step(0, None, mirror=True),)
+        plan = Plan("bench", steps=steps, limits=(LIMITS[metric],), judge=PlanJudge(alpha=alpha))
+        self._guard = Guard(plan, Watch("bench", "bench", "steps", 0, alpha, 0.0, 0, trial=2, baseline=1))
+
+    def take(self, old: Call, new: Call) -> bool:
+        """Hear of a call that both answered; tell whether that is a regression now."""
+        at = 1e9 + new.number * SECONDS
+        sides = [sample_of(call, 0.0, at) for call in (old, new)]
+        self._guard.pair(Pair(at=at, tool="tool", key=new.key, old=sides[0], new=sides[1]))
+        return self._guard.due(at) and self._guard.look(at).verdict is Verdict.REGRESSION
+
+
+class Certifying:
+    """The guard with limits as plans have them: how soon does it certify them?"""
+
+    def __init__(self, world: World, alpha: float, limit: Limit) -> None:
+        plan = Plan("bench", steps=(Step(50, None),), limits=(limit,), judge=PlanJudge(alpha=alpha))
+        self._guard = Guard(plan, Watch("bench", "bench", "steps", 0, alpha, world.share, 50, trial=2, baseline=1))
+        self._share = world.share
+
+    def take(self, call: Call) -> bool:
+        """Hear of a call; tell whether the limit is certified now."""
+        at = 1e9 + call.number * SECONDS
+        self._guard.sample(sample_of(call, self._share, at))
+        return self._guard.due(at) and self._guard.look(at).verdict is Verdict.WITHIN_MARGIN
 
 
 def sample_of(call: Call, share: float, at: float) -> Sample:

@@ -20,6 +20,10 @@ SICK = 1.2
 """A key whose effect is above this (12 % of them) fails nine times as often."""
 
 
+PAIRED = 0.7
+"""Correlation of what two versions make of one call."""
+
+
 class Call(NamedTuple):
     """One call: when, whose, who served it, and what was measured."""
 
@@ -87,3 +91,17 @@ def calls(world: World, wrong: Regression, seed: str, canary_calls: int) -> Iter
         )
         if served >= canary_calls:
             return
+
+
+def pairs(wrong: Regression, seed: str, count: int) -> Iterator[tuple[Call, Call]]:
+    """Give calls that both versions answered, the baseline's answer first; errors fall on either by themselves."""
+    rng = random.Random(seed)
+    own = math.sqrt(1 - PAIRED)
+    for number in range(count):
+        common = rng.gauss(0, math.sqrt(PAIRED))
+        both = []
+        for canary in (False, True):
+            quality = 70 + 15 * (common + own * rng.gauss(0, 1)) - (wrong.quality_drop if canary else 0)
+            failed = rng.random() < (wrong.error_rate if canary else 0.01)
+            both.append(Call(number, str(number), canary, float(failed), 400.0, min(100.0, max(0.0, quality))))
+        yield both[0], both[1]

@@ -70,7 +70,7 @@ WEATHERVANE: Final = Preset(
             _of_a_process("processes", 0.10, Direction.EITHER),
         ),
         "SCHEDULER_MODE": (
-            _of_a_process("queue_depth", 0.15, Direction.EITHER),
+            Limit("queue_depth", relative=0.15, direction=Direction.EITHER, min_samples=10),
             _about_same("wait_ms", 0.15),
             _about_same("duration", 0.15),
         ),
