@@ -142,7 +142,7 @@ class Window:
     calls: Annotated[
         int | None, about("The newest calls.", "whole number from 1 to 1000"), Field(ge=1, le=MOST_CALLS)
     ] = None
-    seconds: Annotated[Duration | None, about("The newest seconds; of them the newest 1000 calls at the most.")] = None
+    seconds: Annotated[Duration | None, about("The newest seconds; of them the newest 1000 calls.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,10 @@ class Limit:
     window: Annotated[Window | None, about("Which samples the `threshold` judge looks at; by itself all.")] = None
     scale: Annotated[
         float | None,
-        about("The largest value there can be, needed to certify; by itself 1 of a rate, 100 of a score."),
+        about(
+            "The largest value there can be: with it a margin is certified on average, without for the typical call; by "
+            "itself 1 of a rate, 100 of a score."
+        ),
         Field(gt=0),
     ] = None
 

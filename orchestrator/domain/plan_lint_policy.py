@@ -11,7 +11,7 @@ from itertools import pairwise
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.plan_fields import lasting
 from orchestrator.domain.plan_findings import Finding, error, warning
-from orchestrator.domain.plan_limits import SCALES, Answer, JudgeKind, Limit
+from orchestrator.domain.plan_limits import SCALES, Answer, JudgeKind, Limit, Statistic
 
 
 def policy_findings(plan: Plan) -> Iterator[Finding]:
@@ -95,12 +95,15 @@ def _adapted(plan: Plan) -> Iterator[Finding]:
             "nothing-certified",
             ("policy", "advance_when_certified"),
             "no step has a limit that could be certified, so none ends early",
-            "give a rate or a score a margin and the sequential judge, or leave it out",
+            "give a limit against the baseline the sequential judge, or leave it out",
         )
 
 
 def can_be_certified(plan: Plan, limit: Limit) -> bool:
-    """Tell whether evidence can show that the canary is worse by less than a limit: a margin below a scale."""
-    scale = limit.scale or SCALES.get(plan.kind_of(limit))
+    """Tell whether evidence can show that a limit is surely kept.
+
+    That is so against the baseline, and within a bound that is one of a percentile or of a metric with a scale.
+    """
+    has_scale = (limit.scale or SCALES.get(plan.kind_of(limit))) is not None
     is_sequential = plan.judge_of(limit) is JudgeKind.SEQUENTIAL
-    return is_sequential and limit.margin is not None and scale is not None and limit.margin < scale
+    return is_sequential and (limit.compares or has_scale or limit.statistic is not Statistic.MEAN)
