@@ -43,6 +43,7 @@ from orchestrator.flags.service import FlagsService
 from orchestrator.founding import begin, trouble_in_founding
 from orchestrator.mirroring.opened import LiveMirroring
 from orchestrator.others import Others
+from orchestrator.paritying.live import Parity
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.gating import Gating
@@ -149,10 +150,9 @@ class Daemon:
         self.samples = Measuring(settings, paths, self.dispatcher, self.fleet, clock)
         self.verbs = Verbs(self.driver, settings.worker.source)
         self.upgrades = self._upgrades_of(mark)
-        self.mirroring = LiveMirroring(
-            tasks, self.dispatcher, lambda: self._settings, paths,
-            environment={**options.environ, MARK: mark}, state=lambda: self.driver.state, clock=clock,
-        )  # fmt: skip
+        live: Any = {"environment": {**options.environ, MARK: mark}, "state": lambda: self.driver.state, "clock": clock}
+        self.mirroring = LiveMirroring(tasks, self.dispatcher, lambda: self._settings, paths, **live)
+        self.parity = Parity(tasks, self.mirroring.mirror, lambda: self._settings, paths, **live)
         self.conducting = open_conducting(
             tasks, self.driver, clock,
             flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
@@ -194,6 +194,7 @@ class Daemon:
         await self._flagging.start(self._tasks, self.fleet)
         self._tasks.start_soon(self._admission.run)
         self.samples.start(self._tasks)
+        await self.parity.resume()
         await start_conducting(self.conducting, self.driver, self._tasks)
         paths, sockets = self._options.paths, self._settings.sockets
         doors = Doors(paths, sockets, self._options.activated, self._admission.access)
@@ -252,6 +253,7 @@ class Daemon:
             await self.fleet.stop(drain=0)
             tasks.cancel_scope.cancel()
         await self.upgrades.close(at_once=self._hurry.is_set())
+        await self.parity.close()
         await self.mirroring.close()
         await self._flagging.close()
         await self.samples.close()

@@ -9,7 +9,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import events, flags, guard, mirror, notices, ofrep, recording, rollout, samples, tokens, upgrade
+from orchestrator.api import (
+    events,
+    flags,
+    guard,
+    mirror,
+    notices,
+    ofrep,
+    parity,
+    recording,
+    rollout,
+    samples,
+    tokens,
+    upgrade,
+)
 from orchestrator.api.callers import actor
 from orchestrator.api.models import (
     Asking,
@@ -30,7 +43,15 @@ from orchestrator.domain.errors import SettingsError
 REFUSALS: dict[int | str, dict[str, type]] = {409: {"model": Refused}, 422: {"model": Refused}}
 
 
-class Control(OfrepControl, UpgradeControl, mirror.MirrorControl, samples.SamplesControl, guard.GuardControl, Protocol):
+class Control(
+    OfrepControl,
+    UpgradeControl,
+    mirror.MirrorControl,
+    parity.ParityControl,
+    samples.SamplesControl,
+    guard.GuardControl,
+    Protocol,
+):
     """What the routes need of the daemon."""
 
     verbs: Verbs
@@ -70,6 +91,7 @@ def build(control: Control, version: str, closing: Closing) -> FastAPI:
     samples.add(app, control)
     recording.add(app, control)
     mirror.add(app, control)
+    parity.add(app, control)
     rollout.add(app, control)
     guard.add(app, control)
     _lifecycle(app, control)

@@ -16,7 +16,9 @@ from orchestrator import VERSION
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
-    "canary", "switch", "weight", "kill-switch", "upgrade", "shadow", "mirror", "plans", "lint", "simulate",
+    "canary", "switch", "weight", "kill-switch",
+    "upgrade", "promote", "pause", "resume", "abort", "retry", "rollback",
+    "why", "history", "guide", "drill", "quarantine", "shadow", "mirror", "parity", "plans", "lint", "simulate",
     "samples", "flags", "notices", "token", "logs", "reload", "stop",
 )  # fmt: skip
 

@@ -120,6 +120,11 @@ class Mirror:
         return "" if self._any_link(number) else f"the worker of generation {number} is not ready"
 
     @property
+    def isolated(self) -> bool:
+        """Whether sessions have workers of their own, whose calls are nobody else's business."""
+        return self._dispatcher.isolated
+
+    @property
     def queued(self) -> int:
         """Calls that wait to be mirrored."""
         return len(self._queue)
@@ -286,10 +291,10 @@ class Mirror:
             return
         self._bytes -= one.size
         if line != one.original.line:  # they differ at least in their ids; whether in more is looked at later
-            one.disturbed = self._wrote >= one.original.at or self._writing()
+            one.disturbed = self._wrote >= one.original.at or self.writing()
         self._take(one)
 
-    def _writing(self) -> bool:
+    def writing(self) -> bool:
         """Tell whether a call is under way that may change something."""
         for call in self._dispatcher.ledger.open.values():
             if call.method == codec.CALL and call.link is not None:

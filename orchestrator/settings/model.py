@@ -26,6 +26,7 @@ from orchestrator.settings.declare import (
 from orchestrator.settings.doors import Access, Control, Http, Sockets
 from orchestrator.settings.flags import Flags, Notify
 from orchestrator.settings.mirror import Mirror
+from orchestrator.settings.parity import Parity
 from orchestrator.settings.rollout import Rollout
 from orchestrator.settings.samples import Routing, Samples
 from orchestrator.settings.upgrade import Upgrade
@@ -199,6 +200,7 @@ class Settings(Section):
     routing: Routing = Field(default_factory=Routing)
     samples: Samples = Field(default_factory=Samples)
     mirror: Mirror = Field(default_factory=Mirror)
+    parity: Parity = Field(default_factory=Parity)
     log: Log = Field(default_factory=Log)
     stop: Stop = Field(default_factory=Stop)
 

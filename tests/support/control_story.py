@@ -20,6 +20,7 @@ from orchestrator.access.service import AccessService
 from orchestrator.api.app import build
 from orchestrator.api.mirror_models import MirrorStatus
 from orchestrator.api.models import Status
+from orchestrator.api.parity_models import ParityStatus
 from orchestrator.api.sample_models import Kept, Posted, Taken
 from orchestrator.api.sse import Closing
 from orchestrator.api.upgrade_models import Asked, Progressed
@@ -162,6 +163,32 @@ class StorySamples:
             raise RefusedError(self.refusal)
 
 
+class StoryParity:
+    """State parity that only notes what it was asked; fits `api.parity.Parities`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.refusal = ""
+
+    def status(self) -> ParityStatus:
+        """Say that nothing is followed."""
+        return ParityStatus(
+            on=False, running=False, command=[], clean_seconds=0.0, clean_since=None, reason="parity is off",
+            copied_at=None, calls=0, compared_after=0, breaks=0, parting=None, held="",
+        )  # fmt: skip
+
+    async def start(self, _spec: Any, actor: str) -> str:
+        """Begin nothing."""
+        self.asked.append(actor)
+        if self.refusal:
+            raise RefusedError(self.refusal)
+        return "the state is being copied"
+
+    async def stop(self, actor: str) -> str:
+        """End nothing."""
+        return await self.start(None, actor)
+
+
 class StoryControl:
     """What the app needs of the daemon; fits `api.app.Control`."""
 
@@ -176,6 +203,7 @@ class StoryControl:
         self.verbs: Any = StoryVerbs()
         self.upgrades = StoryUpgrades()
         self.mirroring = StoryMirroring()
+        self.parity = StoryParity()
         self.samples = StorySamples()
         self.engine = StoryEngine(folder, self.clock, lambda: self.flags.registry)
         self.rollouts, self.guard = self.engine.desk, self.engine.guard

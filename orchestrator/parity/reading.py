@@ -1,0 +1,150 @@
+"""Reads a worker's state from its directory, each database in one transaction; what is too much is said, not skipped.
+
+Above: `orchestrator.paritying`.  Below: `scrub`, sqlite3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.parity.scrub import UUID, Scrubber
+from orchestrator.parity.values import Table, Tree
+
+MAGIC: Final = b"SQLite format 3\0"
+SIDE: Final = ("-wal", "-shm", "-journal")
+BUSY: Final = 5.0
+"""Seconds to wait for a writer."""
+TEXT_BYTES: Final = 4 << 20
+"""Bytes of a file up to which times in it are looked for; a longer one is compared byte by byte."""
+MOST_IDS: Final = 200_000
+"""Ids of the snapshot that are remembered; further ones count as new."""
+
+
+class ReadingError(Exception):
+    """A state cannot be read; the message says what."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads states.
+
+    Attributes:
+        ignored: patterns of files, `file:table` and `file:table.column` that are not compared.
+        most_rows: rows that are read at most, of all tables.
+        ids: where ids that are read are gathered, None where they are not.
+    """
+
+    ignored: Sequence[str] = ()
+    most_rows: int = 500_000
+    ids: set[str] | None = None
+    _left: int = field(default=0, init=False)
+
+    def read(self, root: Path, scrubber: Scrubber) -> Tree:
+        """Read a state.
+
+        Raises:
+            ReadingError: a file or database cannot be read.
+        """
+        tree = Tree()
+        self._left = self.most_rows
+        try:
+            for path in _files(root):
+                name = str(path.relative_to(root))
+                if not self._is_ignored(name):
+                    self._one(path, name, scrubber, tree)
+        except (OSError, sqlite3.Error) as error:
+            raise ReadingError(f"{root}: {error}") from error
+        if self._left < 0:
+            tree.bound = f"there are more than {self.most_rows} rows (parity.rows)"
+        return tree
+
+    def _one(self, path: Path, name: str, scrubber: Scrubber, tree: Tree) -> None:
+        try:
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                tree.files[name] = f"-> {path.readlink()}"
+            elif stat.S_ISREG(mode):
+                with path.open("rb") as file:
+                    head = file.read(len(MAGIC))
+                if head == MAGIC:
+                    self._database(path, name, scrubber, tree)
+                elif not name.endswith(SIDE):
+                    tree.files[name] = _content(path, scrubber)
+        except FileNotFoundError:
+            return  # gone while we read; the other state will show whether that matters
+
+    def _database(self, path: Path, name: str, scrubber: Scrubber, tree: Tree) -> None:
+        with closing(_open(path)) as connection:
+            connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+            connection.execute("BEGIN")
+            made = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+            for kind, table, sql in made.fetchall():
+                place = f"{name}:{table}"
+                if self._is_ignored(place):
+                    continue
+                tree.tables[place] = one = Table(" ".join(str(sql).split()))
+                if kind == "table" and not str(sql).upper().startswith("CREATE VIRTUAL"):
+                    self._table(connection, str(table), place, one, scrubber)
+
+    def _table(self, connection: sqlite3.Connection, table: str, place: str, one: Table, scrubber: Scrubber) -> None:
+        quoted = '"' + table.replace('"', '""') + '"'
+        known = connection.execute(f"PRAGMA table_info({quoted})").fetchall()
+        columns = [str(row[1]) for row in known]
+        keys = [at for _, at in sorted((row[5], at) for at, row in enumerate(known) if row[5])]
+        wanted = [at for at, column in enumerate(columns) if not self._is_ignored(f"{place}.{column}")]
+        one.columns = tuple(columns[at] for at in wanted)
+        for row in connection.execute(f"SELECT * FROM {quoted}"):  # noqa: S608 - a name of this very database
+            self._left -= 1
+            if self._left < 0:
+                return
+            if self.ids is not None and len(self.ids) < MOST_IDS:
+                self.ids.update(one.lower() for cell in row if isinstance(cell, str) for one in UUID.findall(cell))
+            cells = [scrubber.value(cell) for cell in row]
+            shown = tuple(cells[at] for at in wanted)
+            key = ", ".join(cells[at] for at in keys) if keys else ", ".join(shown)
+            one.rows.setdefault(key, []).append(shown)
+        for rows in one.rows.values():
+            if len(rows) > 1:
+                rows.sort()
+
+    def _is_ignored(self, place: str) -> bool:
+        return any(fnmatch.fnmatchcase(place, pattern) for pattern in self.ignored)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _content(path: Path, scrubber: Scrubber) -> str:
+    """Return what stands for a file's content."""
+    body = path.read_bytes()
+    if len(body) <= TEXT_BYTES and b"\0" not in body:
+        with contextlib.suppress(UnicodeDecodeError):
+            body = "\n".join(scrubber.text(line) for line in body.decode().split("\n")).encode()
+    return f"{len(body)} bytes, {hashlib.blake2b(body, digest_size=8).hexdigest()}"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for reading; a log that nobody has open needs its shared memory made, which a reader may not."""
+    place = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            raise
+        return sqlite3.connect(f"{place}?mode=rw", uri=True, timeout=BUSY, isolation_level=None)
+    return connection

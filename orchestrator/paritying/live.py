@@ -1,0 +1,330 @@
+"""The daemon's side of state parity: tells the program that follows of each write call, and keeps the clock.
+
+Above: `daemon`; `api.parity` asks here, a plan asks `clean_for`.  Below: `follow` is the program, `proxy.mirror` tells
+of write calls.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from orchestrator.access.key import load_key
+from orchestrator.api.parity_models import DifferenceShown, ParityStatus, PartingShown
+from orchestrator.api.verbs import RefusedError
+from orchestrator.domain.generation import Spec
+from orchestrator.domain.ports import Clock
+from orchestrator.domain.samples import Outcome
+from orchestrator.domain.state import State
+from orchestrator.parity.clean import Clean, Parting
+from orchestrator.paritying.kept import FOLDER, Followed, keep, load
+from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon
+from orchestrator.proxy.ledger import Call
+from orchestrator.proxy.link import WorkerLink
+from orchestrator.proxy.mirror import ALONE, Mirror
+from orchestrator.rehearsal.cloning import remove_tree
+from orchestrator.settings import Paths, Settings
+from orchestrator.supervision.helper import Helper, Program
+from orchestrator.supervision.process import Grace
+from orchestrator.telemetry.logging import get_logger
+
+log = get_logger("parity")
+
+GRACE: Final = Grace(close_stdin=8.0, terminate=5.0)
+"""What it was sent before the end of its socket is done first."""
+BACKLOG: Final = 64 << 20
+"""Bytes of write calls the program may lie behind."""
+RESTARTED: Final = "the daemon was restarted; the states are being compared"
+
+
+class Parity:
+    """Follows the writes of a daemon; fits `api.parity.Parities`."""
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        mirror: Mirror,
+        settings: Callable[[], Settings],
+        paths: Paths,
+        *,
+        environment: Mapping[str, str],
+        state: Callable[[], State],
+        clock: Clock,
+    ) -> None:
+        """Build it; `resume` goes on with what was followed before.
+
+        Args:
+            tasks: where the program is waited for.
+            mirror: tells of write calls.
+            settings: those in force.
+            paths: the daemon's places.
+            environment: the daemon's, with its mark.
+            state: the rollout's, for what is active and what is the canary.
+            clock: the daemon's.
+        """
+        self._tasks = tasks
+        self._mirror = mirror
+        self._settings = settings
+        self._paths = paths
+        self._environment = dict(environment)
+        self._state = state
+        self._clock = clock
+        self._followed: Followed | None = None
+        self._helper: Helper | None = None
+        self._held = ""
+        self._told = 0
+        self._done = 0
+        self._sure = False
+
+    # --- verbs --------------------------------------------------------------------------------
+
+    async def start(self, spec: Spec | None, actor: str) -> str:
+        """Copy the state and follow from now on; what was followed before is forgotten.
+
+        Raises:
+            RefusedError: it cannot be; the reason says why.
+        """
+        if self._mirror.isolated:
+            raise RefusedError(f"writes cannot be followed: {ALONE}")
+        table, generations = self._state().table, self._state().generations
+        if table.active is None:
+            raise RefusedError("nothing is active, so there is nothing to follow")
+        if spec is None:
+            if table.canary is None:
+                raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
+            spec = generations[table.canary].spec
+        await self._end()
+        self._followed = Followed(spec=spec, generation=table.active, begun=self._clock.wall())
+        log.info("parity started", actor=actor, command=list(spec.command))
+        await self._begin(resume=False)
+        return "the state is being copied; from then on every write call is done again, and the states are compared"
+
+    async def stop(self, actor: str) -> str:
+        """Follow nothing more; the copy goes.
+
+        Raises:
+            RefusedError: nothing is followed.
+        """
+        if self._followed is None:
+            raise RefusedError("parity is off")
+        log.info("parity stopped", actor=actor)
+        await self._end()
+        self._followed = None
+        await anyio.to_thread.run_sync(remove_tree, self._paths.state_dir / FOLDER)
+        return "parity is off; the copy of the state is removed"
+
+    async def resume(self) -> None:
+        """Go on with what was followed when the daemon last stopped."""
+        followed = await anyio.to_thread.run_sync(load, self._paths.state_dir)
+        if followed is None:
+            return
+        self._followed = followed
+        if not followed.copied:
+            self._unknown("the daemon was stopped before the state was copied; begin anew: switchover parity start")
+        elif self._mirror.isolated:
+            self._unknown(f"writes cannot be followed: {ALONE}")
+        else:
+            await self._begin(resume=True)
+
+    async def close(self) -> None:
+        """Have what was written done again, and stop until the next start of the daemon."""
+        await self._end()
+        self._keep()
+
+    def clean_for(self, now: float) -> float:
+        """Return for how many seconds the two states have been the same without a break, 0 when they are not.
+
+        Args:
+            now: Unix seconds.
+        """
+        return self._followed.clean.seconds(now) if self._followed is not None and self._sure else 0.0
+
+    # --- write calls --------------------------------------------------------------------------
+
+    def _written(self, call: Call, _link: WorkerLink | None, _line: bytes, outcome: Outcome) -> None:
+        """Tell the program of a call that is over."""
+        followed, helper = self._followed, self._helper
+        if followed is None or helper is None:
+            return
+        followed.last += 1
+        if outcome in {Outcome.LOST, Outcome.EXPIRED, Outcome.CANCELLED}:
+            why = f"call {followed.last} ({call.tool}) had no answer; nobody knows whether it changed anything"
+            self._unknown(why)
+        if followed.last - self._done > self._settings().parity.queue or helper.backlog > BACKLOG:
+            self._unknown(
+                f"the new code lies too far behind (call {followed.last}); begin anew: switchover parity start"
+            )
+            helper.end()
+            self._helper = None
+            self._mirror.watch_writes(None)
+            return
+        helper.send(encode(Write(followed.last, call.tool, bytes(call.tail))))
+        self._told += 1
+
+    # --- the program --------------------------------------------------------------------------
+
+    async def _begin(self, *, resume: bool) -> None:
+        followed = self._followed
+        assert followed is not None  # noqa: S101 - set by both callers
+        self._sure, self._done = False, followed.last
+        program = Program(
+            "orchestrator.paritying.follow",
+            self._paths.state_dir,
+            self._paths.logs_dir / "parity.log",
+            self._environment,
+            GRACE,
+        )
+        (self._paths.state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._helper = helper = Helper(program, self._received, self._over)
+        self._mirror.watch_writes(self._written)
+        self._keep()
+        try:
+            await helper.start(self._tasks)
+        except OSError as error:
+            self._helper = None
+            raise RefusedError(f"the program that follows cannot be started: {error}") from error
+        helper.send(encode(self._asked(followed, resume=resume)))
+
+    def _asked(self, followed: Followed, *, resume: bool) -> Begin:
+        settings = self._settings()
+        key = load_key(settings.access.key_file, self._paths.state_dir)
+        grace = settings.worker.stop_grace
+        return Begin(
+            spec=followed.spec,
+            generation=followed.generation,
+            live=str(settings.worker.state or self._paths.worker_state),
+            folder=str(self._paths.state_dir / FOLDER),
+            resume=resume,
+            last=followed.last,
+            since=followed.copied,
+            environ=self._environment,
+            settings=settings.parity.model_dump(mode="json"),
+            network=settings.upgrade.allow_network,
+            write=tuple(settings.upgrade.write),
+            call_timeout=settings.upgrade.call_timeout,
+            start_timeout=settings.worker.start_timeout,
+            grace=Grace(grace.close_stdin, grace.terminate),
+            answer_bytes=settings.upgrade.answer_bytes,
+            flags=str(self._paths.flags),
+            key=hmac.new(key, b"what parity leaves", "sha256").digest(),
+        )
+
+    async def _end(self) -> None:
+        helper, self._helper = self._helper, None
+        self._mirror.watch_writes(None)
+        self._sure = False
+        if helper is not None:
+            await helper.stop()
+
+    def _over(self, helper: Helper) -> None:
+        """Say that the program is gone, unless we ended it."""
+        if helper is self._helper:
+            self._helper = None
+            self._mirror.watch_writes(None)
+            if not self._ended_for_a_reason():
+                self._unknown(f"the program that follows {helper.outcome}; begin anew: switchover parity start")
+
+    def _ended_for_a_reason(self) -> bool:
+        return self._followed is not None and bool(self._followed.clean.reason) and not self._sure
+
+    def _received(self, body: bytes) -> None:
+        try:
+            message = to_daemon(body)
+        except msgspec.MsgspecError as error:
+            log.warning("the program that follows speaks nonsense", reason=str(error))
+            return
+        followed = self._followed
+        if followed is None or self._helper is None:
+            return
+        if isinstance(message, Ask):
+            self._helper.send(encode(Quiet(followed.last, self._mirror.writing())))
+        elif isinstance(message, Copied):
+            followed.copied, self._held = message.since, message.held
+            self._done = max(self._done, message.last)
+            self._keep()
+            log.info("state copied", after_call=message.last, held=message.held)
+        elif isinstance(message, Found):
+            self._found(followed, message)
+        else:
+            self._stuck(message)
+
+    def _found(self, followed: Followed, found: Found) -> None:
+        """Take in a comparison."""
+        before = followed.clean
+        self._done = max(self._done, found.call)
+        if not found.differences:
+            followed.clean = before.equal(found.call, found.at)
+        else:
+            parting = Parting(found.at, found.call, before.same, found.tool, found.differences)
+            if before.since is not None or before.parting is None:
+                log.warning("states parted", where=str(parting), differences=len(found.differences))
+            followed.clean = before.parted(parting)
+        first = not self._sure
+        self._sure = not found.differences
+        if first or (followed.clean.since, followed.clean.reason) != (before.since, before.reason):
+            self._keep()
+
+    def _stuck(self, unknown: Unknown) -> None:
+        self._unknown(f"{unknown.reason}; begin anew: switchover parity start" if unknown.over else unknown.reason)
+
+    def _unknown(self, reason: str) -> None:
+        """Stop the clock: nobody knows whether the states are the same."""
+        self._sure = False
+        if self._followed is not None:
+            log.warning("parity unknown", reason=reason)
+            self._followed.clean = self._followed.clean.unknown(reason)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the clock down: a few hundred bytes, and only when it changes."""
+        if self._followed is None:
+            return
+        try:
+            keep(self._paths.state_dir, self._followed)
+        except OSError as error:
+            log.warning("the clock of parity is not kept", reason=str(error))
+
+    # --- what is shown ------------------------------------------------------------------------
+
+    def status(self) -> ParityStatus:
+        """Say how it stands."""
+        followed = self._followed
+        if followed is None:
+            return ParityStatus(
+                on=False, running=False, command=[], clean_seconds=0.0, clean_since=None, reason="parity is off",
+                copied_at=None, calls=0, compared_after=0, breaks=0, parting=None, held="",
+            )  # fmt: skip
+        clean, running = followed.clean, self._helper is not None
+        reason = clean.reason or ("" if self._sure else RESTARTED)
+        return ParityStatus(
+            on=True,
+            running=running,
+            command=list(followed.spec.command),
+            clean_seconds=self.clean_for(self._clock.wall()),
+            clean_since=clean.since if self._sure else None,
+            reason=reason,
+            copied_at=followed.copied or None,
+            calls=followed.last,
+            compared_after=clean.same,
+            breaks=clean.breaks,
+            parting=_shown(clean),
+            held=self._held,
+        )
+
+
+def _shown(clean: Clean) -> PartingShown | None:
+    parting = clean.parting
+    if parting is None:
+        return None
+    differences = [
+        DifferenceShown(place=one.place, kind=one.kind, old=one.old, new=one.new) for one in parting.differences
+    ]
+    return PartingShown(
+        at=parting.at, after=parting.after, call=parting.call, tool=parting.tool, where=str(parting),
+        differences=differences,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Two states compared: databases, files, times and ids written since, and the clock that says how long they agree."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestrator.parity.clean import Clean, Parting
+from orchestrator.parity.compare import MOST, compare
+from orchestrator.parity.reading import Reader, ReadingError
+from orchestrator.parity.scrub import Scrubber
+from orchestrator.parity.values import Difference
+
+BEGAN = 1_800_000_000.0
+NOW = BEGAN + 3600.0
+SCRUBBER = Scrubber(BEGAN, NOW)
+SCHEMA = "CREATE TABLE task (id INTEGER PRIMARY KEY, title TEXT, at TEXT, cost REAL)"
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def state(root: Path, *rows: tuple[object, ...], schema: str = SCHEMA, table: str = "task") -> Path:
+    """Make a state with one table."""
+    root.mkdir()
+    with closing(sqlite3.connect(root / "tasks.db")) as database:
+        database.execute(schema)
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            database.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - of this test
+        database.commit()
+    return root
+
+
+def differ(old: Path, new: Path, reader: Reader | None = None, scrubber: Scrubber = SCRUBBER) -> list[Difference]:
+    """Read and compare two states."""
+    reader = reader or Reader()
+    return compare(reader.read(old, scrubber), reader.read(new, scrubber))
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_times_and_ids_written_since_are_no_difference_and_those_of_before_are(tmp_path: Path) -> None:
+    old = state(tmp_path / "old", (1, "a", iso(BEGAN - 900), 1.5), (2, str(uuid.uuid4()), iso(BEGAN + 5), BEGAN + 5.25))
+    new = state(tmp_path / "new", (1, "a", iso(BEGAN - 900), 1.5), (2, str(uuid.uuid4()), iso(BEGAN + 7), BEGAN + 7.5))
+    assert differ(old, new) == []
+    with closing(sqlite3.connect(new / "tasks.db")) as database:
+        database.execute("UPDATE task SET at = ? WHERE id = 1", (iso(BEGAN - 800),))
+        database.execute("UPDATE task SET at = ? WHERE id = 2", (iso(BEGAN + 7).replace("+00:00", ""),))
+        database.commit()
+    assert [(one.place, one.kind) for one in differ(old, new)] == [
+        ("tasks.db:task.at [1]", "value"),
+        ("tasks.db:task.at [2]", "value"),
+    ]
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_an_id_that_the_snapshot_held_has_to_be_the_same_one(tmp_path: Path) -> None:
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    old = state(tmp_path / "old", (1, one, "", 0.0), (2, other, "", 0.0))
+    new = state(tmp_path / "new", (1, one, "", 0.0), (2, one, "", 0.0))
+    assert differ(old, new) == []
+    gathering = Reader(ids=set())
+    gathering.read(old, SCRUBBER)
+    assert gathering.ids == {one, other}
+    found = differ(old, new, scrubber=Scrubber(BEGAN, NOW, frozenset(gathering.ids)))
+    assert [(one.place, one.kind) for one in found] == [("tasks.db:task.title [2]", "value")]
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_rows_are_found_by_their_key_and_without_one_by_all_they_hold(tmp_path: Path) -> None:
+    old = state(tmp_path / "old", (1, "a", "", 1.0), (2, "b", "", 1.0), (3, "c", "", 1.0))
+    new = state(tmp_path / "new", (1, "a", "", 1), (3, "C", "", 1.0), (4, "d", "", 1.0))
+    assert [(one.place, one.kind, one.old, one.new) for one in differ(old, new)] == [
+        ("tasks.db:task [2]", "missing", "2, 'b', '', 1.0", ""),
+        ("tasks.db:task.title [3]", "value", "'c'", "'C'"),
+        ("tasks.db:task [4]", "extra", "", "4, 'd', '', 1.0"),
+    ]
+    keyless = "CREATE TABLE task (title TEXT)"
+    old = state(tmp_path / "old2", ("a",), ("a",), ("b",), schema=keyless)
+    new = state(tmp_path / "new2", ("b",), ("a",), schema=keyless)
+    assert [(one.place, one.kind) for one in differ(old, new)] == [("tasks.db:task ['a']", "missing")]
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_schemas_and_files_are_compared_and_what_is_ignored_is_not(tmp_path: Path) -> None:
+    old = state(tmp_path / "old", (1, "a", "", 1.0))
+    new = state(tmp_path / "new", (1, "a", "", 1.0, 7), schema=SCHEMA.replace("cost REAL", "cost REAL, more INT"))
+    for root, when in ((old, BEGAN + 1), (new, BEGAN + 2)):
+        (root / "run.log").write_text(f"{iso(when)} began\n")
+        (root / "blob").write_bytes(bytes([0, int(when) % 256]))
+    (old / "only").symlink_to("blob")
+    places = {one.place: one.kind for one in differ(old, new)}
+    assert places == {"tasks.db:task": "schema", "blob": "content", "only": "missing"}
+    assert differ(old, new, Reader(ignored=("blob", "only", "tasks.db:*"))) == []
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_too_many_rows_and_a_damaged_database_are_said_and_are_no_pass(tmp_path: Path) -> None:
+    rows = [(number, "a", "", 1.0) for number in range(20)]
+    assert "more than 10 rows" in Reader(most_rows=10).read(state(tmp_path / "old", *rows), SCRUBBER).bound
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "x.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 100)
+    with pytest.raises(ReadingError, match="broken"):
+        Reader().read(broken, SCRUBBER)
+    old, new = state(tmp_path / "many"), state(tmp_path / "more", *((n, "a", "", 1.0) for n in range(2 * MOST)))
+    assert len(differ(old, new)) == MOST
+
+
+@pytest.mark.requirement("PARITY-2")
+def test_the_call_is_named_or_the_calls_between_which_they_parted() -> None:
+    assert str(Parting(NOW, 7, 6, "plan")) == "they parted with call 7 (plan)"
+    assert str(Parting(NOW, 9, 6, "plan")) == "they parted with one of the calls 7 to 9 (the last one: plan)"
+    assert str(Parting(NOW, 6, 6, "plan")) == "they differ without a call, after call 6"
+
+
+@pytest.mark.requirement("PARITY-3")
+def test_the_clock_runs_from_the_first_agreement_and_any_break_stops_it() -> None:
+    clean = Clean()
+    assert clean.seconds(NOW) == 0.0
+    clean = clean.equal(3, BEGAN).equal(4, BEGAN + 60)
+    assert (clean.seconds(NOW), clean.same, clean.reason) == (3600.0, 4, "")
+    first = Parting(NOW, 5, 4, "plan")
+    parted = clean.parted(first)
+    assert (parted.seconds(NOW), parted.reason, parted.breaks) == (0.0, "they parted with call 5 (plan)", 1)
+    assert parted.parted(Parting(NOW + 1, 6, 4, "done")) == parted
+    again = parted.equal(7, NOW + 10)
+    assert (again.seconds(NOW + 70), again.parting) == (60.0, first)
+    later = again.parted(Parting(NOW + 80, 8, 7, "done"))
+    assert (later.reason, later.parting, later.breaks) == ("they parted with call 8 (done)", first, 2)
+    unknown = again.unknown("call 8 (plan) had no answer")
+    assert (unknown.seconds(NOW + 99), unknown.reason, unknown.breaks) == (0.0, "call 8 (plan) had no answer", 2)
