@@ -173,8 +173,8 @@ class Limit:
     scale: Annotated[
         float | None,
         about(
-            "The largest value there can be: with it a margin is certified on average, without for the typical call; by "
-            "itself 1 of a rate, 100 of a score."
+            "The largest value there can be: with it a margin is certified on average, without for the typical call. "
+            "By itself 1 of a rate, 100 of a score."
         ),
         Field(gt=0),
     ] = None
