@@ -96,10 +96,11 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def serve(directory: Path, command: Sequence[str] = WORKER) -> Iterator[Daemon]:
+def serve(directory: Path, command: Sequence[str] = WORKER, config: Path | None = None) -> Iterator[Daemon]:
     """Run the daemon around `command` with its state under `directory`; give it once it is ready."""
     state = directory / "state"
-    arguments = (EXECUTABLE, "serve", "--state-dir", str(state), "--", *command)
+    configured = () if config is None else ("--config", str(config))
+    arguments = (EXECUTABLE, "serve", "--state-dir", str(state), *configured, "--", *command)
     with running(on_core(PROXY_CORE, arguments), directory / "switchover.log") as process:
         daemon = Daemon(process.pid, state / "run" / "tools.sock", state / "run" / "control.sock")
         wait_until(daemon.ready, "the daemon's readiness", START_TIMEOUT)

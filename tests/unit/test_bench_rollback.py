@@ -1,0 +1,50 @@
+"""The figure of rollbacks judges rightly: whose call was the last, and when the version was proved bad."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from bench.figures import Report
+from bench.rollback import RolledBack, note
+from bench.rollout import machine
+from bench.timeline import Done
+from bench.turning_worker import Peer, Turning
+
+MS = 1_000_000
+CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"a","delay_ms":%d}}}'
+
+
+def test_the_last_call_is_the_later_one_of_what_the_daemon_accepted_and_what_a_caller_sent() -> None:
+    rows = [Done(0, number * MS, (number + 1) * MS, 2 if number < 50 else 1) for number in range(100)]
+    report = Report("rollback")
+    ends = [RolledBack(2, 1000.040)]
+    note(report, ends, rows, 1000.0, {2: (1000.045, 40)})
+    assert report.figures["last_call_ms.p99"] == pytest.approx(9.0)
+    assert report.figures["last_accepted_ms.p50"] == pytest.approx(5.0)
+    assert report.figures["canary_samples_not_stored"] == 10
+    assert report.misses() == []
+    note(report, ends, rows, 1000.0, {2: (1000.075, 50)})
+    assert report.misses() == ["last_call_ms.p99: 35, not <= 20"]
+
+
+@pytest.mark.parametrize("delay_ms", [0, 5])
+def test_the_worker_fails_three_calls_of_ten_once_its_time_has_come(
+    delay_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_TURNS_AT", str(time.monotonic() + 1000))
+    worker, peer = Turning(), Peer(0, 1)
+    good = [worker.answer(peer, CALL % delay_ms) for _ in range(10)] + [given for *_, given in worker.due]
+    worker.turns_at = 0.0
+    worker.due.clear()
+    bad = [worker.answer(peer, CALL % delay_ms) for _ in range(10)] + [given for *_, given in worker.due]
+    assert not any(b"isError" in answer for answer in good)
+    assert sum(json.loads(answer)["result"].get("isError", False) for answer in bad if answer) == 3
+
+
+def test_the_rollout_that_is_measured_goes_through_every_phase_to_its_end() -> None:
+    steps = machine(Report("rollout"), 1)
+    phases = {step.state.rollout.phase.value for _, step in steps if step.state.rollout is not None}
+    assert {"rehearsing", "stepping", "promoting", "baking", "done"} <= phases
