@@ -89,7 +89,7 @@ def test_a_command_may_be_written_as_one_text_of_shell_words(read: Load) -> None
             "1: qqq",
             (
                 "known here: worker, limits, restart, health, replay, sockets, http, control, access, flags, notify, "
-                "upgrade, rollout, routing, samples, mirror, log, stop"
+                "upgrade, rollout, routing, samples, mirror, parity, log, stop"
             ),
         ),
     ],
