@@ -54,6 +54,8 @@ VERSION_META = "io.modelcontextprotocol/protocolVersion"
 
 METRICS_META = "io.switchover/metrics"
 KEY_META = "io.switchover/key"
+ATTRIBUTES_META = "io.switchover/attributes"
+"""Member of a request's `_meta` in which a client says more of its subject; see `proxy.attributes`."""
 
 
 def negotiate(requested: object, offered: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 BUCKETS = 10_000
 """Resolution of a weight: a hundredth of a percent, so a later finer weight moves nobody it need not."""
+ALL = 100
+"""The weight, in percent, that takes every key."""
 
 
 class Lane(StrEnum):
@@ -101,6 +103,25 @@ def choose(table: RoutingTable, key: str, attributes: Mapping[str, Any] | None =
     if table.canary is not None and (_is_always(table, key) or _is_drawn(table, key, attributes)):
         return Choice(table.canary, Lane.CANARY)
     return Choice(table.active, Lane.ACTIVE)
+
+
+def chance(table: RoutingTable, key: str, attributes: Mapping[str, Any] | None = None) -> float | None:
+    """Return the probability with which a key is the canary's, None while keys are not told apart.
+
+    It is 1 for a key that always is, and 0 for one that the weight does not take: neither is drawn, so neither tells
+    what the canary does by itself.
+
+    Args:
+        table: the table to read.
+        key: the assignment key.
+        attributes: what the call says of its subject; only a table with `new_by` looks at them.
+    """
+    partial = 0 < table.weight < ALL or (table.weight and table.new_by) or (table.always and table.weight < ALL)
+    if not partial or table.canary is None or table.kill_switch:
+        return None
+    if table.always and _is_always(table, key):
+        return 1.0
+    return 0.0 if table.new_by and not is_new(table, attributes) else table.weight / ALL
 
 
 def _is_always(table: RoutingTable, key: str) -> bool:

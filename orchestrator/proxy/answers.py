@@ -110,7 +110,7 @@ class Answers:
         made = result is not UNSET and (call.era is not STATELESS or result.task is not UNSET)
         makes = call.method == codec.CALL and made
         if makes or call.task or call.method == tasks.LIST:
-            serving = dispatcher.choose(call.key, call.era).generation
+            serving = dispatcher.chosen(call).generation
             line = dispatcher.tasks.answered(link, line, call, good=good, serving=serving)
         elif call.method == mcp.SUBSCRIBE and not good:
             mcp.forget(call.session.value, call.tail)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from orchestrator.domain.errors import INTERNAL_ERROR, Code
-from orchestrator.domain.protocol import KEY_META, VERSION_META
+from orchestrator.domain.protocol import ATTRIBUTES_META, KEY_META, VERSION_META
 from orchestrator.proxy.outbox import LONG
 
 Buffer = bytes | bytearray | memoryview
@@ -40,6 +40,7 @@ class Meta(msgspec.Struct, gc=False):
 
     token: Raw | UnsetType = msgspec.field(default=UNSET, name="progressToken")
     key: str | UnsetType = msgspec.field(default=UNSET, name=KEY_META)
+    attributes: Raw | UnsetType = msgspec.field(default=UNSET, name=ATTRIBUTES_META)
     version: str | UnsetType = msgspec.field(default=UNSET, name=VERSION_META)
 
 
@@ -111,6 +112,7 @@ PREFIX = b'{"jsonrpc":"2.0","id":'
 ID_AT = len(PREFIX)
 CALL = "tools/call"
 CALL_HEAD = b',"method":"tools/call","params":'
+NULL = b"null"
 RESULT = b',"result":'
 ERROR = b',"error":'
 LONGEST_ID = 24
@@ -168,20 +170,28 @@ def tail_of(line: bytes) -> bytes:
 def lenient_params(params: Raw | UnsetType) -> Params:
     """Read what can be read of parameters in which a member routing knows has an unexpected type."""
     known = Params()
-    try:
-        members = _decode_object(params) if params is not UNSET else {}
-        meta = _decode_object(members["_meta"]) if "_meta" in members else {}
-    except (msgspec.MsgspecError, RecursionError):
-        return known
+    members = {} if params is UNSET else _members_of(params)
     known.name = _text(members.get("name"))
     known.state = _text(members.get("requestState"))
     known.task = _text(members.get("taskId"))
     known.augment = members.get("task", UNSET)
-    if meta:
+    if "_meta" in members:
+        meta = _members_of(members["_meta"])
         known.meta = Meta(
-            token=meta.get("progressToken", UNSET), key=_text(meta.get(KEY_META)), version=_text(meta.get(VERSION_META))
+            token=meta.get("progressToken", UNSET),
+            key=_text(meta.get(KEY_META)),
+            attributes=meta.get(ATTRIBUTES_META, UNSET),
+            version=_text(meta.get(VERSION_META)),
         )
     return known
+
+
+def _members_of(part: Raw) -> dict[str, Raw]:
+    """Return an object's members, none of what is no object."""
+    try:
+        return _decode_object(part)
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
 
 
 def _text(member: Raw | None) -> str | UnsetType:
@@ -248,13 +258,36 @@ def with_member(params: Raw, name: str, value: bytes | None) -> Raw:
     return Raw(_encode(members))
 
 
-def with_meta(params: Raw, name: str, value: bytes) -> Raw:
-    """Return an object with one member of its `_meta` replaced by JSON text."""
+def with_meta(params: Raw | Buffer, name: str, value: bytes) -> Raw:
+    """Return an object with one member of its `_meta` replaced by JSON text; what is large in it is copied once."""
     members = _decode_object(params)
-    meta = _decode_object(members["_meta"]) if "_meta" in members else {}
+    meta = _decode_object(members["_meta"]) if bytes(members.get("_meta", NULL)) != NULL else {}
     meta[name] = Raw(value)
     members["_meta"] = Raw(_encode(meta))
-    return Raw(_encode(members))
+    parts = [part for member, raw in members.items() for part in (b",", _encode(member), b":", raw)]
+    return Raw(b"".join((b"{", *parts[1:], b"}")))
+
+
+def keyed_tail(tail: bytes | memoryview, key: str, *, bare: bool) -> bytes | memoryview:
+    """Return a tool call's tail with an assignment key in its `_meta`; one whose parameters are no object as it is.
+
+    Args:
+        tail: see `plain_call`.
+        key: the key.
+        bare: whether the parameters are known to have members, and no `_meta` among them: then nothing is read, and a
+            long tail is copied once.
+    """
+    written = b'"%b":%b' % (KEY_META.encode(), _encode(key))
+    after = len(CALL_HEAD)
+    if bare and tail[after : after + 1] == b"{":
+        made = b"".join((CALL_HEAD, b'{"_meta":{', written, b"},", tail[after + 1 :]))
+    else:
+        params = tail[after:-1] if tail[:after] == CALL_HEAD else b"{}"
+        try:
+            made = request_tail(CALL, with_meta(params, KEY_META, _encode(key)))
+        except (msgspec.MsgspecError, RecursionError):
+            return tail
+    return made if len(made) < LONG else memoryview(made)
 
 
 def with_result_member(line: bytes, name: str, value: bytes) -> bytes:

@@ -7,23 +7,26 @@ Above: `intake` hands calls in, `answers` hands answers in, `daemon` attaches li
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.protocol import Era, Place
-from orchestrator.domain.routing import Choice, Lane, RoutingTable, choose
+from orchestrator.domain.routing import Choice, Lane, RoutingTable, chance, choose
 from orchestrator.domain.samples import Outcome
-from orchestrator.proxy import codec, mcp
+from orchestrator.proxy import codec, mcp, reasons
+from orchestrator.proxy.attributes import Attributes, Reader
 from orchestrator.proxy.cursors import Cursors
 from orchestrator.proxy.gone import GoneTools
-from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call, Ledger
+from orchestrator.proxy.ledger import Call, Ledger
 from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mirrored import Tap
 from orchestrator.proxy.outbox import Turn
 from orchestrator.proxy.replaying import replayable
-from orchestrator.proxy.sampling import OUTCOMES, Sampling, share_of
+from orchestrator.proxy.sampling import OUTCOMES, Sampling
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.tasks import Tasks
 from orchestrator.telemetry.logging import get_logger
@@ -47,6 +50,7 @@ class Dispatcher:
         tasks: which process has made which task.
         cursors: which generation has given which cursor of a list.
         gone: which generation was the last to show a tool.
+        attributes: reads what calls say of their subjects.
         sampling: who makes a sample of each tool call.
         mirror: who is told of tool calls that are over, while somebody wants that.
         unmet: what shared workers asked for and only a client could give.
@@ -59,7 +63,7 @@ class Dispatcher:
         self.limits = limits
         self.links: dict[Place, WorkerLink] = {}
         self.sessions: dict[str, Session] = {}
-        self.tallies: dict[int, Tally] = {}
+        self.tallies: dict[int, Tally] = defaultdict(Tally)
         self.gap = GapMeter()
         self.turn = Turn(loop)
         self.ledger = Ledger(loop, self._expired)
@@ -78,6 +82,7 @@ class Dispatcher:
         self.tasks = Tasks(now)
         self.cursors = Cursors()
         self.gone = GoneTools()
+        self.attributes = Reader()
         self.sampling = Sampling()
         self.mirror: Tap | None = None
         self._hopeless: dict[int, str] = {}
@@ -106,7 +111,7 @@ class Dispatcher:
         self.links[link.place] = link
         self._hopeless.pop(link.generation, None)
         self._refused.pop(link.place, None)
-        link.tally = self._tally(link.generation)
+        link.tally = self.tallies[link.generation]
         link.since = self.now()
         self.gone.note(link)
         self._replan()
@@ -126,7 +131,7 @@ class Dispatcher:
             lost(link)
         for call in self.ledger.with_link(link):
             if not self.stopping and replayable(call, link, self.limits):
-                self._tally(call.generation).replayed += 1
+                self.tallies[call.generation].replayed += 1
                 link.settled()
                 call.link = None
                 self._route_again(call)
@@ -151,8 +156,7 @@ class Dispatcher:
 
     def link_of(self, key: str, era: Era) -> WorkerLink | None:
         """Return the worker that serves an assignment key now, None while it is being started."""
-        generation = choose(self.table, key).generation
-        return self.links.get(Place(generation, era)) if generation is not None else None
+        return self.links.get(Place(self.choose(key, era).generation or 0, era))
 
     def forget(self, generation: int) -> None:
         """Drop what is remembered of a retired generation."""
@@ -204,26 +208,33 @@ class Dispatcher:
 
     def _chosen(self, call: Call) -> WorkerLink | None:
         """Find the worker by the table, and note the decision in the call."""
-        table, whole = self.table, self._undivided(call.era)
-        choice = Choice(table.active, Lane.ACTIVE) if whole else choose(table, call.key)
+        table = self._table_of(call.era)
+        attributes = self.attributes.read(call) if table.new_by else None
+        choice = choose(table, call.key, attributes)
         call.generation = choice.generation or 0
         call.lane = choice.lane
         link = self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
         if call.generation != (choice.generation or 0):  # the session's worker of before serves on: nothing assigned
-            call.lane = table.lane_of(call.generation) or Lane.PREVIOUS
-        elif not whole and (share := share_of(table)):
+            call.lane = self.table.lane_of(call.generation) or Lane.PREVIOUS
+        elif (share := chance(table, call.key, attributes)) is not None:
             call.share, call.treated = share, choice.lane is Lane.CANARY
         if link is not None:
             link.tally.selected[call.lane, table.kill_switch] += 1
         return link
 
-    def choose(self, key: str, era: Era) -> Choice:
-        """Choose for one call; no partial weight where lists may not differ by connection and the lists do differ."""
-        return Choice(self.table.active, Lane.ACTIVE) if self._undivided(era) else choose(self.table, key)
+    def choose(self, key: str, era: Era, attributes: Attributes | None = None) -> Choice:
+        """Choose for a key; see `chosen` for a call."""
+        return choose(self._table_of(era), key, attributes)
 
-    def _undivided(self, era: Era) -> bool:
+    def chosen(self, call: Call) -> Choice:
+        """Choose for a call as if it came now."""
+        return self.choose(call.key, call.era, self.attributes.read(call) if self.table.new_by else None)
+
+    def _table_of(self, era: Era) -> RoutingTable:
+        """Return what an era is routed by: undivided where lists may not differ by connection, and do differ."""
         table = self.table
-        return era is Era.STATELESS and bool(table.weight) and not table.kill_switch and self.splits(table)
+        held = era is Era.STATELESS and table.is_split and not table.kill_switch and self.splits(table)
+        return replace(table, canary=None) if held else table
 
     def _pinned(self, call: Call) -> WorkerLink | None:
         """Find the worker that alone can go on with a call; without one the client must begin again."""
@@ -234,9 +245,7 @@ class Dispatcher:
         call.lane = lane or Lane.PREVIOUS
         link = self.links.get(self._place(call))
         if link is None and lane is None:
-            reason = f"what the request goes on with belongs to generation {call.pinned}, which is gone; begin again"
-            if self.close(call):
-                call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
+            self._void(call, reasons.maker_gone(call))
         return link
 
     def _paged(self, call: Call) -> WorkerLink | None:
@@ -244,13 +253,12 @@ class Dispatcher:
         link = self._chosen(call)
         if call.generation == call.pinned:
             return link
-        reason = (
-            f"the cursor is void: generation {call.pinned} gave it, and generation {call.generation} serves now; "
-            "begin the list again, without a cursor"
-        )
+        self._void(call, reasons.cursor_void(call))
+        return None
+
+    def _void(self, call: Call, reason: str) -> None:
         if self.close(call):
             call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
-        return None
 
     def serves(self, link: WorkerLink) -> bool:
         """Say whether a worker is in service."""
@@ -263,16 +271,20 @@ class Dispatcher:
         place = self._place(call)
         if call.generation and place not in self.links and place not in self._refused:
             self.want(call.generation, call.era, call.session)
-        link = self.serving(call.session, call.key, call.era)
+        link = self._nearest(call.session, call.era, call.generation)
         if link is not None:
             call.generation = link.generation
         return link
 
-    def serving(self, session: Session, key: str, era: Era) -> WorkerLink | None:
-        """Return the worker that a session's call with this key is sent to now, None while it would have to wait."""
-        generation = self.choose(key, era).generation or 0
+    def serving(self, session: Session, key: str, era: Era, attributes: Attributes | None = None) -> WorkerLink | None:
+        """Return the worker that such a call of a session is sent to now, None while it would have to wait."""
+        generation = self.choose(key, era, attributes).generation or 0
         if not self._has_own(era):
             return self.links.get(Place(generation, era))
+        return self._nearest(session, era, generation)
+
+    def _nearest(self, session: Session, era: Era, generation: int) -> WorkerLink | None:
+        """Return a session's own worker of a generation, or else any it has."""
         own = [link for link in self.own_links(session) if link.era is era]
         return next((link for link in own if link.generation == generation), own[0] if own else None)
 
@@ -309,7 +321,7 @@ class Dispatcher:
     def _replan(self) -> None:
         """Find out whether one worker of an era gets all its calls (two fields: an enum's hash is slow)."""
         table = self.table
-        plain = table.active is not None and not table.weight and not table.kill_switch
+        plain = table.active is not None and not table.is_split
         number = table.active or 0
         self._plain = self.links.get(Place(number, HANDSHAKE)) if plain and not self.isolated else None
         self._plain_stateless = self.links.get(Place(number, Era.STATELESS)) if plain else None
@@ -326,22 +338,15 @@ class Dispatcher:
         self.route(call)
 
     def _lost(self, call: Call, reason: str) -> None:
-        tally = self._tally(call.generation)
+        tally = self.tallies[call.generation]
         tally.lost += 1
-        blocked = call.attempts >= MAX_ATTEMPTS
-        if blocked:
-            log.error("call blocked: two workers died with it", call=call.number, tool=call.tool)
-            reason = f"two workers died with this call; it is not sent a third time ({reason})"
-        self.refuse(call, Code.WORKER_LOST, reason, retryable=False)
+        self.refuse(call, Code.WORKER_LOST, reasons.worker_lost(call, reason), retryable=False)
 
     def _expired(self, call: Call) -> None:
         """Answer a call that met its deadline, and have its worker looked at."""
         link = call.link
-        if link is None:
-            reason = f"no worker of generation {call.generation} became ready within {self.limits.call_timeout:g} s"
-        else:
-            reason = f"generation {call.generation} did not answer within {self.limits.call_timeout:g} s"
-        self._tally(call.generation).expired += 1
+        reason = reasons.too_late(call, self.limits.call_timeout)
+        self.tallies[call.generation].expired += 1
         if self.refuse(call, Code.DEADLINE_EXCEEDED, reason, retryable=link is None) and link is not None:
             self.tell_cancelled(link, call, "deadline exceeded")
             if self.on_suspect is not None:
@@ -365,7 +370,7 @@ class Dispatcher:
         generation = call.generation or None
         line = codec.refusal_line(call.client_id, code, reason, retryable=retryable, generation=generation)
         call.session.put(line, call.client_id)
-        self._tally(call.generation).answered(self.now() - call.accepted, failed=True)
+        self.tallies[call.generation].answered(self.now() - call.accepted, failed=True)
         log.warning(
             "call refused", code=code.name.lower(), reason=reason, call=call.number, method=call.method,
             tool=call.tool, session=call.session.value.id, generation=generation, revision=call.revision,
@@ -391,9 +396,3 @@ class Dispatcher:
         if self.mirror is not None:
             self.mirror.ended(call, outcome, self.now())
         return True
-
-    def _tally(self, generation: int) -> Tally:
-        tally = self.tallies.get(generation)
-        if tally is None:
-            tally = self.tallies[generation] = Tally()
-        return tally

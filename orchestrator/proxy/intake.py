@@ -32,6 +32,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._now = dispatcher.now
         self._ledger = dispatcher.ledger
+        self._sampling = dispatcher.sampling
 
     def opened(self, session: Session) -> str | None:
         """Welcome a client unless there are too many."""
@@ -94,6 +95,8 @@ class Intake:
             return
         if self._gating.keeper is not None and method in GATED and not self._gating.admits(call):
             return
+        if self._sampling.on_trial and method == codec.CALL:
+            self._name_key(call, params)
         ledger.add(call)
         dispatcher.route(call)
 
@@ -197,13 +200,21 @@ class Intake:
             call.local = call.method == mcp.DISCOVER and meta.version == STATELESS_VERSION
         else:
             call.local = call.method == mcp.INITIALIZE
-        if meta.key is not UNSET:
+        if meta.key:
             call.key = meta.key
+        if meta.attributes is not UNSET:
+            call.attributes = meta.attributes
         if meta.token is not UNSET:
             call.token = bytes(meta.token)
             message = codec.decode_message(b"".join((b'{"id":0', call.tail)))
             if message.params is not UNSET:
                 call.tail = codec.request_tail(call.method, codec.with_token(message.params, call.number))
+
+    def _name_key(self, call: Call, params: codec.Params) -> None:
+        """Tell the worker by which key a call is assigned, so that it has the flag on trial as its sample says."""
+        if params.meta is UNSET or not params.meta.key:
+            bare = params.meta is UNSET and params.name is not UNSET
+            call.tail = codec.keyed_tail(call.tail, call.key, bare=bare)
 
     def _read_stateless(self, call: Call, params: codec.Params) -> None:
         """Give a listener no deadline; send what a client brings along to the generation that gave it."""

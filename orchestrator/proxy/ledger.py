@@ -11,10 +11,11 @@ import math
 import os
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Raw
 
 from orchestrator.domain.protocol import Era
 from orchestrator.domain.routing import Lane
@@ -59,6 +60,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
         asked: whether its worker has asked the client something meanwhile.
         acknowledged: for a listener: whether the client has heard that it listens.
         token: the client's progress token exactly as written, None when it wants no progress.
+        attributes: what the client says of its subject: as it is written until somebody reads it (see `attributes`),
+            then as it was read; None when it says nothing.
         generation: where the last routing decision sent it, 0 while there is none.
         lane: the lane of that decision.
         revision: the routing table of that decision.
@@ -86,6 +89,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     asked: bool = False
     acknowledged: bool = False
     token: bytes | None = None
+    attributes: Raw | Mapping[str, Any] | None = None
     generation: int = 0
     lane: Lane = Lane.ACTIVE
     revision: int = 0

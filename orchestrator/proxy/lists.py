@@ -121,7 +121,7 @@ class Lists:
 
     def _serving(self, table: RoutingTable, key: str, era: Era) -> int | None:
         """Return which generation a table means for a key (see `Dispatcher.choose`)."""
-        held = era is Era.STATELESS and table.weight and not table.kill_switch and self.splits(table)
+        held = era is Era.STATELESS and table.is_split and not table.kill_switch and self.splits(table)
         return table.active if held else choose(table, key).generation
 
     def _shown(self, numbers: tuple[int, ...], era: Era) -> list[Digests | None]:

@@ -50,7 +50,7 @@ class Movement:
     def _move_listeners(self) -> None:
         for call in self.listeners():
             link = call.link
-            if link is not None and self._dispatcher.choose(call.key, call.era).generation != link.generation:
+            if link is not None and self._dispatcher.chosen(call).generation != link.generation:
                 self._dispatcher.tell_cancelled(link, call, "traffic moved to another generation")
                 self.listen_elsewhere(call)
 

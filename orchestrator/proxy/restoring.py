@@ -28,7 +28,8 @@ def restore(link: WorkerLink, session: Session) -> None:
 
 def spread(dispatcher: Dispatcher, call: Call) -> None:
     """Tell the other workers that may serve a session what it sets by this call, which goes to the one that serves."""
-    serving = dispatcher.serving(call.session, call.key, Era.HANDSHAKE)
+    attributes = dispatcher.attributes.read(call)
+    serving = dispatcher.serving(call.session, call.key, Era.HANDSHAKE, attributes)
     for link in _workers(dispatcher, call.session):
         if link is not serving:
             _tell(link, call.method, mcp.setting_of(call.method, call.tail))

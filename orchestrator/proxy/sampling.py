@@ -16,7 +16,6 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from orchestrator.domain.errors import Code
-from orchestrator.domain.routing import RoutingTable
 from orchestrator.domain.samples import REPORTED, Outcome, Sample, SampleSink
 from orchestrator.proxy import codec
 from orchestrator.proxy.ledger import Call
@@ -59,12 +58,6 @@ Trial = Callable[[str], bool]
 """Says whether an assignment key has what is on trial."""
 
 
-def share_of(table: RoutingTable) -> float:
-    """Return the probability with which a key is the canary's, 0 when nothing is assigned by key."""
-    divided = 0 < table.weight < 100 and table.canary is not None and not table.kill_switch  # noqa: PLR2004 - percent
-    return table.weight / 100 if divided else 0.0
-
-
 class Sampling:
     """Makes the samples of calls.
 
@@ -75,9 +68,10 @@ class Sampling:
             tenth of its time at full speed, so `answers` asks for none that nobody wants.
         passed: answers whose sample nobody wanted.
         offset: seconds from the monotonic clock to Unix time.
+        on_trial: whether calls are told apart by a flag; workers then need to know the assignment key of each.
     """
 
-    __slots__ = ("_broken", "_share", "_since", "_trial", "offset", "passed", "rejected", "sink", "wanted")
+    __slots__ = ("_broken", "_share", "_since", "_trial", "offset", "on_trial", "passed", "rejected", "sink", "wanted")
 
     def __init__(self) -> None:
         self.sink: SampleSink | None = None
@@ -85,6 +79,7 @@ class Sampling:
         self.wanted = 0
         self.passed = 0
         self.offset = 0.0
+        self.on_trial = False
         self._trial: Trial | None = None
         self._share = 0.0
         self._since = 0.0
@@ -109,6 +104,7 @@ class Sampling:
             now: monotonic seconds; calls accepted before belong to no trial.
         """
         self._trial, self._share, self._since = trial, share, now
+        self.on_trial = trial is not None
 
     def assigned(self, sample: Sample) -> Sample:
         """Return a sample of no call as what it is about was assigned: in a flag's trial by the flag."""

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.domain.routing import Lane, RoutingTable, choose
+from orchestrator.domain.routing import Lane, RoutingTable, chance, choose
 from orchestrator.domain.samples import Origin, Sample
-from orchestrator.proxy.sampling import share_of
 
 EARLY: Final = 3600.0
 """Seconds a measurement may lie back: who is later posts about another part of the rollout."""
@@ -59,7 +58,7 @@ def samples_of(one: Measured, table: RoutingTable, now: float, origin: Origin) -
     at = now if one.at is None else one.at
     if not now - EARLY <= at <= now + LATE:
         raise ValueError(f"at {at:.0f} is not within the last {EARLY:.0f} s ({now:.0f} now)")
-    share = share_of(table) if one.key else 0.0
+    share = chance(table, one.key) if one.key else None
     return [
         Sample(
             at=at,
@@ -68,8 +67,8 @@ def samples_of(one: Measured, table: RoutingTable, now: float, origin: Origin) -
             origin=origin,
             tool=one.tool,
             key=one.key,
-            treated=lane is Lane.CANARY if share else None,
-            share=share,
+            treated=None if share is None else lane is Lane.CANARY,
+            share=share or 0.0,
             metrics={one.metric: one.value},
         )
         for lane, generation in _whose(one, table).items()

@@ -10,7 +10,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from orchestrator.domain.protocol import Era
-from orchestrator.domain.routing import choose
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.http.mirrored import Mirror, mirrors
 from orchestrator.proxy.link import WorkerLink
@@ -50,7 +49,7 @@ class Catalogue:
         exact = dispatcher.link_of(key, Era.STATELESS)
         if exact is not None:
             return exact
-        generation = choose(dispatcher.table, key).generation
+        generation = dispatcher.choose(key, Era.STATELESS).generation
         return next((link for place, link in dispatcher.links.items() if place.generation == generation), None)
 
 
