@@ -66,32 +66,34 @@ class Drill:
         self._clock = clock
         self._busy = False
 
-    async def run(self, hold: float, *, actor: str) -> Drilled:
+    async def run(self, hold: float, *, actor: str, reason: str = "") -> Drilled:
         """Move all traffic to the refuge, hold it there, and move it back.
 
         Args:
             hold: seconds it stays there.
             actor: who asks.
+            reason: why, for the audit.
 
         Raises:
-            RefusedError: there is no refuge, or a drill would decide something; nothing was moved.
+            RefusedError: there is no refuge, or traffic is there already; nothing was moved.
         """
         state = self._driver.state
         left, refuge = _ends(state)
         if self._busy:
             raise RefusedError("a drill is under way; wait for its end")
         clock_runs = state.rollout is not None and not state.rollout.is_over and state.rollout.paused is None
+        why = f"{REASON}: {reason}" if reason else REASON
         self._busy = True
         try:
             in_flight = self._counters.in_flight(left)
-            milliseconds, at_move, refuge_before = await self._move(left, refuge, actor)
+            milliseconds, at_move, refuge_before = await self._move(left, refuge, actor=actor, reason=why)
             await anyio.sleep(hold)
             stray = self._counters.chosen(left) - at_move
             served = self._counters.chosen(refuge) - refuge_before
         finally:
             self._busy = False
             with anyio.CancelScope(shield=True):
-                await self._back(actor, resumes=clock_runs)
+                await self._back(actor=actor, reason=why, resumes=clock_runs)
         words = f"the last call went to generation {left} {milliseconds:.1f} ms after it was asked for"
         return Drilled(
             message=f"{words}; {served} calls went to generation {refuge} meanwhile, {stray} astray; all is as it was",
@@ -103,11 +105,11 @@ class Drill:
             in_flight=in_flight,
         )
 
-    async def _move(self, left: int, refuge: int, actor: str) -> tuple[float, int, int]:
+    async def _move(self, left: int, refuge: int, *, actor: str, reason: str) -> tuple[float, int, int]:
         """Move traffic away; return when the last call was routed as before (ms), and both counters at the move."""
         began = self._clock.monotonic()
         before = self._counters.chosen(refuge)
-        moving = asyncio.ensure_future(self._verbs.kill_switch(on=True, actor=actor, reason=REASON))
+        moving = asyncio.ensure_future(self._verbs.kill_switch(on=True, actor=actor, reason=reason))
         while not moving.done() and not self._counters.table().kill_switch:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0)  # each turn of the loop, so that the moment is known to a turn
         moved = (self._clock.monotonic() - began) * MILLI
@@ -115,31 +117,29 @@ class Drill:
         await moving
         return moved, chosen, before
 
-    async def _back(self, actor: str, *, resumes: bool) -> None:
+    async def _back(self, *, actor: str, reason: str, resumes: bool) -> None:
         """Lift the kill switch, and let a clock that it stopped run again."""
         if not self._driver.state.table.kill_switch:
             return
-        await self._verbs.kill_switch(on=False, actor=actor, reason=REASON)
+        await self._verbs.kill_switch(on=False, actor=actor, reason=reason)
         rollout = self._driver.state.rollout
         if not resumes or rollout is None or rollout.paused is None:
             return
-        if rollout.paused.cause.words.endswith(f": {REASON}"):  # somebody else's pause stays
-            await self._rollouts.resume(actor=actor, reason=REASON)
+        if rollout.paused.cause.words.endswith(f": {reason}"):  # somebody else's pause stays
+            await self._rollouts.resume(actor=actor, reason=reason)
 
 
 def _ends(state: State) -> tuple[int, int]:
     """Return the generation that traffic would leave and the one it would go to.
 
     Raises:
-        RefusedError: there is no such pair, or moving would decide something.
+        RefusedError: there is no such pair, or traffic is on its way back already.
     """
-    table, rollout = state.table, state.rollout
+    table = state.table
     if table.kill_switch:
         raise RefusedError("the kill switch is on: traffic is at the refuge already; lift it with: kill-switch off")
     if state.phase is Phase.ROLLING_BACK:
         raise RefusedError("a rollback is under way: it is no drill any more")
-    if rollout is not None and rollout.waiting and not rollout.is_over:
-        raise RefusedError("the rollout waits for data, and a drill would make it go on; pause it first")
     if table.active is not None and table.previous is not None and table.previous_warm:
         return table.active, table.previous
     if table.active is not None and table.canary is not None and table.weight:

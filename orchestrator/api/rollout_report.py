@@ -23,7 +23,7 @@ from orchestrator.api.rollout_shown import (
 from orchestrator.domain.judgement import step_words
 from orchestrator.domain.look import LimitLook, Look
 from orchestrator.domain.plan_steps import FlagStage
-from orchestrator.domain.state import Cause, Part, Phase, Rollout, State
+from orchestrator.domain.state import Cause, Part, Phase, Rollout, State, What
 from orchestrator.domain.told import where
 from orchestrator.domain.why import limit_words
 
@@ -172,7 +172,7 @@ def _finite(value: Any) -> Any:
 
 def _stage(rollout: Rollout, at: int, stage: FlagStage) -> StageShown:
     cause = rollout.cause if rollout.cause is not None else rollout.paused.cause if rollout.paused is not None else None
-    meant = cause is not None and cause.flag == stage.flag and rollout.phase is not Phase.DONE
+    meant = cause is not None and cause.flag == stage.flag and cause.what not in {What.DONE, What.PERSON}
     said = cause.words if cause is not None and meant else ""
     return StageShown(flag=stage.flag, to=stage.to, soak=stage.soak, state=_mark(rollout, at, stage), cause=said)
 

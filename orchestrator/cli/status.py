@@ -1,4 +1,4 @@
-"""`switchover status`: lanes, generations, calls, once or every second."""
+"""`switchover status`: lanes, generations, calls, the rollout; once or live."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.api.models import Status
+from orchestrator.api.rollout_shown import RolloutNow
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import state_dir_option
+from orchestrator.cli.rollout_view import lines as rollout_lines
 from orchestrator.cli.status_view import is_serving, view
 from orchestrator.cli.terminal import has_colours, is_terminal
 from orchestrator.settings import Paths
 
 TIMEOUT: Final = 10.0
 """Seconds the daemon may take over its status; a healthy one takes milliseconds."""
-INTERVAL: Final = 1.0
+INTERVAL: Final = 0.5
 """Seconds between two looks."""
 
 ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
@@ -36,13 +38,17 @@ HOME: Final = "\x1b[H"
 REST_OF_LINE: Final = "\x1b[K"
 REST_OF_SCREEN: Final = "\x1b[J"
 
+Shape = TypeVar("Shape", bound=BaseModel)
+
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it live, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the control API says.")
 @state_dir_option
 def command(*, watch: bool, as_json: bool, state_dir: Path | None) -> None:
-    """Show lanes, generations, calls and the last switch.
+    """Show lanes, generations, calls, the last switch, and the rollout under way or the last one.
+
+    Of the rollout: where it is, set and actual weight, the evidence of each limit, time left, flags, what happened.
 
     Exit status: 0 the active generation is ready, 1 it is not, 3 no daemon answers.
     """
@@ -55,17 +61,25 @@ def command(*, watch: bool, as_json: bool, state_dir: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
-        click.echo("\n".join(view(status, time.time(), colour=has_colours(sys.stdout))))
+        click.echo("\n".join(shown(answer, colour=has_colours(sys.stdout))))
     sys.exit(0 if is_serving(status) else 1)
 
 
 def look(paths: Paths) -> dict[str, Any]:
-    """Ask the daemon how things stand.
+    """Ask the daemon how things stand; `rollouts` is what it says of rollouts.
 
     Raises:
         UnreachableError: no daemon answers.
     """
-    return ask(paths, "GET", "/v1/status", timeout=TIMEOUT)
+    answer = ask(paths, "GET", "/v1/status", timeout=TIMEOUT)
+    return {**answer, "rollouts": ask(paths, "GET", "/v1/rollout", timeout=TIMEOUT)}
+
+
+def shown(answer: dict[str, Any], *, colour: bool, width: int | None = None) -> list[str]:
+    """Return the status and the rollout as lines."""
+    lines = view(understood(answer), time.time(), colour=colour, width=width)
+    rollout = rollout_lines(told(RolloutNow, answer["rollouts"]), colour=colour, width=width)
+    return [*lines, "", *rollout] if rollout else lines
 
 
 def understood(answer: dict[str, Any]) -> Status:
@@ -74,8 +88,17 @@ def understood(answer: dict[str, Any]) -> Status:
     Raises:
         FailedError: it is of another shape.
     """
+    return told(Status, answer)
+
+
+def told(shape: type[Shape], answer: dict[str, Any]) -> Shape:
+    """Return an answer as a value of its shape.
+
+    Raises:
+        FailedError: it is of another one.
+    """
     try:
-        return Status.model_validate(answer)
+        return shape.model_validate(answer)
     except ValidationError as error:
         raise FailedError(
             f"the daemon's status is not what this command knows; is the daemon of another version? {error}"
@@ -83,7 +106,7 @@ def understood(answer: dict[str, Any]) -> Status:
 
 
 def look_again(paths: Paths, *, as_json: bool) -> None:
-    """Show the status every second until Ctrl-C; a daemon that is restarted meanwhile is waited for.
+    """Show the status again and again until Ctrl-C; a daemon that is restarted meanwhile is waited for.
 
     Raises:
         UnreachableError: no daemon answers the first look.
@@ -109,9 +132,9 @@ def _repeat(show: Callable[[], None]) -> None:
 
 def _lines(paths: Paths, width: int | None = None) -> list[str]:
     try:
-        return view(understood(look(paths)), time.time(), colour=has_colours(sys.stdout), width=width)
+        return shown(look(paths), colour=has_colours(sys.stdout), width=width)
     except UnreachableError as error:
-        return [*(wrap(error.message, width) if width else [error.message]), "looking again every second"]
+        return [*(wrap(error.message, width) if width else [error.message]), "looking again"]
 
 
 def _as_line(paths: Paths) -> str:

@@ -1,38 +1,41 @@
-"""`switchover upgrade --rehearse -- COMMAND`: find out about a new version before anybody is served by it."""
+"""`switchover upgrade -- COMMAND`: carry a plan out; `--rehearse`: only find out about a new version beforehand."""
 
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from orchestrator.cli import rehearsing, rolling
 from orchestrator.cli.canary import program, variable
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.group import reason_option, state_dir_option
-from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, show
 from orchestrator.domain.rehearsal import Options
 from orchestrator.settings import Paths
 
-LOOK_EVERY: Final = 0.3
-"""Seconds between two looks at the progress."""
-STYLES: Final = {"ok": GREEN, "warning": YELLOW, "failed": RED}
-WIDTH: Final = 10
-"""Columns for a step's name."""
+REHEARSING: Final = ("allow_dirty", "skip_build", "skip_tests", "keep_copy", "nightly")
+"""What belongs to --rehearse alone; a rollout's plan says these."""
+ROLLING: Final = ("force", "force_plan", "allow_breaking", "detach")
+"""What belongs to a rollout alone."""
 
 
 @click.command("upgrade")
+@click.option("--plan", metavar="NAME|FILE", help="Plan to carry out; `rollout.plan` of the configuration by default.")
+@click.option("--force", is_flag=True, help="Take the version out of quarantine.")
+@click.option("--force-plan", is_flag=True, help="Carry the plan out although lint says it cannot work.")
+@click.option("--allow-breaking", is_flag=True, help="Take the version also when clients would miss something.")
+@click.option("--detach", is_flag=True, help="Only begin it; by itself it is followed to its end.")
 @click.option("--rehearse", is_flag=True, help="Rehearse COMMAND: preflight, copy, build, test, shadow run, summary.")
-@click.option("--allow-dirty", is_flag=True, help="Go on with changes that are not committed.")
-@click.option("--skip-build", is_flag=True, help="Do not build.")
-@click.option("--skip-tests", is_flag=True, help="Do not run the tests.")
-@click.option("--keep-copy", is_flag=True, help="Leave copy and snapshots where they are.")
-@click.option("--nightly", is_flag=True, help="Exit with 0 when there are only warnings; fail on build and test.")
+@click.option("--allow-dirty", is_flag=True, help="Rehearsal: go on with changes that are not committed.")
+@click.option("--skip-build", is_flag=True, help="Rehearsal: do not build.")
+@click.option("--skip-tests", is_flag=True, help="Rehearsal: do not run the tests.")
+@click.option("--keep-copy", is_flag=True, help="Rehearsal: leave copy and snapshots where they are.")
+@click.option("--nightly", is_flag=True, help="Rehearsal: exit with 0 on warnings alone; fail on build and test.")
 @click.option("--id", "run", help="Name of the run; the time by default.")
 @click.option(
-    "--suite", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="File with the calls (TOML)."
+    "--suite", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Rehearsal: file with the calls."
 )
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Variable for the worker; may be repeated.")
 @click.option("--cwd", type=click.Path(path_type=Path, file_okay=False), help="Working directory; here by default.")
@@ -44,35 +47,33 @@ WIDTH: Final = 10
 @click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file, where there is no daemon."
 )
-@click.option("--follow", metavar="ID", help="Show the progress of a run that was begun before.")
-@click.option("--cancel", is_flag=True, help="End the run under way.")
+@click.option("--follow", metavar="ID", help="Show the progress of a rollout or a rehearsal that was begun before.")
+@click.option("--cancel", is_flag=True, help="End the rehearsal under way; a rollout is ended by: switchover abort.")
 @reason_option
 @state_dir_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def command(
     *,
+    plan: str | None,
     rehearse: bool,
     run: str | None,
-    suite: Path | None,
-    env: tuple[str, ...],
-    cwd: Path | None,
-    source: Path | None,
     old: str | None,
-    old_cwd: Path | None,
-    config: Path | None,
     follow: str | None,
     cancel: bool,
     reason: str,
     state_dir: Path | None,
     words: tuple[str, ...],
-    **options: bool,
+    **options: Any,
 ) -> None:
-    """Rehearse COMMAND as the next version, on copies of the code and of the worker's state.
+    """Roll COMMAND out by a plan: rehearse it, give it more and more of the calls, promote it, move flags.
 
-    The daemon runs it: closing the terminal ends nothing, --follow shows the rest, Ctrl-C cancels it. With --old no
-    daemon is needed, and this command runs it: --old 'python old.py' -- python new.py
+    The daemon does it: closing the terminal or Ctrl-C ends nothing, --follow shows the rest. A plan that only moves
+    flags takes no COMMAND. With --rehearse nothing is rolled out: COMMAND is rehearsed as the next version, on copies
+    of the code and of the worker's state, and Ctrl-C cancels that. With --old no daemon is needed for it:
+    --rehearse --old 'python old.py' -- python new.py
 
-    Exit status: 0 all well, 4 completed with warnings (0 with --nightly), 1 failed or refused.
+    Exit status: 0 done, 1 rolled back, failed or refused, 4 rehearsed with warnings (0 with --nightly), 130 no longer
+    followed.
     """
     paths = paths_of(state_dir)
     if cancel:
@@ -80,81 +81,61 @@ def command(
         return
     if follow is not None:
         sys.exit(_follow(paths, follow))
-    if not rehearse:
-        raise click.UsageError("say --rehearse; to roll a version out use canary, weight and switch")
-    if old is None and (old_cwd is not None or config is not None):
-        raise click.UsageError("--old-cwd and --config go with --old; a daemon has its own")
-    if not words:
+    if rehearse or old is not None:
+        _refuse(ROLLING, {**options, "plan": plan}, "belongs to a rollout, and not to --rehearse")
+        sys.exit(_rehearse(paths, _named(words, run, options), old, reason, options))
+    _refuse((*REHEARSING, "suite", "old_cwd", "config"), options, "goes with --rehearse; a rollout's plan says it")
+    named = _named(words, run, options, needed=False)
+    asked = {name: str(value) if isinstance(value, Path) else value for name, value in named.items() if name != "suite"}
+    asked |= {name: options[name] for name in ("force", "force_plan", "allow_breaking")}
+    begun = rolling.begin(paths, rolling.ROLLOUT, {**asked, "plan": rolling.plan_named(plan), "reason": reason})
+    if not options["detach"]:
+        sys.exit(rolling.follow(paths, begun))
+
+
+def _named(words: tuple[str, ...], run: str | None, options: dict[str, Any], *, needed: bool = True) -> dict[str, Any]:
+    """Return the version and the run as they were named.
+
+    Raises:
+        UsageError: there is no command, and one is needed.
+    """
+    if not words and needed:
         raise click.UsageError("name the new version's command: switchover upgrade --rehearse -- COMMAND...")
-    named: dict[str, Any] = {
-        "command": (program(words[0]), *words[1:]),
-        "cwd": (cwd or Path()).absolute(),
-        "env": dict(variable(text) for text in env),
+    cwd, source, suite = options["cwd"], options["source"], options["suite"]
+    return {
+        "command": (program(words[0]), *words[1:]) if words else None,
+        "cwd": (cwd or Path()).absolute() if words else None,
+        "env": dict(variable(text) for text in options["env"]),
         "source": None if source is None else source.absolute(),
         "suite": None if suite is None else suite.absolute(),
         "id": run,
     }
+
+
+def _rehearse(paths: Paths, named: dict[str, Any], old: str | None, reason: str, options: dict[str, Any]) -> int:
+    """Rehearse, with a daemon or without; return the exit status."""
+    wanted = {name: bool(options[name]) for name in REHEARSING}
+    old_cwd, config = options["old_cwd"], options["config"]
     if old is not None:
-        sys.exit(_without_daemon(paths, config, (old, old_cwd or Path()), named, Options(**options)))
-    told = {name: str(value) if isinstance(value, Path) else value for name, value in named.items()}
-    begun = ask(paths, "POST", "/v1/upgrade", {**told, "reason": reason, **options})["id"]
-    click.echo(f"[upgrade] rehearsal {begun}; artifacts in {paths.state_dir / 'upgrades' / begun}")
-    sys.exit(_until_over(paths, begun))
-
-
-def _without_daemon(
-    paths: Paths, config: Path | None, old: tuple[str, Path], named: dict[str, Any], options: Options
-) -> int:
-    """Rehearse here; return the exit status."""
-    from orchestrator.cli import alone  # noqa: PLC0415 - it brings the harness's libraries, which asking a daemon needs not
-
-    wanted = alone.Wanted(
-        old=old[0],
-        old_cwd=old[1],
-        new=named["command"],
-        cwd=named["cwd"],
-        env=named["env"],
-        source=named["source"],
-        suite=named["suite"],
-        run=named["id"],
-        options=options,
-    )
-    return alone.rehearse(wanted, paths, config, _print)
-
-
-def _until_over(paths: Paths, run: str) -> int:
-    """Follow a run that was just begun; Ctrl-C cancels it, a second one leaves it alone."""
-    try:
-        return _follow(paths, run)
-    except KeyboardInterrupt:
-        click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
-        ask(paths, "POST", "/v1/upgrade/cancel", {"reason": "Ctrl-C"})
-        _follow(paths, run)
-        return 1
+        return rehearsing.without_daemon(paths, config, (old, old_cwd or Path()), named, Options(**wanted))
+    if old_cwd is not None or config is not None:
+        raise click.UsageError("--old-cwd and --config go with --old; a daemon has its own")
+    return rehearsing.rehearse(paths, named, reason, wanted)
 
 
 def _follow(paths: Paths, run: str) -> int:
-    """Print a run's progress until it is over; return its exit status."""
-    after, pause = 0, threading.Event()
-    while True:
-        answer = ask(paths, "GET", f"/v1/upgrade/{run}?after={after}")
-        for event in answer["events"]:
-            after = max(after, int(event["n"]))
-            _print(event)
-        if not answer["running"]:
-            return int(answer["exit_code"] if answer["exit_code"] is not None else 1)
-        pause.wait(LOOK_EVERY)
+    """Follow a rollout of that name, else a rehearsal."""
+    last = ask(paths, "GET", rolling.ROLLOUT)["rollout"]
+    is_rollout = last is not None and last["id"] == run
+    return rolling.follow(paths, run) if is_rollout else rehearsing.follow(paths, run)
 
 
-def _print(event: dict[str, Any]) -> None:
-    """Print one event: the last line as it is, a step's result with its status, what goes on while it runs."""
-    if event.get("end"):
-        show(str(event["message"]))
-        return
-    status, message = str(event.get("status", "")), str(event.get("message", ""))
-    if status == "running":
-        if message:
-            show(f"  {event.get('step', ''):<{WIDTH}} ... {message}")
-        return
-    shown = paint(status, STYLES.get(status, ""), colour=has_colours(sys.stdout))
-    show(f"  {event.get('step', ''):<{WIDTH}} {shown}: {message}")
+def _refuse(names: tuple[str, ...], options: dict[str, Any], why: str) -> None:
+    """Refuse options that would be passed over.
+
+    Raises:
+        UsageError: one is given.
+    """
+    for name in (*names, "plan") if "plan" in options else names:
+        if options[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")

@@ -103,6 +103,7 @@ def _hold(rollout: Rollout) -> str:
         HoldKind.PERSON: "a person (switchover resume)",
         HoldKind.COMMAND: f"the command {' '.join(hold.command)}",
         HoldKind.WEBHOOK: f"the webhook {hold.url}",
+        HoldKind.PARITY: f"{lasting(hold.clean)} of equal states",
     }[hold.kind]
     return f"waits for {who}{f': {hold.say}' if hold.say else ''}"
 
@@ -143,11 +144,12 @@ def _routing(before: State | None, after: State) -> Iterator[str]:
     if before is None:
         return
     old, new = before.table, after.table
-    for lane in ("active", "canary", "previous"):
+    by_itself = any(one.rollout is not None and not one.rollout.is_over for one in (before, after))
+    for lane in ("active",) if by_itself else ("active", "canary", "previous"):
         was, now = getattr(old, lane), getattr(new, lane)
         if was != now:
             yield f"{lane}: {_generation(was)} -> {_generation(now)}"
-    if old.weight != new.weight and new.canary is not None:
+    if old.weight != new.weight and new.canary is not None and not by_itself:
         yield f"weight: {old.weight} % -> {new.weight} %"
     if old.kill_switch != new.kill_switch:
         yield f"kill switch {'on: all traffic goes to ' + _refuge(new) if new.kill_switch else 'off'}"

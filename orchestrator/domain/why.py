@@ -69,7 +69,8 @@ def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
 
 def _caused(cause: Cause, did: str) -> Iterator[str]:
     at = f" at {cause.step}" if cause.step and cause.what is not What.DONE else ""
-    yield f"{did}{at} by {cause.by}: {cause.words}"
+    by = "" if cause.words.startswith(cause.by) else f" by {cause.by}"
+    yield f"{did}{at}{by}: {cause.words}"
     if cause.metric:
         yield f"metric: {cause.metric}"
     if cause.flag:

@@ -191,7 +191,7 @@ async def test_why_says_of_a_rollout_that_goes_on_or_is_paused_what_is_missing(t
         assert told["lines"][-1].endswith("evidence 3:1 of 100:1 needed; about 90 more calls are needed")
         await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
         _, told = await plane.ask("GET", f"{ROLLOUT}/why")
-        assert told["lines"][1] == "paused at step 1 of 2 (10 %) by uid:0,pid:1: uid:0,pid:1 paused: lunch"
+        assert told["lines"][1] == "paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"
         assert told["lines"][-1] == "go on with: switchover resume; end it with: switchover abort"
         assert (await plane.ask("GET", f"{ROLLOUT}/why?rollout=other"))[0] == 409
 
@@ -287,6 +287,17 @@ async def test_a_drill_moves_traffic_to_the_refuge_and_back_and_leaves_the_rollo
         assert (after.rollout.paused, after.rollout.due, after.quarantine) == (None, before.rollout.due, {})
         tables = [table.table.kill_switch for _, table in plane.control.engine.steps[-3:]]
         assert tables == [True, False, False]
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_lets_no_rollout_go_on_that_waits_for_data(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await later(plane, 61)
+        assert ((await now(plane))["waiting"], (await drilled(plane))[0]) == (True, 200)
+        await plane.control.engine.settled()
+        shown = await now(plane)
+        assert (shown["step"], shown["waiting"], shown["paused"]) == ("step 1 of 2 (10 %)", True, None)
 
 
 @pytest.mark.requirement("VERB-8")

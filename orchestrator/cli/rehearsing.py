@@ -1,0 +1,96 @@
+"""A rehearsal on the command line: begun, followed by its progress, cancelled by Ctrl-C.
+
+Above: the verb `upgrade`.  Below: `control`; without a daemon `alone`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from orchestrator.cli.control import ask
+from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, show
+from orchestrator.domain.rehearsal import Options
+from orchestrator.settings import Paths
+
+LOOK_EVERY: Final = 0.3
+"""Seconds between two looks at the progress."""
+STYLES: Final = {"ok": GREEN, "warning": YELLOW, "failed": RED}
+WIDTH: Final = 10
+"""Columns for a step's name."""
+
+
+def rehearse(paths: Paths, named: dict[str, Any], reason: str, options: dict[str, bool]) -> int:
+    """Have the daemon rehearse, and follow that; return the exit status."""
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in named.items()}
+    begun = ask(paths, "POST", "/v1/upgrade", {**told, "reason": reason, **options})["id"]
+    click.echo(f"[upgrade] rehearsal {begun}; artifacts in {paths.state_dir / 'upgrades' / begun}")
+    return _until_over(paths, begun)
+
+
+def without_daemon(
+    paths: Paths, config: Path | None, old: tuple[str, Path], named: dict[str, Any], options: Options
+) -> int:
+    """Rehearse here; return the exit status."""
+    from orchestrator.cli import alone  # noqa: PLC0415 - it brings the harness's libraries, which asking a daemon needs not
+
+    wanted = alone.Wanted(
+        old=old[0],
+        old_cwd=old[1],
+        new=named["command"],
+        cwd=named["cwd"],
+        env=named["env"],
+        source=named["source"],
+        suite=named["suite"],
+        run=named["id"],
+        options=options,
+    )
+    return alone.rehearse(wanted, paths, config, _print)
+
+
+def _until_over(paths: Paths, run: str) -> int:
+    """Follow a run that was just begun; Ctrl-C cancels it, a second one leaves it alone."""
+    try:
+        return follow(paths, run)
+    except KeyboardInterrupt:
+        click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
+        ask(paths, "POST", "/v1/upgrade/cancel", {"reason": "Ctrl-C"})
+        follow(paths, run)
+        return 1
+
+
+def follow(paths: Paths, run: str) -> int:
+    """Print a run's progress until it is over; return its exit status."""
+    after, pause = 0, threading.Event()
+    while True:
+        after, answer = progress(paths, run, after)
+        if not answer["running"]:
+            return int(answer["exit_code"] if answer["exit_code"] is not None else 1)
+        pause.wait(LOOK_EVERY)
+
+
+def progress(paths: Paths, run: str, after: int) -> tuple[int, dict[str, Any]]:
+    """Print what happened in a run since an event; return the newest event's number and the whole answer."""
+    answer = ask(paths, "GET", f"/v1/upgrade/{run}?after={after}")
+    for event in answer["events"]:
+        after = max(after, int(event["n"]))
+        _print(event)
+    return after, answer
+
+
+def _print(event: dict[str, Any]) -> None:
+    """Print one event: the last line as it is, a step's result with its status, what goes on while it runs."""
+    if event.get("end"):
+        show(str(event["message"]))
+        return
+    status, message = str(event.get("status", "")), str(event.get("message", ""))
+    if status == "running":
+        if message:
+            show(f"  {event.get('step', ''):<{WIDTH}} ... {message}")
+        return
+    shown = paint(status, STYLES.get(status, ""), colour=has_colours(sys.stdout))
+    show(f"  {event.get('step', ''):<{WIDTH}} {shown}: {message}")
