@@ -37,8 +37,13 @@ def assumed(plan: Plan, recording: Recording, speed: float) -> Iterator[str]:
     yield from _versions(plan, recording)
     rate = recording.per_second * 60 * speed
     each = f"{rate:,.0f}" if rate >= TEN else f"{rate:.2g}"
-    faster = "" if speed == 1.0 else f" ({speed:g} times as fast as recorded)"
+    faster = "" if speed == 1.0 else f" ({speed:.2g} times as fast as recorded)"
     yield f"calls come as recorded over {lasting(recording.lasts)}, {each} a minute{faster}, with tool and key"
+    if all(one.treated is None for _, one in recording.calls):
+        yield (
+            "while nothing is on trial only some calls are stored (samples.idle_per_second): where there are more, "
+            "--rate says how many"
+        )
     if recording.left:
         yield f"{recording.left} calls of other generations are not used"
     yield from _mirrored(plan, recording)
@@ -100,4 +105,4 @@ def _holds(plan: Plan) -> Iterator[str]:
     holds = [step.hold for step in plan.steps if step.hold is not None]
     holds += [plan.promotion.hold] if plan.promotion.hold is not None else []
     if any(hold.kind is not HoldKind.PERSON for hold in holds):
-        yield "commands and webhooks that are asked agree at once; none is run"
+        yield "commands, webhooks and the parity of states that are asked agree at once; none is run"

@@ -230,7 +230,8 @@ class Simulation:
     def _assumed(self, rollout: Rollout) -> Iterator[str]:
         yield from assumed(self._plan, self._recording, self._options.speed)
         if self._traffic.rounds:
-            yield f"the recording began again {self._traffic.rounds} time(s): the same values came again"
+            keys = "from the same keys, which is no new evidence" if self._recording.new else "from other keys"
+            yield f"the recording began again {self._traffic.rounds} time(s): the same values came again, {keys}"
         if self._traffic.foreign:
             yield (
                 f"{self._traffic.foreign:,} calls were of a tool their version was never recorded with; "

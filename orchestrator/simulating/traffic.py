@@ -2,6 +2,8 @@
 
 A call comes when one was recorded, with its tool and key; the table says which version serves it; its outcome, duration
 and metrics are those of that version's next recorded call of the same tool.  The recording begins again at its end.
+With one version alone its keys are other ones then, drawn anew as new sessions would be, which is fair as both versions
+give the same.  With two they stay, so that what differed by chance is not taken for evidence because it is told again.
 Above: `simulation` lets time pass.  Below: `recording`, the routing rules.
 """
 
@@ -13,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
+
+import msgspec
 
 from orchestrator.domain.routing import BUCKETS, Lane, RoutingTable, bucket, choose
 from orchestrator.domain.samples import Pair, Sample
@@ -170,6 +174,8 @@ class Traffic:
 
     def _accept(self, recorded: Sample, at: float) -> None:
         self.calls += 1
+        if self.rounds and self._new is self._old and recorded.key:
+            recorded = msgspec.structs.replace(recorded, key=f"{recorded.key} {self.rounds}")
         served = self.served
         choice = choose(served.table, recorded.key)
         if choice.generation is None:

@@ -25,7 +25,7 @@ class Version:
     memory: float = 0.0
 
 
-def recorded(versions: Sequence[Version], calls: int = 2000, seconds: float = 300.0) -> list[Sample]:
+def recorded(versions: Sequence[Version], calls: int = 1000, seconds: float = 300.0) -> list[Sample]:
     """Return calls of generations 1, 2, ... that served side by side."""
     rng = random.Random(len(versions))
     made = [_call(rng, versions, BEGAN + number * seconds / calls) for number in range(calls)]
