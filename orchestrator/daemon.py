@@ -154,9 +154,9 @@ class Daemon:
         self.mirroring = LiveMirroring(tasks, self.dispatcher, lambda: self._settings, paths, **live)
         self.parity = Parity(tasks, self.mirroring.mirror, lambda: self._settings, paths, **live)
         self.conducting = open_conducting(
-            tasks, self.driver, clock,
+            tasks, self.driver, clock, environ=options.environ,
             flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
-            mirror=self.mirroring, upgrades=paths.state_dir / UPGRADES, environ=options.environ,
+            mirror=self.mirroring, clean_for=self.parity.clean_for, upgrades=paths.state_dir / UPGRADES,
         )  # fmt: skip
         self.guard = self.conducting.guard
         self.rollouts = RolloutDesk(

@@ -1,7 +1,7 @@
-"""Asks a hold's command or webhook again and again until it agrees.
+"""Asks a hold's command, webhook or the comparison of states again and again until it agrees.
 
-A command agrees with exit status 0, a webhook with any 2xx.  What it says otherwise is logged, and it is asked again.
-Above: `conductor`.  Below: processes and HTTP.
+A command agrees with exit status 0, a webhook with any 2xx, the comparison once the states have been the same for long
+enough.  What it says otherwise is logged, and it is asked again.  Above: `conductor`.  Below: processes and HTTP.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ log = get_logger("rollout")
 SHOWN: Final = 300
 """Characters of an answer that are logged."""
 
+UNITS: Final = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
 Asks = Callable[[str, Hold], "Awaitable[str | None]"]
 """Asks once; returns None when it agrees, else why not."""
 
@@ -38,6 +40,7 @@ class Holds:
         post: Callable[[ev.Event], None],
         environ: Mapping[str, str],
         *,
+        clean: Callable[[], float] | None = None,
         asks: Mapping[HoldKind, Asks] | None = None,
     ) -> None:
         """Build it.
@@ -46,12 +49,19 @@ class Holds:
             tasks: where it is asked.
             post: tells the engine.
             environ: the environment of commands.
+            clean: returns for how many seconds the states of both versions have been the same; None where nobody
+                compares them.
             asks: how each kind is asked; the real ways by default.
         """
         self._tasks = tasks
         self._post = post
         self._environ = environ
-        self._asks = asks or {HoldKind.COMMAND: self._run, HoldKind.WEBHOOK: self._call}
+        self._clean = clean
+        self._asks = asks or {
+            HoldKind.COMMAND: self._run,
+            HoldKind.WEBHOOK: self._call,
+            HoldKind.PARITY: self._look,
+        }
         self._scope: anyio.CancelScope | None = None
         self._asked: tuple[str, Hold] | None = None
 
@@ -107,3 +117,18 @@ class Holds:
         except httpx.HTTPError as error:
             return f"it cannot be reached: {str(error) or type(error).__name__}"
         return None if answer.is_success else f"HTTP {answer.status_code}: {answer.text[:SHOWN]}"
+
+    async def _look(self, _rollout: str, hold: Hold) -> str | None:
+        """Look once how long the states have been the same."""
+        if self._clean is None:
+            return "nobody compares the states of the two versions"
+        seconds, wanted = self._clean(), hold.clean or 0.0
+        if seconds >= wanted:
+            return None
+        size, unit = _unit(seconds)
+        return f"clean for {seconds // size:g} {unit} of {wanted / _unit(wanted)[0]:g} {_unit(wanted)[1]}"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    """Return the largest unit that is not more than a time, hours at most: `3 h of 72 h` compares at a glance."""
+    return next((one for one in UNITS if seconds >= one[0]), UNITS[-1])

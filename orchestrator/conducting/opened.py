@@ -5,7 +5,7 @@ Above: `daemon`.  Below: the rest of this room, and those it hands wishes to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +44,7 @@ def open_conducting(
     samples: Measuring,
     tap: Sampling,
     mirror: Mirror,
+    clean_for: Callable[[float], float],
     upgrades: Path,
     environ: Mapping[str, str],
 ) -> Conducting:
@@ -58,6 +59,7 @@ def open_conducting(
         samples: tells of every call, and keeps looks.
         tap: tells calls apart by a flag on trial.
         mirror: mirrors calls.
+        clean_for: returns for how many seconds the states of both versions have been the same at a Unix time.
         upgrades: folder of the rehearsals' artifacts.
         environ: the daemon's environment, for commands.
     """
@@ -73,7 +75,8 @@ def open_conducting(
     guard.on_rollout = watching
     samples.bus.attach(guard)
     rehearsals = Rehearsals(tasks, harness, upgrades, driver.post, lambda: driver.state)
-    conducting = Conducting(guard, rehearsals, Holds(tasks, driver.post, environ), moves)
+    holds = Holds(tasks, driver.post, environ, clean=lambda: clean_for(clock.wall()))
+    conducting = Conducting(guard, rehearsals, holds, moves)
     driver.executor.conductor = conducting
     driver.before_tick = guard.evaluate
     return conducting

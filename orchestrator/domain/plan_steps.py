@@ -23,6 +23,7 @@ class HoldKind(StrEnum):
     PERSON = "person"
     COMMAND = "command"
     WEBHOOK = "webhook"
+    PARITY = "parity"
 
 
 class TooYoung(StrEnum):
@@ -41,21 +42,26 @@ class Hold:
     kind: Annotated[
         HoldKind,
         about(
-            "`person`: until somebody resumes. `command`: until it ends with status 0. `webhook`: until it answers 2xx."
+            "`person`: until somebody resumes. `command`: until it ends with status 0. `webhook`: until it says 2xx. "
+            "`parity`: until the state that new code makes has been the same as the live one for `clean`."
         ),
     ]
     say: Annotated[Words, about("What is to be agreed to, for people.")] = ""
     command: Annotated[tuple[Words, ...], about("The command, without a shell.", "list of texts")] = ()
     url: Annotated[Words, about("Where the question is sent to by POST.", "text")] = ""
+    clean: Annotated[Duration | None, about("How long the two states have been the same without a break.")] = None
     every: Annotated[Duration, about("Time between two tries.")] = 30.0
     timeout: Annotated[Duration, about("Time one try may take.")] = 10.0
     longest: Annotated[Duration | None, about("Time after which the rollout pauses instead; by itself none.")] = None
 
     def __post_init__(self) -> None:
-        given = {HoldKind.COMMAND: bool(self.command and self.command[0]), HoldKind.WEBHOOK: bool(self.url)}
-        for kind, is_given in given.items():
+        given = {
+            HoldKind.COMMAND: ("a command", bool(self.command and self.command[0])),
+            HoldKind.WEBHOOK: ("a url", bool(self.url)),
+            HoldKind.PARITY: ("a time to be clean", bool(self.clean)),
+        }
+        for kind, (what, is_given) in given.items():
             if (self.kind is kind) is not is_given:
-                what = "a command" if kind is HoldKind.COMMAND else "a url"
                 raise ValueError(f"{what} belongs to kind = {kind}, and that needs one")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError("a url begins with http:// or https://")

@@ -84,6 +84,7 @@ def _held(hold: Hold | None) -> Iterator[str]:
         HoldKind.PERSON: "a person resumes",
         HoldKind.COMMAND: f"`{' '.join(hold.command)}` succeeds",
         HoldKind.WEBHOOK: f"{hold.url} agrees",
+        HoldKind.PARITY: f"the states have been the same for {lasting(hold.clean or 0.0)}",
     }
     yield f"hold until {for_whom[hold.kind]}{f': {hold.say}' if hold.say else ''}"
 

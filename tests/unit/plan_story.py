@@ -120,6 +120,7 @@ holds = st.one_of(
     st.builds(Hold, st.just(HoldKind.PERSON), text, longest=st.none() | durations),
     st.builds(Hold, st.just(HoldKind.COMMAND), text, st.tuples(some, text), every=durations, timeout=durations),
     st.builds(Hold, st.just(HoldKind.WEBHOOK), text, url=st.just("https://example.org/agree")),
+    st.builds(Hold, st.just(HoldKind.PARITY), text, clean=durations.filter(bool)),
 )
 keys = st.one_of(
     st.builds(Keys, st.lists(some, min_size=1, max_size=3).map(tuple)),

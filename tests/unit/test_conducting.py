@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +108,44 @@ async def test_what_does_not_agree_says_why_and_is_asked_again(hold: Hold, reaso
         tasks.cancel_scope.cancel()
     assert all(reason in (one or "") for one in said)
     assert engine.heard.empty()
+
+
+async def parity(clean: Callable[[], float] | None, wanted: float) -> str | None:
+    """Return what the comparison of states says to a hold, asked once."""
+    async with anyio.create_task_group() as tasks:
+        holds = Holds(tasks, Engine().post, {}, clean=clean)
+        return await holds._asks[HoldKind.PARITY]("r-1", Hold(HoldKind.PARITY, clean=wanted))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "said"),
+    [
+        (3.4 * 3600, 72 * 3600, "clean for 3 h of 72 h"),
+        (0.0, 72 * 3600, "clean for 0 s of 72 h"),
+        (3599.0, 5400.0, "clean for 59 min of 1.5 h"),
+        (59.9, 60.0, "clean for 59 s of 1 min"),
+        (60.0, 60.0, None),
+        (1e9, 72 * 3600, None),
+    ],
+)
+async def test_states_agree_once_they_have_been_the_same_for_long_enough(
+    seconds: float, wanted: float, said: str | None
+) -> None:
+    assert await parity(lambda: seconds, wanted) == said
+
+
+async def test_without_anybody_who_compares_states_they_never_agree() -> None:
+    assert await parity(None, 1.0) == "nobody compares the states of the two versions"
+
+
+async def test_a_hold_asks_again_until_the_states_are_clean_and_tells_then() -> None:
+    clean = iter((0.0, 1.0, 3.0))
+    engine = Engine()
+    async with anyio.create_task_group() as tasks:
+        holds = Holds(tasks, engine.post, {}, clean=lambda: next(clean))
+        holds.ask("r-1", Hold(HoldKind.PARITY, clean=2.0, every=0.01))
+        assert await engine.next() == ev.HoldAgreed("r-1", "the parity agreed")
+    assert list(clean) == []
 
 
 async def test_a_hold_that_is_no_longer_asked_says_nothing_more() -> None:

@@ -102,6 +102,9 @@ def test_every_problem_of_a_file_is_told_at_once_with_its_line_and_what_is_allow
         ("[[freeze]]\nzone = 'UTC'\nend = '00:00'", "freeze[0]: begin and end are the same moment"),
         ("[[metrics]]\nname = 'a'\nkind = 'rate'\nquery = 'up'", "a query belongs to source = prometheus"),
         ("[promotion]\nhold = { kind = 'webhook', url = 'x' }", "a url begins with http:// or https://"),
+        ("[promotion]\nhold = { kind = 'parity' }", "a time to be clean belongs to kind = parity, and that needs one"),
+        ("[promotion]\nhold = { kind = 'parity', clean = 0 }", "a time to be clean belongs to kind = parity"),
+        ("[promotion]\nhold = { kind = 'person', clean = '72h' }", "a time to be clean belongs to kind = parity"),
         (
             "[[steps]]\nweight = 1\npause = 1\nkeys = { only_new_by = 'created', since = '2026-11-01T00:00:00' }",
             'mine.toml:4: steps[0].keys.since: is the text "2026-11-01T00:00:00" (it has no offset',
