@@ -83,7 +83,14 @@ def test_targeting_comes_from_a_file_or_the_command_line_and_goes_again(daemon: 
     assert "targeting changed" in good(daemon, "flags", "target", "MODE", "--rules", rules)
     assert "no JSON" in bad(daemon, 1, "flags", "target", "MODE", "--rules", "[]")
     bad(daemon, 2, "flags", "target", "MODE")
-    assert "--clear goes without" in bad(daemon, 2, "flags", "target", "MODE", "--clear", "--expect-version", "1")
+    version = json.loads(good(daemon, "flags", "list", "--json"))["version"]
+    stale = ("--expect-version", str(version - 1))
+    assert f"{version}" in bad(daemon, 1, "flags", "target", "MODE", "--clear", *stale)
+    assert "allow decided" in good(daemon, "flags", "explain", "MODE", "--for", "mission-42")
+    fresh = ("--expect-version", str(version), "--wait", "--timeout", "5")
+    told = good(daemon, "flags", "target", "MODE", "--clear", *fresh)
+    assert "targeting removed" in told
+    assert f"version {version + 1} is applied by" in told
 
 
 @pytest.mark.requirement("FLAG-51")

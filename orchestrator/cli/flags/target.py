@@ -45,9 +45,9 @@ def command(
         raise click.UsageError("name a FILE, or --rules JSON, or --clear")
     place = path_of(key, "targeting")
     if clear:
-        if wait or timeout is not None or expect_version is not None:
-            raise click.UsageError("--clear goes without --wait, --timeout and --expect-version")
-        change(state_dir, "DELETE", f"{place}?{urlencode({'reason': reason})}", {}, as_json=as_json)
+        asked = {"reason": reason, "wait": wait, "timeout": timeout, "expect_version": expect_version}
+        given = {name: value for name, value in asked.items() if value not in (None, False)}
+        change(state_dir, "DELETE", f"{place}?{urlencode(given)}", {}, as_json=as_json)
         return
     source: TextIO = file if file is not None else io.StringIO(rules)
     body = {
