@@ -73,7 +73,7 @@ def open_conducting(
         samples.prometheus.queries = _queries(rollout)
 
     guard.on_rollout = watching
-    samples.bus.attach(guard)
+    samples.bus.attach(guard, idle=False)
     rehearsals = Rehearsals(tasks, harness, upgrades, driver.post, lambda: driver.state)
     holds = Holds(tasks, driver.post, environ, clean=lambda: clean_for(clock.wall()))
     conducting = Conducting(guard, rehearsals, holds, moves)

@@ -171,6 +171,9 @@ class Driver:
             self.timer.set(due_at(before))
             log.info("refused", asked=type(event).__name__, reason=outcome.reason)
             return Answer(accepted=False, reason=outcome.reason, state=before)
+        if isinstance(event, ev.Looked) and not _differ(before, outcome.state):
+            self.state = outcome.state  # the samples keep looks; a journal of all of them would say nothing more
+            return Answer(accepted=True, reason="", state=outcome.state)
         self._remember(event)
         if rollout.routes_first(event):
             await self._route_then_write(event, outcome)
@@ -182,7 +185,7 @@ class Driver:
             self.state = outcome.state
             overtaken = Route if self._urgent else ()  # what is urgent has routed already, and is decided next
             await self._carry_out(event, tuple(one for one in outcome.commands if not isinstance(one, overtaken)))
-        if not any(isinstance(command, PUBLISHING) for command in outcome.commands) and _differ(before, outcome.state):
+        if not any(isinstance(command, PUBLISHING) for command in outcome.commands):
             await self.executor.publish(self.state)
         self.timer.set(due_at(self.state))
         self._settle()

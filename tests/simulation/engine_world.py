@@ -14,8 +14,11 @@ from typing import Any
 
 from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Generation, Spec
+from orchestrator.domain.look import Watch
+from orchestrator.domain.plan_steps import Hold
 from orchestrator.domain.rollout import State
-from orchestrator.domain.routing import RoutingTable
+from orchestrator.domain.routing import Lane, RoutingTable
+from orchestrator.domain.state import Moved
 from orchestrator.engine.driver import Answer, Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
@@ -61,6 +64,7 @@ class Stores:
     """What outlives a crash."""
 
     def __init__(self) -> None:
+        self.clock = CountingClock()  # time does not go back for a crash
         self.journal_disk, self.desired_disk = Disk(), Disk()
         self.journal = MemoryJournal(before_write=self.journal_disk.before_write)
         self.desired = MemoryDesiredState(before_write=self.desired_disk.before_write)
@@ -139,6 +143,43 @@ class NotedFleet:
         self.retired.add(number)
 
 
+class NotedConductor:
+    """A rollout's wishes, noted; what they come to is told by whoever tells the story."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.watch: Watch | None = None
+        self.mirror: Lane | None = None
+        self.rehearsing: str | None = None
+        self.hold: Hold | None = None
+        self.moved: tuple[Moved, ...] = ()
+        self.resetting: tuple[str, ...] = ()
+        self._fuse = fuse
+
+    def observe(self, watch: Watch | None, mirror: Lane | None) -> None:
+        self._fuse.burn(f"observe: {watch and watch.epoch}")
+        self.watch, self.mirror = watch, mirror
+
+    def rehearse(self, rollout: str, spec: Spec) -> None:
+        self._fuse.burn(f"rehearse: {rollout} {spec.fingerprint}")
+        self.rehearsing = rollout
+
+    def cancel_rehearsal(self, rollout: str) -> None:
+        self._fuse.burn(f"cancel rehearsal: {rollout}")
+        self.rehearsing = None
+
+    def ask(self, rollout: str, hold: Hold | None) -> None:
+        self._fuse.burn(f"ask: {rollout}")
+        self.hold = hold
+
+    def move_flags(self, rollout: str, moved: Sequence[Moved]) -> None:
+        self._fuse.burn(f"move flags: {rollout}")
+        self.moved = tuple(moved)
+
+    def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:
+        self._fuse.burn(f"reset flags: {rollout}")
+        self.resetting = tuple(flags)
+
+
 class CountingClock:
     """A clock that moves on by a second each time somebody looks."""
 
@@ -160,14 +201,16 @@ class Life:
         self.journal = FusedJournal(stores.journal, self.fuse)
         self.desired = FusedDesired(stores.desired, self.fuse)
         self.router, self.fleet = NotedRouter(self.fuse), NotedFleet(self.fuse)
+        self.conductor = NotedConductor(self.fuse)
+        self.clock = stores.clock
         self.steps: list[tuple[ev.Event, State, State]] = []
         self.driver: Driver
 
     async def begin(self) -> asyncio.Task[None]:
         """Recover, make the world fit, and return the task that decides events."""
         state = await recover(self.journal, self.desired)
-        executor = Executor(self.router, self.fleet, self.desired)
-        self.driver = Driver(state, self.journal, executor, CountingClock(), lambda *step: self.steps.append(step))
+        executor = Executor(self.router, self.fleet, self.desired, self.conductor)
+        self.driver = Driver(state, self.journal, executor, self.clock, lambda *step: self.steps.append(step))
         for order in resume(state):
             await executor.carry_out(order, state)
         return asyncio.create_task(self.driver.run())
