@@ -21,7 +21,18 @@ from typing import Any
 from bench.page import page
 from bench.processes import ROOT
 
-COMMANDS = ("proxy", "switch", "http_door", "guard", "rollout", "rollback", "flags", "shadow_accuracy", "shadow_speed")
+COMMANDS = (
+    "proxy",
+    "switch",
+    "http_door",
+    "guard",
+    "rollout",
+    "rollback",
+    "flags",
+    "shadow_accuracy",
+    "shadow_speed",
+    "mirror",
+)
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 TIMEOUT = 3600

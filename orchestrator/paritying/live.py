@@ -77,8 +77,8 @@ class Parity:
         self._followed: Followed | None = None
         self._helper: Helper | None = None
         self._held = ""
-        self._told = 0
         self._done = 0
+        self._is_stuck = False
         self._sure = False
 
     # --- verbs --------------------------------------------------------------------------------
@@ -129,7 +129,10 @@ class Parity:
         elif self._mirror.isolated:
             self._unknown(f"writes cannot be followed: {ALONE}")
         else:
-            await self._begin(resume=True)
+            try:
+                await self._begin(resume=True)
+            except RefusedError as error:  # no reason for a daemon not to start
+                self._unknown(str(error))
 
     async def close(self) -> None:
         """Have what was written done again, and stop until the next start of the daemon."""
@@ -164,14 +167,13 @@ class Parity:
             self._mirror.watch_writes(None)
             return
         helper.send(encode(Write(followed.last, call.tool, bytes(call.tail))))
-        self._told += 1
 
     # --- the program --------------------------------------------------------------------------
 
     async def _begin(self, *, resume: bool) -> None:
         followed = self._followed
         assert followed is not None  # noqa: S101 - set by both callers
-        self._sure, self._done = False, followed.last
+        self._sure, self._done, self._is_stuck = False, followed.last, False
         program = Program(
             "orchestrator.paritying.follow",
             self._paths.state_dir,
@@ -226,11 +228,8 @@ class Parity:
         if helper is self._helper:
             self._helper = None
             self._mirror.watch_writes(None)
-            if not self._ended_for_a_reason():
+            if not self._is_stuck:
                 self._unknown(f"the program that follows {helper.outcome}; begin anew: switchover parity start")
-
-    def _ended_for_a_reason(self) -> bool:
-        return self._followed is not None and bool(self._followed.clean.reason) and not self._sure
 
     def _received(self, body: bytes) -> None:
         try:
@@ -270,6 +269,7 @@ class Parity:
             self._keep()
 
     def _stuck(self, unknown: Unknown) -> None:
+        self._is_stuck = unknown.over
         self._unknown(f"{unknown.reason}; begin anew: switchover parity start" if unknown.over else unknown.reason)
 
     def _unknown(self, reason: str) -> None:
