@@ -7,6 +7,7 @@ Above: the routes; `daemon` builds one and tells it of each step.  Below: `rollo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -66,6 +67,7 @@ class RolloutDesk:
     Attributes:
         verbs: what may be asked.
         past: what happened.
+        latest: the guard's newest look; the engine is told of one only when it says something new.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class RolloutDesk:
         """
         self.verbs = RolloutVerbs(driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock)
         self.past = RolloutPast(journal)
+        self.latest: Callable[[], Look | None] = lambda: None
         self._driver = driver
         self._registry = registry
         self._settings = settings
@@ -131,7 +134,7 @@ class RolloutDesk:
         """Say how the rollout under way, or the last one, stands, and what happened after `after`."""
         state = self._driver.state
         now = self._clock.wall()
-        rollout = state.rollout
+        rollout = self._fresh(state.rollout)
         return RolloutNow(
             rollout=None if rollout is None else shown(state, rollout, now, self._split.counted(rollout)),
             now=now,
@@ -148,7 +151,9 @@ class RolloutDesk:
         """
         state, now = self._driver.state, self._clock.wall()
         rollout = await self._named(name)
-        counted = self._split.counted(rollout) if rollout is state.rollout else (0, 0)
+        counted = (0, 0)
+        if rollout is state.rollout:
+            counted, rollout = self._split.counted(rollout), self._fresh(rollout) or rollout
         lines = why(rollout, now, quarantined=is_quarantined(state, rollout))
         return Explained(id=rollout.id, lines=list(lines), rollout=shown(state, rollout, now, counted))
 
@@ -182,6 +187,13 @@ class RolloutDesk:
         file = await self.verbs.plan(named)
         called = named or self._settings().plan
         return Guide(plan=file.plan.name, lines=list(guide(file.plan, self._registry(), called)))
+
+    def _fresh(self, rollout: Rollout | None) -> Rollout | None:
+        """Return a rollout with the guard's newest look at what is watched now."""
+        look = self.latest()
+        if rollout is None or rollout.watch is None or look is None or look.epoch != rollout.watch.epoch:
+            return rollout
+        return replace(rollout, look=look)
 
     async def _named(self, name: str | None) -> Rollout:
         last = self._driver.state.rollout

@@ -129,8 +129,8 @@ class RolloutPast:
             log.warning("what happened earlier cannot be read", reason=str(error))
             return
         first = self._lately[0].n if self._lately else None
-        older = [one for one in reversed(page.steps) if first is None or one.n < first]
-        self._lately.extendleft(reversed(older))
+        older = [one for one in page.steps if first is None or one.n < first]  # newest first
+        self._lately.extendleft(older[: LATELY - len(self._lately)])
 
 
 def _decoded(page: Sequence[Step]) -> list[tuple[int, Record]]:

@@ -162,6 +162,8 @@ class StoryEngine:
             clock=clock, counters=counters, journal=self.journal, looks=self._looks,
         )  # fmt: skip
 
+        self.desk.latest = self.guard.latest
+
     async def _looks(self) -> StoryLooks:
         return self.looks
 

@@ -140,6 +140,17 @@ async def test_set_and_actual_weight_and_every_limit_are_told(tmp_path: Path) ->
 
 
 @pytest.mark.requirement("VERB-3")
+async def test_the_guards_newest_look_is_shown_also_when_the_engine_was_not_told_of_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        engine = plane.control.engine
+        engine.guard.look = judged(engine.driver.state, Verdict.NOT_YET, calls=77)
+        assert (await now(plane))["look"]["trial"] == 77
+        engine.guard.look = replace(engine.guard.look, epoch="r/steps/9/9")
+        assert (await now(plane))["look"] is None
+
+
+@pytest.mark.requirement("VERB-3")
 async def test_numbers_that_json_does_not_have_are_told_as_none_or_the_largest(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         await begin(plane, tmp_path)
