@@ -158,12 +158,12 @@ class Daemon:
             flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
             mirror=self.mirroring, clean_for=self.parity.clean_for, upgrades=paths.state_dir / UPGRADES,
         )  # fmt: skip
-        self.guard = self.conducting.guard
         self.rollouts = RolloutDesk(
             self.driver, self.verbs, registry=lambda: self.flags.registry, settings=lambda: self._settings.rollout,
             runs=paths.state_dir / UPGRADES, clock=clock, counters=Counters.of(self.dispatcher),
             journal=storage.journal, looks=self.samples.keeping.store,
         )  # fmt: skip
+        self.guard, self.rollouts.latest = self.conducting.guard, self.conducting.guard.latest
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
         self._report = Report(
             self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, places=places
