@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--outstanding", type=int, default=1, help="calls outstanding on each connection")
     parser.add_argument("--payload", type=int, default=100, help="bytes of text in every call")
     parser.add_argument("--delay-ms", type=int, help="have the worker wait before each answer and name its generation")
+    parser.add_argument("--spread-ms", type=int, default=0, help="how much longer some callers' delay is: out of step")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--warmup", type=float, default=0.3, help="seconds of load before the measured part")
     parser.add_argument("--most", type=int, default=5_000_000, help="calls at the most")
@@ -64,7 +65,8 @@ def line_callers(options: argparse.Namespace, ends: list[tuple[int, int]]) -> li
     """Return a caller for each pair of descriptors, its handshake done."""
     callers = []
     for index, (source, sink) in enumerate(ends):
-        wire = LineWire(source, sink, payload(options.payload), options.delay_ms, options.tool)
+        delay = None if options.delay_ms is None else options.delay_ms + index % (options.spread_ms + 1)
+        wire = LineWire(source, sink, payload(options.payload), delay, options.tool)
         wire.handshake()
         if options.delay_ms:
             wire.open_with_delay(options.delay_ms * index // len(ends))

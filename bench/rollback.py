@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import random
 import sqlite3
 import statistics
@@ -35,10 +36,16 @@ from bench.processes import LOAD_CORE, ROOT, cpu_seconds, on_core, wait_until
 from bench.rollback_urge import urged
 from bench.timeline import Done, read
 
-CALLERS = 80
-CALL_MS = 14
-"""Together 5,000 calls a second, and some room."""
+RATE = 5000
+"""Calls a second that are wanted."""
+CALLERS, MOST_CALLERS = 80, 400
+CALL_MS, SPREAD_MS = 8, 12
+"""A call takes from 8 to 20 ms, each caller's always the same: callers with one delay soon call in step, and where all
+wait at a time no call comes after the proof.  Together 5,700 calls a second on a machine that has nothing else to do;
+with less there are more callers."""
 REPEATS, QUICK_REPEATS = 40, 6
+CALIBRATION = 2.0
+"""Seconds in which it is found out how many callers there have to be."""
 SEED = 7
 TURNS = (0.4, 1.0)
 """Seconds after it was asked for in which a canary turns bad."""
@@ -93,15 +100,28 @@ def one(daemon: Daemon, plan: Path, number: int, rng: random.Random) -> RolledBa
     return RolledBack(rollout["candidate"], look["at"])
 
 
-@contextlib.contextmanager
-def under_load(daemon: Daemon, rows: Path, seconds: float) -> Iterator[None]:
-    """Have the callers call meanwhile; afterwards every call was answered exactly once."""
+def enough_callers(daemon: Daemon) -> int:
+    """Return how many callers make the calls that are wanted here."""
+    done = subprocess.run(
+        load_of(daemon, CALLERS, CALIBRATION), stdout=subprocess.PIPE, text=True, timeout=60, check=True
+    )
+    rate = json.loads(done.stdout.splitlines()[-1])["rate"]
+    return max(CALLERS // 2, min(MOST_CALLERS, round(CALLERS * RATE / rate)))
+
+
+def load_of(daemon: Daemon, callers: int, seconds: float) -> tuple[str, ...]:
+    """Return the command of the load."""
     command = [sys.executable, str(ROOT / "bench" / "load.py"), "--unix", str(daemon.tools), "--warmup", "0"]
-    command += ["--connections", str(CALLERS), "--delay-ms", str(CALL_MS), "--seconds", str(seconds)]
-    command += ["--timeline", str(rows)]
-    with subprocess.Popen(
-        on_core(LOAD_CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as load:
+    command += ["--connections", str(callers), "--seconds", str(seconds)]
+    command += ["--delay-ms", str(CALL_MS), "--spread-ms", str(SPREAD_MS)]
+    return on_core(LOAD_CORE, command)
+
+
+@contextlib.contextmanager
+def under_load(daemon: Daemon, callers: int, rows: Path, seconds: float) -> Iterator[None]:
+    """Have callers call meanwhile; afterwards every call was answered exactly once."""
+    command = (*load_of(daemon, callers, seconds), "--timeline", str(rows))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
         if load.stdout is None or load.stdout.readline() != "go\n":
             raise SystemExit(f"rollback: the load did not begin: {load.communicate(timeout=60)[1][-1000:]}")
         yield
@@ -117,11 +137,14 @@ def measure(report: Report, directory: Path, repeats: int) -> None:
     config.write_text(CONFIG)
     offset = time.time() - time.monotonic()  # the daemon's clock counts on from its start
     rng = random.Random(SEED)
-    with serve(directory, config=config) as daemon, under_load(daemon, rows, repeats * EACH):
+    with serve(directory, config=config) as daemon:
         drift = time.time() - time.monotonic() - offset
-        used, begin = cpu_seconds(daemon.pid), time.monotonic_ns()
-        ends = [one(daemon, plan, number, rng) for number in range(repeats)]
-        used, end = cpu_seconds(daemon.pid) - used, time.monotonic_ns()
+        callers = enough_callers(daemon)
+        with under_load(daemon, callers, rows, repeats * EACH):
+            used, begin = cpu_seconds(daemon.pid), time.monotonic_ns()
+            ends = [one(daemon, plan, number, rng) for number in range(repeats)]
+            used, end = cpu_seconds(daemon.pid) - used, time.monotonic_ns()
+    report.note("callers", callers)
     answered = read(rows)
     accepted = last_accepted(directory / "state" / "samples.db")
     note(report, ends, answered, offset, accepted)
@@ -172,7 +195,7 @@ def main() -> None:
     report = Report("rollback", quick)
     report.targets.update(TARGETS)
     with tempfile.TemporaryDirectory(prefix="sb-") as name:
-        for figure, value in asyncio.run(urged(Path(name), 100 if quick else 2000)).items():
+        for figure, value in asyncio.run(urged(Path(name), 100 if quick else 500)).items():
             report.note(figure, value)
         measure(report, Path(name), QUICK_REPEATS if quick else REPEATS)
     for figure, value in report.figures.items():
