@@ -1,21 +1,21 @@
 """Writes the page of the rollout machine from its own table, so that the diagram cannot be wrong.
 
-Above: `generate`, and a test that compares the page with what this would write.  Below: `orchestrator.domain.rollout`.
-The arrows are found by letting the machine run: every event in every kind of state that events lead to.
+Above: `generate`, and a test that compares the page with what this would write.  Below: `rollout_states`, which lets
+the machine run, and `orchestrator.domain.rollout`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final, get_args
 
+from docs import rollout_states
+from docs.rollout_states import arrows
 from orchestrator.domain import events as ev
-from orchestrator.domain.generation import Spec
-from orchestrator.domain.rollout import TRANSITIONS, Handler, Phase, Rejected, State, routes_first, step
+from orchestrator.domain.rollout import TRANSITIONS, Handler, Phase, Rejected, routes_first, step
+from orchestrator.domain.state import OVER
 
 PAGE: Final = Path(__file__).with_name("rollout.md")
 
@@ -25,8 +25,8 @@ INTRODUCTION: Final = """\
 <!-- Written by `make docs` from orchestrator/domain/rollout.py; change that. -->
 
 There is one way: an event comes in, `step(state, event, now)` decides, and out come a new state and commands. Verbs,
-signals and the reports of supervision are events like any other. What the table below does not name is refused with a
-reason.
+signals, time, the guard's looks and the reports of supervision are events like any other. What the table below does not
+name is refused with a reason. [Why it is built so](rollout-why.md) is a page of its own.
 
 An event that somebody asks for is *written first*: it is durable before anything changes, and with a full disk it is
 refused. Facts and moves to safety *route first*: they take effect at once, are written then, and a full disk holds none
@@ -37,13 +37,36 @@ of them up.
 PHASES: Final = {
     Phase.EMPTY: "nothing has been founded yet",
     Phase.STEADY: "no change is under way",
-    Phase.STARTING: "a candidate is being started as canary",
+    Phase.STARTING: "a candidate is being started as canary, by hand",
+    Phase.REHEARSING: "the new version is tried on a copy",
+    Phase.STEPPING: "it is started, then has its share of the calls",
+    Phase.PROMOTING: "somebody has to agree to move all calls",
+    Phase.BAKING: "it serves all calls and is watched",
+    Phase.FLIPPING: "flags move one at a time",
+    Phase.ROLLING_BACK: "calls are back or go back, flags are reset",
+    Phase.DONE: "the old version is stopped",
+    Phase.ROLLED_BACK: "the new version is stopped",
 }
+BY_HAND: Final = (Phase.EMPTY, Phase.STEADY, Phase.STARTING)
+
+GROUPS: Final = {
+    "a person": (
+        *(ev.UpgradeAsked, ev.RetryAsked, ev.PromoteAsked, ev.PauseAsked, ev.ResumeAsked, ev.RollbackAsked),
+        *(ev.WeightAsked, ev.SwitchBackAsked, ev.KillSwitchAsked, ev.SwitchAsked),
+    ),
+    "time": (ev.Tick,),
+    "evidence": (ev.Looked,),
+    "the rehearsal": (ev.RehearsalEnded,),
+    "a hold": (ev.HoldAgreed,),
+    "a process": (ev.GenerationReady, ev.GenerationDown, ev.GenerationFailed),
+    "flags": (ev.FlagsReset, ev.FlagEdited, ev.FlagRefused),
+}
+"""Who brings an event, for the arrows of a rollout: each by itself would be too many to read."""
 
 
 def page() -> str:
     """Return the page."""
-    return "".join((INTRODUCTION, *_diagram(), "\n", *_table(), "\n", *_refusals()))
+    return "".join((INTRODUCTION, *_by_hand(), "\n", *_rollout(), "\n", *_table(), "\n", *_refusals()))
 
 
 def write() -> None:
@@ -51,20 +74,55 @@ def write() -> None:
     PAGE.write_text(page(), encoding="utf-8")
 
 
-def _diagram() -> Iterator[str]:
+def _by_hand() -> Iterator[str]:
+    yield "## By hand\n\n"
+    kept = [arrow for arrow in arrows() if arrow[0] in BY_HAND and arrow[2] in BY_HAND]
+    yield from _diagram(BY_HAND, kept, ", ".join)
+
+
+def _rollout() -> Iterator[str]:
+    yield (
+        "## A rollout\n\nA pause is no phase: any phase but the way back can be paused, and whatever happens within a "
+        "phase is in the table.\n\n"
+    )
+    kept = [
+        (source, kind, target)
+        for source, kind, target in arrows()
+        if source is not target and not (source in BY_HAND and target in BY_HAND)
+    ]
+    phases = [phase for phase in PHASES if phase not in {Phase.EMPTY, Phase.STARTING}]
+    yield from _diagram(phases, kept, lambda names: ", ".join(_grouped(names)))
+
+
+def _grouped(names: Iterable[str]) -> list[str]:
+    of = {kind.__name__: group for group, kinds in GROUPS.items() for kind in kinds}
+    return list(dict.fromkeys(of[name] for name in names))
+
+
+def _diagram(
+    phases: Iterable[Phase], kept: list[tuple[Phase, type[ev.Event], Phase]], label: Callable[[list[str]], str]
+) -> Iterator[str]:
+    """Yield a diagram of some phases with the arrows between them."""
+    shown = tuple(phases)
     yield "```mermaid\nstateDiagram-v2\n"
-    for phase, meaning in PHASES.items():
-        yield f"    {phase}: {phase}, {meaning}\n"
-    yield f"    [*] --> {Phase.EMPTY}\n"
-    by_ends = sorted(arrows(), key=lambda arrow: list(Phase).index(arrow[0]) * len(Phase) + list(Phase).index(arrow[2]))
+    for phase in shown:
+        yield f"    {phase}: {phase.replace('_', ' ')}, {PHASES[phase]}\n"
+    yield f"    [*] --> {shown[0]}\n"
+    ends = list(Phase)
+    by_ends = sorted(kept, key=lambda arrow: (ends.index(arrow[0]), ends.index(arrow[2])))
     for (source, target), group in groupby(by_ends, key=lambda arrow: (arrow[0], arrow[2])):
-        names = [kind.__name__ for _, kind, _ in group]
-        yield f"    {source} --> {target}: {', '.join(names)}\n"
+        yield f"    {source} --> {target}: {label([kind.__name__ for _, kind, _ in group])}\n"
+    for phase in shown:
+        if phase in OVER:
+            yield f"    {phase} --> {Phase.STEADY}\n"
     yield "```\n"
 
 
 def _table() -> Iterator[str]:
-    yield "## What happens\n\n| phase | event | what happens | effect | phase after |\n|---|---|---|---|---|\n"
+    yield (
+        "## What happens\n\nA rollout that is over is `done` or `rolled_back`; the machine is `steady` then.\n\n"
+        "| phase | event | what happens | effect | phase after |\n|---|---|---|---|---|\n"
+    )
     ends = arrows()
     for (phase, kind), handler in TRANSITIONS.items():
         after = " or ".join(target for source, other, target in ends if (source, other) == (phase, kind))
@@ -74,14 +132,24 @@ def _table() -> Iterator[str]:
 
 def _refusals() -> Iterator[str]:
     yield "## What is refused whatever the details\n\n| phase | events | reason |\n|---|---|---|\n"
-    for phase in Phase:
-        refused = [kind for kind in get_args(ev.Event) if (phase, kind) not in TRANSITIONS]
-        if not refused:
-            continue
-        state = next(state for state in _states() if state.phase is phase)
-        outcome = step(state, next(event for event in _events(state) if type(event) is refused[0]), 0.0)
-        reason = outcome.reason if isinstance(outcome, Rejected) else "-"
-        yield f"| {phase} | {', '.join(f'`{kind.__name__}`' for kind in refused)} | {reason} |\n"
+    for phase in PHASES:
+        for reason, kinds in _refused(phase).items():
+            yield f"| {phase} | {', '.join(f'`{kind.__name__}`' for kind in kinds)} | {reason} |\n"
+
+
+def _refused(phase: Phase) -> dict[str, list[type[ev.Event]]]:
+    """Return the events a phase never takes, by the reason it gives."""
+    by_reason: dict[str, list[type[ev.Event]]] = {}
+    for kind in get_args(ev.Event):
+        if phase not in OVER and (phase, kind) not in TRANSITIONS:
+            by_reason.setdefault(_reason(phase, kind), []).append(kind)
+    return by_reason
+
+
+def _reason(phase: Phase, kind: type[ev.Event]) -> str:
+    state = next(state for state in rollout_states.states() if state.phase is phase)
+    outcome = step(state, rollout_states.example(kind), 0.0)
+    return outcome.reason if isinstance(outcome, Rejected) else "-"
 
 
 def _meaning(handler: Handler) -> str:
@@ -91,64 +159,6 @@ def _meaning(handler: Handler) -> str:
 def _effect(kind: type[ev.Event]) -> str:
     if kind is ev.KillSwitchAsked:
         return "on routes first, off is written first"
-    example = next(event for event in _events(_founded()) if type(event) is kind)
-    return "routes first" if routes_first(example) else "is written first"
-
-
-def arrows() -> list[tuple[Phase, type[ev.Event], Phase]]:
-    """Return every (phase, event, phase after) that can happen, in the order of the table."""
-    found = {(state.phase, type(event), after.phase) for state in _states() for event, after in _taken(state)}
-    kinds = list(TRANSITIONS)
-    return sorted(found, key=lambda arrow: (kinds.index(arrow[:2]), list(Phase).index(arrow[2])))
-
-
-@cache
-def _states() -> tuple[State, ...]:
-    """Return one state of each kind that events lead to from the empty one, the nearest first."""
-    seen: dict[Hashable, State] = {}
-    waiting = deque([State()])
-    while waiting:
-        state = waiting.popleft()
-        if _kind(state) in seen:
-            continue
-        seen[_kind(state)] = state
-        waiting.extend(after for _, after in _taken(state))
-    return tuple(seen.values())
-
-
-def _kind(state: State) -> Hashable:
-    """Return what is left of a state without its numbers and times."""
-
-    def of(number: int | None) -> Hashable:
-        generation = state.generations.get(number) if number is not None else None
-        return generation and (generation.standing, generation.proven)
-
-    table = state.table
-    held = (table.active, table.canary, table.previous, state.candidate)
-    return (*(of(number) for number in held), bool(table.weight), table.kill_switch)
-
-
-def _taken(state: State) -> Iterator[tuple[ev.Event, State]]:
-    for event in _events(state):
-        outcome = step(state, event, 0.0)
-        if not isinstance(outcome, Rejected):
-            yield event, outcome.state
-
-
-def _events(state: State) -> Iterator[ev.Event]:
-    """Yield one event of each kind, and one for each generation where it is about one."""
-    spec = Spec(("server",), "/")
-    yield ev.Founded(spec)
-    for replace in (False, True):
-        yield ev.CanaryAsked(spec=spec, salt="", replace=replace)
-    yield from (ev.CanaryDropAsked(), ev.SwitchAsked(), ev.SwitchBackAsked())
-    yield from (ev.WeightAsked(weight=0), ev.WeightAsked(weight=50))
-    yield from (ev.KillSwitchAsked(on=True), ev.KillSwitchAsked(on=False))
-    for number in state.generations or (1,):
-        yield ev.GenerationReady(number)
-        yield ev.GenerationDown(number, "")
-        yield ev.GenerationFailed(number, "")
-
-
-def _founded() -> State:
-    return next(state for state in _states() if state.phase is not Phase.EMPTY)
+    if kind is ev.Looked:
+        return "a regression routes first, all else is written first"
+    return "routes first" if routes_first(rollout_states.example(kind)) else "is written first"

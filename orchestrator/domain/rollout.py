@@ -23,7 +23,7 @@ from orchestrator.domain.effects import between
 from orchestrator.domain.look import Verdict
 from orchestrator.domain.moves import MOVES
 from orchestrator.domain.outcome import Handler, Outcome, Rejected, Step
-from orchestrator.domain.state import Phase, State
+from orchestrator.domain.state import Phase, Rollout, State
 
 __all__ = ["TRANSITIONS", "Outcome", "Phase", "Rejected", "State", "Step", "routes_first", "step"]
 
@@ -89,15 +89,23 @@ def _why_not_now(state: State, event: ev.Event) -> str:
     where = f"rollout {rollout.id} is {rollout.phase.value.replace('_', ' ')}"
     if rollout.phase is Phase.ROLLING_BACK:
         return f"{where}; wait for its end"
-    if isinstance(event, ev.PromoteAsked) and rollout.promoted is None:
-        return f"{where}: there is nothing to promote yet; wait for its first step, or to end it: switchover abort"
+    if isinstance(event, ev.PromoteAsked | ev.SwitchAsked):
+        return f"{where}: {_why_not_promoted(rollout)}"
     instead = {
-        ev.PromoteAsked: "it is promoted already; to undo that: switchover rollback",
-        ev.SwitchAsked: "to move all traffic now: switchover promote",
         ev.SwitchBackAsked: "no traffic was switched; to end it: switchover abort",
         ev.WeightAsked: "weights belong to its steps; to stop its clock: switchover pause",
     }
     return f"{where}: {instead.get(type(event), 'to end it: switchover abort')}"
+
+
+def _why_not_promoted(rollout: Rollout) -> str:
+    if not rollout.plan.new_generation:
+        return "it only moves flags and has nothing to promote; to end it: switchover abort"
+    if rollout.promoted is not None:
+        return "it is promoted already; to undo that: switchover rollback"
+    if rollout.phase is Phase.REHEARSING:
+        return "there is nothing to promote yet; wait for its first step, or to end it: switchover abort"
+    return "to move all traffic now: switchover promote"
 
 
 def _of(change: Change) -> Handler:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import get_args
 
+import msgspec
 import pytest
+import rollout_plans as plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rollout_story import (
@@ -30,12 +33,24 @@ from orchestrator.domain import record
 from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.errors import JournalError
 from orchestrator.domain.generation import Generation, Spec, Standing
-from orchestrator.domain.rollout import State
+from orchestrator.domain.look import Look, Verdict
+from orchestrator.domain.rollout import Rejected, State
 from orchestrator.domain.routing import RoutingTable
 
 pytestmark = pytest.mark.requirement("ROLL-4")
 
-EVENTS = [founded(), canary("two", replace=True), DROP, SWITCH, BACK, weight(5), KILL_ON, ready(2), down(2), failed(2)]
+EVENTS = [
+    *(founded(), canary("two", replace=True), DROP, SWITCH, BACK, weight(5), KILL_ON, ready(2), down(2), failed(2)),
+    *(plans.asked(), ev.RetryAsked(rollout="r2"), plans.PROMOTE, plans.PAUSE, plans.RESUME, plans.ABORT, plans.TICK),
+    *(
+        ev.Looked(Look("r/bake/0/3", 1, NOW, Verdict.REGRESSION)),
+        plans.REHEARSED,
+        plans.RESET,
+        ev.JournalBroken("full"),
+    ),
+    *(ev.HoldAgreed("r", hold=plans.ASK_COMMAND), ev.FlagEdited("base", "bob")),
+    ev.FlagRefused(rollout="r", flag="base", reason="full"),
+]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(1, 2**53)
 SPECS = st.builds(
@@ -92,10 +107,20 @@ def test_every_event_is_written_by_its_name_with_all_it_says(event: ev.Event) ->
     assert written.pop("name") == type(event).__name__
     assert written.keys() == fields.keys()
     for name, value in fields.items():
-        if not isinstance(value, Spec):
-            assert written[name] == value
-        else:
-            assert written[name]["command"] == list(value.command)
+        assert written[name] == msgspec.json.decode(msgspec.json.encode(value))
+
+
+@pytest.mark.parametrize(
+    "story",
+    [plans.rehearsing, plans.stepping, plans.baking, plans.flipping, plans.waiting_to_go_back, plans.flags_alone],
+    ids=lambda story: story.__name__,
+)
+def test_a_rollout_comes_back_as_it_was_also_when_it_is_paused_or_over(story: Callable[[], plans.Story]) -> None:
+    for events in ((), (plans.PAUSE,), (plans.ABORT,)):
+        told = story()
+        for event in events:
+            told.state = told.state if isinstance(told.outcome(event), Rejected) else told.happen(event).state
+        assert record.decode(record.encode(plans.TICK, told.state, told.commands, NOW)).state == told.state
 
 
 def test_there_is_an_example_of_every_event() -> None:

@@ -190,6 +190,13 @@ def test_a_flag_refused_for_all_keys_is_tried_for_all_keys_and_reset_all_the_sam
     assert story.happen(REFUSED, ABORT).at == ("rolling_back", "flags", 0)
 
 
+def test_an_earlier_flag_refused_late_is_tried_again_and_hurries_no_other() -> None:
+    waits = (FLAGS[0], replace(FLAGS[1], min_stable=500.0))
+    story = flipping(plan(flags=waits)).wait(40).happen(REFUSED, RESUME)
+    assert (story.at, story.commands) == (("flipping", "young", 1), (MoveFlags("r", (WHOLE,)),))
+    assert story.rollout.due == story.now + 500 - 130
+
+
 @pytest.mark.parametrize("late", [replace(REFUSED, rollout="older"), replace(REFUSED, flag="built_on_it")])
 def test_the_refusal_of_a_flag_nobody_moves_is_refused(late: ev.FlagRefused) -> None:
     assert f"no rollout moves {late.flag} now" in flipping().refused(late)
