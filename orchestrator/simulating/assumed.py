@@ -56,7 +56,7 @@ def assumed(plan: Plan, recording: Recording, speed: float) -> Iterator[str]:
 def _versions(plan: Plan, recording: Recording) -> Iterator[str]:
     old, new = recording.numbers
     if not plan.new_generation:
-        yield f"every call gives what the next recorded call of generation {new} gave"
+        yield f"every call gives what the next recorded call of generation {new} gave, which has run for long already"
     elif not recording.new:
         yield (
             f"only generation {old} was recorded, so both versions give what it gave: "

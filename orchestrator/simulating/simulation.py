@@ -33,6 +33,9 @@ from state.memory import MemoryDesiredState
 PATIENCE: Final = 2 * EDGE
 """Calls after which nobody waits any longer for data in a part that has no end."""
 
+YEAR: Final = 365 * 86_400.0
+"""Seconds for which the old version has run: no flag finds it too young."""
+
 PEOPLE: Final = "the simulation"
 """Who is named where a person would be."""
 
@@ -114,10 +117,13 @@ class Simulation:
             salt=f"simulated {self._options.seed}",
             actor=PEOPLE,
         )
-        for event in (ev.Founded(OLD), ev.GenerationReady(1), asked):
-            answer = await self._driver.submit(event)
-            if not answer.accepted:
-                raise AssertionError(answer.reason)
+        self._clock.now = self._begin - YEAR
+        for event in (ev.Founded(OLD), ev.GenerationReady(1)):
+            await self._driver.submit(event)
+        self._clock.now = self._begin
+        answer = await self._driver.submit(asked)
+        if not answer.accepted:
+            raise AssertionError(answer.reason)
 
     async def _settle(self) -> None:
         """Have everything that is pending decided."""
@@ -206,7 +212,7 @@ class Simulation:
         if after.rollout is None:
             return
         at = self._clock.now - self._begin
-        for words, look in lines_of(event, before.rollout, after.rollout):
+        for words, look in lines_of(event, before.rollout, after.rollout, self._clock.now):
             self._lines.append(Line(at, words, look))
         entered = (after.rollout.entered, after.rollout.visit)
         if entered != self._entered:
@@ -220,7 +226,7 @@ class Simulation:
             plan=self._plan.name,
             ending=ending,
             lasted=lasted,
-            why=cause.words if cause is not None else self._lines[-1].words,
+            why=cause.words if cause is not None else self._lines[-1].words.removeprefix("waits: "),
             metric=cause.metric if cause is not None else "",
             lines=tuple(self._lines),
             assumed=tuple(self._assumed(rollout)),

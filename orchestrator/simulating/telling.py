@@ -81,8 +81,15 @@ def moment(seconds: float) -> str:
     return f"T+{days}d {clock}" if days else f"T+{clock}"
 
 
-def lines_of(event: ev.Event, before: Rollout | None, after: Rollout) -> Iterator[tuple[str, Look | None]]:
-    """Yield what a step of the machine is told as, with the look it was decided on."""
+def lines_of(event: ev.Event, before: Rollout | None, after: Rollout, now: float) -> Iterator[tuple[str, Look | None]]:
+    """Yield what a step of the machine is told as, with the look it was decided on.
+
+    Args:
+        event: what happened.
+        before: the rollout before it, None where it began by it.
+        after: the rollout after it.
+        now: when, Unix seconds.
+    """
     if before is None:
         yield _entered(after), None
         return
@@ -97,16 +104,11 @@ def lines_of(event: ev.Event, before: Rollout | None, after: Rollout) -> Iterato
     elif _where(after) != _where(before):
         yield _entered(after), look
     elif after.frozen and not before.frozen:
-        left = lasting((after.due or 0.0) - _now(event, after))
-        yield f"held up by a freeze window{f' for {left}' if left else ''}", look
+        yield f"held up by a freeze window for {lasting((after.due or now) - now)}", look
     elif after.waiting and not before.waiting:
         yield f"waits: {missing_words(after)}", look
     elif after.slowed and not before.slowed:
         yield "the two versions disagree, so the step is made longer", look
-
-
-def _now(event: ev.Event, after: Rollout) -> float:
-    return event.look.at if isinstance(event, ev.Looked) else after.entered
 
 
 def _where(rollout: Rollout) -> tuple[object, ...]:
@@ -174,8 +176,11 @@ def _step(rollout: Rollout) -> str:
 def _flag(rollout: Rollout) -> str:
     stage = rollout.plan.flags[rollout.index]
     where = f"flag {rollout.index + 1} of {len(rollout.plan.flags)}, {stage.flag} to {as_text(stage.to)}"
-    lasts = lasting((rollout.due or rollout.entered) - rollout.entered)
+    seconds = (rollout.due or rollout.entered) - rollout.entered
+    lasts = lasting(seconds)
     match rollout.part:
+        case Part.YOUNG if not seconds:
+            return f"{where}, is next"
         case Part.YOUNG:
             return f"{where}, waits for {lasts} more: the version has not run for long enough"
         case Part.HALF:

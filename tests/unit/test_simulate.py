@@ -10,6 +10,7 @@ from recorded_story import BEGAN, Version, plan, recorded
 
 from orchestrator.domain.look import Verdict
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.routing import Lane
 from orchestrator.domain.samples import Sample
 from orchestrator.simulating import Ending, Options, RecordingError, Told, recording_of, simulate
 
@@ -182,3 +183,37 @@ def test_told_again_a_difference_by_chance_is_no_new_evidence_and_one_version_al
         assert assumed(told, "no new evidence") is (len(versions) == 2)
     assert units[2] <= 200
     assert units[1] > 1500
+
+
+FLAG = {"flag": "NEW_PATH", "to": "1", "soak": "10m"}
+
+
+@pytest.mark.requirement("SIM-5")
+def test_calls_recorded_while_a_flag_was_on_trial_stand_for_calls_with_its_new_value() -> None:
+    how = plan(new_generation=False, rehearsal={"run": False}, steps=[], flags=[FLAG])
+    samples = [_flagged(one) for one in recorded((GOOD, COSTLY))]
+    told = simulate(how, recording_of(samples))
+    assert (told.ending, told.metric) == (Ending.ROLLED_BACK, "tokens")
+    assert words(told)[-1].startswith("rolled back at flag 1 of 1 (NEW_PATH): ")
+    assert assumed(told, "calls recorded with a flag on trial gave, whichever flag that was")
+    assert run(how, GOOD).ending is Ending.DONE
+
+
+def _flagged(one: Sample) -> Sample:
+    """Return a call of the first generation, that of the second one as one with the flag."""
+    known = {name: getattr(one, name) for name in one.__struct_fields__}
+    return Sample(**{**known, "generation": 1, "lane": Lane.ACTIVE})
+
+
+@pytest.mark.requirement("SIM-1")
+def test_what_a_flag_or_a_freeze_window_waits_for_is_told_with_its_time() -> None:
+    young = run(plan(flags=[{**FLAG, "min_stable": "1h"}]), GOOD)
+    assert "flag 1 of 1, NEW_PATH to 1, waits for 55 min more: the version has not run for long enough" in words(young)
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    nights = [{"zone": "UTC", "days": days, "begin": "00:00", "end": "23:30"}]
+    frozen = run(plan(freeze=nights, on_missing_data="go_on"), GOOD, calls=10)
+    held = next(line for line in frozen.lines if line.words.startswith("held up by a freeze window for "))
+    opens = next(line for line in frozen.lines if line.words.startswith("step 1"))
+    assert (BEGAN + opens.at) % 86_400 == 23.5 * 3600
+    assert held.at == 0.0
+    assert frozen.ending is Ending.DONE
