@@ -37,7 +37,13 @@ ANY_TABLE = st.builds(
     kill_switch=st.booleans(),
     previous_warm=st.booleans(),
     salt=st.sampled_from(SALTS),
-).map(lambda table: table if table.canary else replace(table, weight=0))
+    always=st.sampled_from([(), ("a",), ("a*", "vip-1"), ("*",)]),
+    new_by=st.sampled_from(["", "began"]),
+    new_since=st.just(1000.0),
+).map(lambda table: table if table.canary else replace(table, weight=0, always=(), new_by="", new_since=0.0))
+ANY_BEGIN = st.sampled_from(
+    [None, 0, 999, 1000, 1001.5, True, "soon", "1970-01-01T00:20:00Z", "1970-01-01T00:20:00", []]
+)
 
 
 def chi_square(counts: Counter[int], bins: int, total: int) -> float:
@@ -130,12 +136,61 @@ def test_a_choice_names_the_lane_that_its_generation_holds(key: str, table: Rout
 def test_without_the_kill_switch_previous_is_never_chosen_and_weight_0_and_100_leave_no_doubt(
     key: str, table: RoutingTable
 ) -> None:
-    choice = choose(replace(table, kill_switch=False), key)
+    choice = choose(replace(table, kill_switch=False, always=(), new_by=""), key)
     assert choice.lane is not Lane.PREVIOUS
     if table.weight == 0:
         assert choice.lane is Lane.ACTIVE
     if table.weight == 100:
         assert choice.lane is Lane.CANARY
+
+
+@given_some
+@given(key=ANY_KEY, table=ANY_TABLE, began=ANY_BEGIN, heavier=st.integers(0, 100))
+def test_raising_the_weight_takes_no_key_from_the_canary_whatever_else_a_step_says(
+    key: str, table: RoutingTable, began: object, heavier: int
+) -> None:
+    said = {"began": began}
+    raised = replace(table, weight=max(table.weight, heavier) if table.canary else 0)
+    if choose(table, key, said).lane is Lane.CANARY:
+        assert choose(raised, key, said).lane is Lane.CANARY
+    assert choose(replace(table, always=()), key, said).lane in {Lane.ACTIVE, choose(table, key, said).lane}
+
+
+@given_some
+@given(key=ANY_KEY, table=ANY_TABLE, began=ANY_BEGIN)
+def test_one_who_did_not_begin_after_the_instant_is_taken_by_no_weight_and_the_others_as_without_it(
+    key: str, table: RoutingTable, began: object
+) -> None:
+    with_it = replace(table, new_by="began", always=(), kill_switch=False)
+    without = choose(replace(with_it, new_by=""), key)
+    is_new = began in (1001.5, "1970-01-01T00:20:00Z")
+    assert choose(with_it, key, {"began": began}) == (without if is_new else Choice(1, Lane.ACTIVE))
+
+
+@pytest.mark.parametrize("weight", [0, 1, 100])
+@pytest.mark.parametrize(
+    ("key", "lane"),
+    [("vip-1", Lane.CANARY), ("vip-12", Lane.ACTIVE), ("internal-7", Lane.CANARY), ("internal-", Lane.CANARY)],
+)
+def test_keys_that_are_always_the_canarys_are_so_at_any_weight_and_whenever_they_began(
+    weight: int, key: str, lane: Lane
+) -> None:
+    table = replace(TABLE, weight=weight, always=("vip-1", "internal-*"), new_by="began", new_since=1000.0)
+    assert choose(table, key).lane is lane
+    assert choose(replace(table, kill_switch=True), key).lane is Lane.PREVIOUS
+    assert choose(replace(table, canary=None, weight=0), key).lane is Lane.ACTIVE
+
+
+def test_one_who_does_not_say_when_it_began_is_an_old_one() -> None:
+    table = replace(TABLE, weight=100, new_by="began", new_since=1000.0)
+    for said in (None, {}, {"other": 2000.0}, {"began": "2026-13-01"}, {"began": "1970-01-02T00:00:00"}):
+        assert choose(table, "any", said).lane is Lane.ACTIVE
+    assert choose(table, "any", {"began": "1970-01-02T00:00:00+02:00"}).lane is Lane.CANARY
+
+
+def test_a_table_that_always_gives_somebody_to_the_canary_is_split() -> None:
+    assert replace(TABLE, always=("vip-1",)).is_split
+    assert not TABLE.is_split
 
 
 def test_a_table_before_the_first_founding_chooses_nobody() -> None:
