@@ -70,13 +70,13 @@ LIMITS = (
 
 
 def plan(**changes: object) -> Plan:
-    """Return a plan of two steps of five minutes and a bake, with two limits."""
+    """Return a plan of two steps of five minutes and a bake of one, with two limits."""
     written: dict[str, object] = {
         "name": "tried",
         "on_missing_data": "pause",
         "on_inconclusive": "go_on",
         "steps": [{"weight": 25, "pause": "5m"}, {"weight": 50, "pause": "5m"}],
-        "bake": {"health": "5m", "unlock": "5m"},
+        "bake": {"health": "1m", "unlock": "1m"},
         "limits": LIMITS,
     }
     return plan_of({**written, **changes})
