@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 from daemon import RunningDaemon
+from jsonrpc_client import JsonRpcClient, connected
 from mcp import Client
 from mcp.types import TextContent
 from sdk_client import SocketTransport
@@ -33,6 +35,24 @@ TESTS = {
     "tests/integration/test_price.py": "from shop import price\n\ndef test_price():\n    assert price(1) > 1\n",
 }
 LONG = "word " * 100
+TRIAL = """
+new_generation = false
+on_missing_data = "wait"
+[rehearsal]
+run = false
+[[flags]]
+flag = "PROMPT_MODE"
+to = "verbose"
+soak = "1h"
+min_stable = "0s"
+[[limits]]
+metric = "error"
+margin = 0.5
+"""
+"""Has a flag on trial for half of the keys, for half an hour."""
+KEYS = 40
+FEW, MANY = 8, 32
+"""Of 40 keys at 50 %: fewer, or more, come once in 10,000 runs (binomial)."""
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +265,53 @@ async def test_a_flag_that_is_rolled_out_to_one_key_answers_that_keys_calls_only
             assert told.structured_content is not None
             assert told.structured_content["mode"] == mode
         assert (await asked(speaker, "context", task_id=2))["mode"] == "compact", "a call that names no key"
+
+
+async def mode(client: JsonRpcClient, **meta: str) -> str:
+    """Return which PROMPT_MODE the worker has for a call."""
+    told = await client.call("orchestrator_status", meta=meta or None)
+    return str(told["result"]["structuredContent"]["flags"]["PROMPT_MODE"])
+
+
+def tried(daemon: RunningDaemon) -> list[dict[str, Any]]:
+    """Return the stored samples of calls made while something was on trial, in the order in which they ended."""
+    place = daemon.home / "samples.jsonl"
+    done = daemon.cli("samples", "export", "-o", str(place))
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    return [one for one in lines if one.get("treated") is not None]
+
+
+@pytest.mark.requirement("SAMPLE-16", "KIT-5")
+async def test_half_of_the_sessions_have_a_flag_on_trial_they_stick_and_samples_say_what_the_worker_did(
+    daemon: RunningDaemon,
+) -> None:
+    async def two_calls() -> tuple[str, str]:
+        async with connected(daemon.tools_socket) as client:
+            return await mode(client), await mode(client)
+
+    async with client(daemon):
+        assert await two_calls() == ("compact", "compact")
+    plan = daemon.home / "plan.toml"
+    plan.write_text(TRIAL)
+    status, begun = daemon.control("POST", "/v1/rollout", {"plan": str(plan), "force_plan": True})
+    assert status == HTTPStatus.OK, begun
+    await eventually(lambda: "percentage" in json.dumps(daemon.control("GET", "/v1/flags/PROMPT_MODE")[1]))
+    with anyio.fail_after(LIMIT):
+        modes = [await two_calls() for _ in range(KEYS)]
+        async with connected(daemon.tools_socket) as speaker:
+            named = [await mode(speaker, **{"io.switchover/key": f"mission-{number}"}) for number in range(KEYS)]
+    assert all(first == second for first, second in modes)
+    assert FEW <= [first for first, _ in modes].count("verbose") <= MANY
+    assert FEW <= named.count("verbose") <= MANY
+    seen = [each for both in modes for each in both] + named
+    stored = await eventually(lambda: found if len(found := tried(daemon)) >= len(seen) else None)
+    assert [one["treated"] for one in stored] == [each == "verbose" for each in seen]
+    assert {one["share"] for one in stored} == {0.5}
+    status, _ = daemon.control("POST", "/v1/rollout/abort", {})
+    assert status == HTTPStatus.OK
+    await eventually(lambda: "percentage" not in json.dumps(daemon.control("GET", "/v1/flags/PROMPT_MODE")[1]))
+    assert await two_calls() == ("compact", "compact")
 
 
 @pytest.mark.requirement("REF-2")

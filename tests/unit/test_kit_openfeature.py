@@ -20,6 +20,7 @@ from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 from openfeature.provider import ProviderStatus
+from switchover_kit import subject
 from switchover_kit.decision import Decision
 from switchover_kit.openfeature import SwitchoverProvider
 from switchover_kit.targeting import Deciders
@@ -205,3 +206,12 @@ def test_without_the_sdk_the_import_says_what_to_install() -> None:
         "ImportError: switchover_kit.openfeature needs the OpenFeature SDK; install it: pip install openfeature-sdk"
     )
     assert told.stderr.splitlines()[-1] == wanted
+
+
+@pytest.mark.requirement("KIT-5")
+def test_what_a_context_leaves_open_is_the_subject_of_the_call(client: OpenFeatureClient) -> None:
+    assert client.get_string_value("MODE", "x") == "on"
+    with subject("m"):
+        assert client.get_string_value("MODE", "x") == "other"
+        assert client.get_string_value("MODE", "x", EvaluationContext("n")) == "on"
+    assert client.get_string_value("MODE", "x") == "on"

@@ -9,16 +9,16 @@ with the step of docs/adopt.md that explains it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
-from switchover_kit import Drain, FeatureGates, environment, flags, metrics
+from switchover_kit import Drain, FeatureGates, environment, flags, metrics, subject, subject_of
 
 SHORT: Final = 40
 """Characters of a note that are shown where PROMPT_MODE is compact."""
@@ -48,6 +48,15 @@ class Exported(BaseModel):
 
     path: str
     count: int
+
+
+async def for_whom(ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Have flags answer for whoever the call is made for (step 4)."""
+    with subject(subject_of(ctx.meta)):
+        return await call_next(ctx)
+
+
+server.middleware.append(for_whom)
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from workers.reference.ending import Ending
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.settings import HandSettings
 from workers.reference.store import Store
-from workers.reference.subject import Subject
 from workers.reference.world import World
 
 WORK_TREE: Final = "work"
@@ -76,13 +75,10 @@ def _serve(
     world = World(options.work_tree, process.state_dir, process.dry_run)
     ending = Ending()
 
-    def gates_for(subject: Subject) -> FeatureGates:
-        return FeatureGates(live, subject.key, subject.attributes or None)
-
     def now() -> datetime:
         return datetime.now(UTC)
 
-    server = build(store, identity, world=world, gates_for=gates_for, hands=hands, now=now, ending=ending)
+    server = build(store, identity, world=world, gates=FeatureGates(live), hands=hands, now=now, ending=ending)
     gc.freeze()
     gc.enable()
     ending.on_sigterm()

@@ -1,18 +1,17 @@
 """The feature flags, as the worker asks for them: one question a flag, answered anew at every call.
 
-Above it stand the tools, below it `subject`, and `switchover_kit`'s feature gates, of which it
-knows only the questions.
+Above it stand the tools, which have named the subject of the call; below it `switchover_kit`'s feature gates, of which
+it knows only the questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from workers.reference.choice.engine import Engine
 from workers.reference.context import PromptMode
 from workers.reference.scheduling import Scheduler
-from workers.reference.subject import CURRENT, Subject
 
 
 class Gates(Protocol):
@@ -50,17 +49,9 @@ class Gates(Protocol):
 class Modes:
     """How the worker works right now, for the subject of the call under way."""
 
-    def __init__(self, gates_for: Callable[[Subject], Gates]) -> None:
-        """Keep what answers.
-
-        Args:
-            gates_for: returns the gates as they are for a subject.
-        """
-        self._gates_for = gates_for
-
-    @property
-    def _gates(self) -> Gates:
-        return self._gates_for(CURRENT.get())
+    def __init__(self, gates: Gates) -> None:
+        """Keep what answers."""
+        self._gates = gates
 
     @property
     def prompt(self) -> PromptMode:

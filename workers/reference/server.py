@@ -5,7 +5,7 @@ Above it stands `__main__`, which opens the store and runs the server; below it 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,6 @@ from workers.reference.ending import Ending
 from workers.reference.hands.settings import HandSettings
 from workers.reference.modes import Gates, Modes
 from workers.reference.store import Store
-from workers.reference.subject import Subject
 from workers.reference.tools.commands import CommandTools
 from workers.reference.tools.files import FileTools
 from workers.reference.tools.options import Options
@@ -42,7 +41,7 @@ def build(
     identity: Identity,
     *,
     world: World,
-    gates_for: Callable[[Subject], Gates],
+    gates: Gates,
     hands: HandSettings,
     now: Now,
     ending: Ending | None = None,
@@ -53,12 +52,12 @@ def build(
         store: the task store; whoever opened it closes it.
         identity: what this process knows of itself.
         world: where it may work.
-        gates_for: returns the feature flags as they are for a subject.
+        gates: the feature flags, as they are for the subject of the call under way.
         hands: what the operator set about commands and browsers.
         now: returns the present time, with time zone.
         ending: counts the calls and learns what to close; None where nobody ends the process but itself.
     """
-    modes = Modes(gates_for)
+    modes = Modes(gates)
     options = Options(world.state_dir, modes)
     web = WebTools(world, lambda: modes.pooled_browsers, hands)
 

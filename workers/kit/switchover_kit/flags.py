@@ -21,6 +21,7 @@ from switchover_kit.forced import like, variable
 from switchover_kit.listeners import Callback
 from switchover_kit.page_format import CHANGE
 from switchover_kit.snapshot import MISSING
+from switchover_kit.subject import NOBODY, USED, current
 from switchover_kit.values import ValueRefusedError
 
 _NOW = time.time
@@ -48,12 +49,14 @@ class Flags(Following):
         super().__init__(path, push=push, environ=os.environ if environ is None else environ, clock=clock)
 
     def value(self, key: str, default: Any = None) -> Any:
-        """Return a flag's value for nobody in particular.
+        """Return a flag's value: for the subject of the call under way where one was named, else for nobody.
 
         Args:
             key: the flag.
             default: what to answer for a flag that there is not, which is any where no document was ever read.
         """
+        if USED and current() is not NOBODY:
+            return self._value_in_call(key, default)
         try:
             for _ in self._budget:
                 if self._words[CHANGE] == self._applied:
@@ -69,11 +72,15 @@ class Flags(Following):
     def decide(self, key: str, subject_key: str | None = None, attributes: Mapping[str, Any] | None = None) -> Decision:
         """Return what a flag answers for one subject, and which step of its evaluation says so.
 
+        Without key and attributes that is the subject of the call under way (see `subject`), or nobody in particular.
+
         Args:
             key: the flag.
-            subject_key: what lists and percentages go by, None for nobody in particular.
+            subject_key: what lists and percentages go by.
             attributes: what rules go by.
         """
+        if USED and subject_key is None and attributes is None:
+            subject_key, attributes = current()
         try:
             for _ in self._budget:
                 if self._words[CHANGE] == self._applied:
@@ -91,13 +98,17 @@ class Flags(Following):
         attributes: Mapping[str, Any] | None = None,
         default: Any = None,
     ) -> Any:
-        """Return a flag's value for one subject; `default` for a flag that there is not."""
+        """Return a flag's value for one subject (see `decide`); `default` for a flag that there is not."""
         decision = self.decide(key, subject_key, attributes)
         return decision.value if decision.step != "missing" else default
 
     def is_open(self, key: str, subject_key: str | None = None, attributes: Mapping[str, Any] | None = None) -> bool:
         """Return whether a gate is open: only True opens it; no other value does, nor a flag that there is not."""
         return self.decide(key, subject_key, attributes).value is True
+
+    def _value_in_call(self, key: str, default: Any) -> Any:
+        decision = self.decide(key)
+        return decision.value if decision.step != "missing" else self._otherwise(key, default)
 
     def __getitem__(self, key: str) -> Any:
         """Return a flag's value, None for a flag that there is not."""

@@ -32,8 +32,9 @@ class FeatureGates:
 
         Args:
             flags: `switchover_kit.flags()`, or any other.
-            subject_key: for whom is asked, such as a mission; None for nobody in particular.
-            attributes: what rules go by.
+            subject_key: for whom is asked, such as a mission.
+            attributes: what rules go by.  Without both each question is asked for the subject of the call under way
+                (see `subject`), or for nobody in particular.
         """
         self._flags = flags
         self._subject_key = subject_key

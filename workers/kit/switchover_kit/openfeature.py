@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from switchover_kit.decision import Decision
+from switchover_kit.subject import current
 from switchover_kit.values import is_bool, is_int, is_object, is_text, shown
 
 try:
@@ -59,7 +60,10 @@ class Source(Protocol):
 
 
 class SwitchoverProvider(AbstractProvider):
-    """Resolves Switchover's flags: the targeting key is the subject key, the context's attributes are the subject's."""
+    """Resolves Switchover's flags: the targeting key is the subject key, the context's attributes are the subject's.
+
+    What a context leaves open is taken from the subject of the call under way (see `subject`).
+    """
 
     def __init__(self, flags: Source) -> None:
         """Take the flags to resolve from.
@@ -142,8 +146,9 @@ class SwitchoverProvider(AbstractProvider):
             ParseError: the flag is invalid, and has no readable safe value.
             TypeMismatchError: it is of another type.
         """
-        subject = context or EvaluationContext()
-        decision = self._flags.decide(key, subject.targeting_key, subject.attributes)
+        asked, call = context or EvaluationContext(), current()
+        attributes = {**call.attributes, **asked.attributes}
+        decision = self._flags.decide(key, asked.targeting_key or call.key, attributes)
         if decision.step == "missing":
             raise FlagNotFoundError(decision.detail)
         if decision.value is None:

@@ -17,13 +17,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError, create_model
-from switchover_kit import metrics
+from switchover_kit import metrics, subject, subject_of
 
 from workers.reference.choice.profiles import ProfileError
 from workers.reference.database import StoreError
 from workers.reference.hands.errors import HandError
 from workers.reference.results import Result
-from workers.reference.subject import CURRENT, subject_of
 from workers.reference.suite.work_tree import WorkTreeError
 from workers.reference.tasks import TaskError
 from workers.reference.tokens import count_tokens
@@ -91,9 +90,9 @@ class _StrictTool(Tool):
     """
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: FBT001, FBT002 - the SDK's signature
-        noted = CURRENT.set(subject_of(context.request_context.meta, self.name))
         try:
-            return await super().run(arguments, context, convert_result)
+            with subject(subject_of(context.request_context.meta, tool=self.name)):
+                return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
             raise
         except ToolError as error:
@@ -101,8 +100,6 @@ class _StrictTool(Tool):
                 raise
             # The SDK logs the fields' names when the cause is a ValidationError, and a traceback when it is not.
             raise ToolError(self._refusal(error.__cause__)) from error.__cause__
-        finally:
-            CURRENT.reset(noted)
 
     def _refusal(self, error: ValidationError) -> str:
         problems = "; ".join(
