@@ -63,13 +63,13 @@ def _agree(state: State, now: float) -> State | Rejected:
     return Rejected("it is not paused, and nothing waits for a person; to go to 100 % now: switchover promote")
 
 
-def _took_up(state: State, left: float | None, now: float) -> State:
+def _took_up(state: State, left: float | None, now: float) -> State | Rejected:
     """Let the part go on for what was left of it, as the plan wants it."""
     rollout = state.under_way
     if rollout.refused and rollout.part in {Part.HALF, Part.WHOLE}:  # tried again, with all of the part's time
         return move_flag(state, now) if rollout.part is Part.HALF else move_whole(state, now)
     if rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING and not is_routed(state):
-        return run_step(state, now, left=left)
+        return _not_movable(state, rollout.trial) or run_step(state, now, left=left)
     return state.to(due=None if left is None else now + left, refused=False)
 
 

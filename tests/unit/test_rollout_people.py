@@ -146,6 +146,12 @@ def test_a_weight_by_hand_stays_until_a_person_goes_on(percent: int) -> None:
     assert (story.lanes[3], story.rollout.due) == (10, story.now + 40)
 
 
+def test_a_step_is_not_given_its_weight_back_while_the_candidate_is_away() -> None:
+    story = stepping().happen(weight(0), down(2))
+    assert story.refused(RESUME) == "generation 2 is not ready: it crashed"
+    assert story.happen(ready(2), RESUME).lanes[3] == 10
+
+
 def test_a_weight_by_hand_is_a_new_epoch_with_its_share() -> None:
     story = stepping()
     before = story.rollout.watch
