@@ -5,7 +5,7 @@ BIN := .venv/bin
 STATE ?= .run
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check unit conformance format integrity lock docs bench bench-quick bench-setup soak clean
+.PHONY: help run demo setup test check unit conformance format integrity lock docs bench bench-quick bench-setup soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,9 @@ run: setup  ## set everything up and run the daemon around the reference worker
 	  '  $(BIN)/switchover call plan_next '"'"'{"limit": 3}'"'"' --state-dir $(STATE)' \
 	  '  $(BIN)/switchover canary --state-dir $(STATE) -- $(BIN)/python -m workers.reference --version-label v2' ''
 	@exec $(BIN)/switchover serve --state-dir $(STATE) -- $(BIN)/python -m workers.reference
+
+demo: setup  ## the whole story in about a minute: a good version takes over, a bad one is taken back
+	@$(BIN)/python -m workers.examples.demo $(DEMO)
 
 check: setup  ## lint, types, import contracts
 	$(BIN)/ruff check .

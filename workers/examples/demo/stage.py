@@ -32,11 +32,17 @@ repeats = 2
 
 
 class Narrator:
-    """Prints each line with the seconds since the beginning, and keeps all of them."""
+    """Prints each line with the seconds since the beginning, and keeps all of them.
+
+    Attributes:
+        lines: what was printed.
+        names: what places of this machine are called in it.
+    """
 
     def __init__(self, out: TextIO) -> None:
         """Begin now."""
         self.lines: list[str] = []
+        self.names = {sys.executable: "python", f"{ROOT}/": ""}
         self._out = out
         self._began = time.monotonic()
 
@@ -50,7 +56,9 @@ class Narrator:
         self._print(text)
 
     def shown(self, text: str) -> None:
-        """Print a line that a verb printed."""
+        """Print a line that a verb printed, without the places of this machine."""
+        for place, name in self.names.items():
+            text = text.replace(place, name)
         self._print(f"    {text}")
 
     def _print(self, text: str) -> None:
@@ -66,6 +74,7 @@ class Stage:
     def __init__(self, state_dir: Path, narrator: Narrator) -> None:
         """Build it; `start` runs the daemon."""
         self.state_dir = state_dir
+        narrator.names[str(state_dir)] = "STATE"
         self._narrator = narrator
         self._environ = {**os.environ, "SWITCHOVER_STATE_DIR": str(state_dir), "NO_COLOR": "1"}
         self._daemon: Process | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -30,6 +31,7 @@ class Traffic:
 
     Attributes:
         counts: `answered`, `failed` (the tool said so), `lost` (no answer, or the daemon could not serve it).
+        failures: when calls failed, Unix seconds.
     """
 
     def __init__(self, socket: Path, seed: int = 1) -> None:
@@ -40,6 +42,7 @@ class Traffic:
             seed: of who calls what for whom.
         """
         self.counts: Counter[str] = Counter()
+        self.failures: list[float] = []
         self._socket = socket
         self._random = Random(seed)  # noqa: S311 - nobody guesses missions
         self._over = asyncio.Event()
@@ -86,6 +89,7 @@ class Traffic:
             self.counts["lost"] += 1
         elif "error" in answer or answer["result"].get("isError"):
             self.counts["failed"] += 1
+            self.failures.append(time.time())
         else:
             self.counts["answered"] += 1
 
