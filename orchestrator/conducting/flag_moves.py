@@ -18,7 +18,7 @@ from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, 
 from orchestrator.domain.flag_values import Value, same
 from orchestrator.domain.flags import value_of
 from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Moved
+from orchestrator.domain.state import Moved, Phase
 from orchestrator.flags.service import FlagsService
 from orchestrator.telemetry.logging import get_logger
 
@@ -93,7 +93,10 @@ class FlagMoves:
 
     def _edited(self, flag: str, by: str) -> None:
         rollout = self._state().rollout
-        if rollout is not None and not rollout.is_over and any(one.flag == flag for one in rollout.moved):
+        if rollout is None or rollout.is_over:
+            return
+        ahead = rollout.plan.flags[rollout.index :] if rollout.phase is Phase.FLIPPING else ()
+        if any(one.flag == flag for one in (*rollout.moved, *ahead)):
             self._post(ev.FlagEdited(flag, by))
 
     async def _move(self, rollout: str, one: Moved) -> None:

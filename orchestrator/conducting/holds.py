@@ -86,7 +86,7 @@ class Holds:
                 log.info("hold does not agree yet", rollout=rollout, kind=hold.kind.value, reason=reason)
                 await anyio.sleep(hold.every)
             self._asked = None
-            self._post(ev.HoldAgreed(rollout, f"the {hold.kind.value} agreed"))
+            self._post(ev.HoldAgreed(rollout, f"the {hold.kind.value} agreed", hold))
 
     async def _run(self, rollout: str, hold: Hold) -> str | None:
         """Run the command once."""

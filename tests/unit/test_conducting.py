@@ -24,7 +24,7 @@ from orchestrator.conducting.rehearsals import Rehearsals
 from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_steps import Hold, HoldKind
+from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind
 from orchestrator.domain.rollout import State
 from orchestrator.domain.state import Moved, Phase, Rollout
 
@@ -65,7 +65,7 @@ async def asked(hold: Hold, engine: Engine) -> ev.Event:
 
 
 async def test_a_command_that_ends_well_agrees() -> None:
-    assert await asked(HOLD, Engine()) == ev.HoldAgreed("r-1", "the command agreed")
+    assert await asked(HOLD, Engine()) == ev.HoldAgreed("r-1", "the command agreed", HOLD)
 
 
 async def test_a_command_is_asked_again_until_it_ends_well(tmp_path: Path) -> None:
@@ -143,8 +143,9 @@ async def test_a_hold_asks_again_until_the_states_are_clean_and_tells_then() -> 
     engine = Engine()
     async with anyio.create_task_group() as tasks:
         holds = Holds(tasks, engine.post, {}, clean=lambda: next(clean))
-        holds.ask("r-1", Hold(HoldKind.PARITY, clean=2.0, every=0.01))
-        assert await engine.next() == ev.HoldAgreed("r-1", "the parity agreed")
+        hold = Hold(HoldKind.PARITY, clean=2.0, every=0.01)
+        holds.ask("r-1", hold)
+        assert await engine.next() == ev.HoldAgreed("r-1", "the parity agreed", hold)
     assert list(clean) == []
 
 
@@ -170,8 +171,9 @@ async def test_a_hold_that_is_no_longer_asked_says_nothing_more() -> None:
 
 
 def rolling(*moved: Moved) -> State:
-    """Return a state in which these flags are a rollout's."""
-    rollout = Rollout("r-1", Plan(name="p"), None, "ann", "", 0.0, 1, phase=Phase.FLIPPING, moved=moved)
+    """Return a state in which these flags are a rollout's, and one more is to be moved yet."""
+    plan = Plan(name="p", flags=(FlagStage("NEXT", "on", soak=1.0),))
+    rollout = Rollout("r-1", plan, None, "ann", "", 0.0, 1, phase=Phase.FLIPPING, moved=moved)
     return replace(after(founded(), ready(1)), rollout=rollout)
 
 
@@ -179,7 +181,7 @@ class Flags:
     """A flags service with a mover."""
 
     def __init__(self, folder: Path, moved: tuple[Moved, ...]) -> None:
-        self.service = World(folder, declare(flag("ONE"), flag("TWO", needs=["ONE"]))).service
+        self.service = World(folder, declare(flag("ONE"), flag("TWO", needs=["ONE"]), flag("NEXT"))).service
         self.engine = Engine()
         self.moves = FlagMoves(self.service, self.engine.post, lambda: rolling(*moved))
 
@@ -264,6 +266,12 @@ async def test_only_other_hands_on_the_rollout_s_flags_are_told(tmp_path: Path) 
         assert flags.engine.heard.empty()
         await flags.service.set({"ONE": "off"}, actor="ann")
         assert await flags.engine.next() == ev.FlagEdited("ONE", "ann")
+
+
+async def test_another_hand_on_a_flag_that_is_still_to_be_moved_is_told_too(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as flags:
+        await flags.service.set({"NEXT": "on"}, actor="ann")
+        assert await flags.engine.next() == ev.FlagEdited("NEXT", "ann")
 
 
 # --- rehearsals -----------------------------------------------------------------------------------
