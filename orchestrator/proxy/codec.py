@@ -259,13 +259,18 @@ def with_member(params: Raw, name: str, value: bytes | None) -> Raw:
 
 
 def with_meta(params: Raw | Buffer, name: str, value: bytes) -> Raw:
-    """Return an object with one member of its `_meta` replaced by JSON text; what is large in it is copied once."""
+    """Return an object with one member of its `_meta` replaced by JSON text."""
+    return Raw(b"".join(_meta_parts(params, name, value)))
+
+
+def _meta_parts(params: Raw | Buffer, name: str, value: bytes) -> list[bytes | Raw]:
+    """Return the same as parts to be joined, so that what is large among them is copied once."""
     members = _decode_object(params)
     meta = _decode_object(members["_meta"]) if bytes(members.get("_meta", NULL)) != NULL else {}
     meta[name] = Raw(value)
     members["_meta"] = Raw(_encode(meta))
     parts = [part for member, raw in members.items() for part in (b",", _encode(member), b":", raw)]
-    return Raw(b"".join((b"{", *parts[1:], b"}")))
+    return [b"{", *parts[1:], b"}"]
 
 
 def keyed_tail(tail: bytes | memoryview, key: str, *, bare: bool) -> bytes | memoryview:
@@ -284,7 +289,7 @@ def keyed_tail(tail: bytes | memoryview, key: str, *, bare: bool) -> bytes | mem
     else:
         params = tail[after:-1] if tail[:after] == CALL_HEAD else b"{}"
         try:
-            made = request_tail(CALL, with_meta(params, KEY_META, _encode(key)))
+            made = b"".join((CALL_HEAD, *_meta_parts(params, KEY_META, _encode(key)), b"}"))
         except (msgspec.MsgspecError, RecursionError):
             return tail
     return made if len(made) < LONG else memoryview(made)

@@ -54,6 +54,7 @@ class Dispatcher:
         sampling: who makes a sample of each tool call.
         mirror: who is told of tool calls that are over, while somebody wants that.
         unmet: what shared workers asked for and only a client could give.
+        held, parked: whether all calls wait, and which generations have no process by right (see `holding`).
         on_sent: told of each call as it is sent, also when it is sent once more; replaced whole, never edited.
     """
 
@@ -67,7 +68,7 @@ class Dispatcher:
         self.gap = GapMeter()
         self.turn = Turn(loop)
         self.ledger = Ledger(loop, self._expired)
-        self.stopping = False
+        self.stopping = self.isolated = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
         self.lists_differ: Callable[[], bool] = lambda: False
         self.splits: Callable[[RoutingTable], bool] = lambda _table: False
@@ -76,15 +77,12 @@ class Dispatcher:
         self.on_sent: list[Callable[[Call, WorkerLink], None]] = []
         self.on_wanted: Callable[[Place, Session | None], None] | None = None
         self.on_closed: Callable[[Session], None] | None = None
-        self.isolated = False
         self.unmet: list[str] = []
         self.now = now
-        self.tasks = Tasks(now)
-        self.cursors = Cursors()
-        self.gone = GoneTools()
-        self.attributes = Reader()
-        self.sampling = Sampling()
+        self.tasks, self.cursors, self.gone = Tasks(now), Cursors(), GoneTools()
+        self.attributes, self.sampling = Reader(), Sampling()
         self.mirror: Tap | None = None
+        self.held, self.parked = False, frozenset[int]()
         self._hopeless: dict[int, str] = {}
         self._refused: dict[Place, dict[str, Any]] = {}
         self._plain: WorkerLink | None = None
@@ -208,7 +206,9 @@ class Dispatcher:
 
     def _chosen(self, call: Call) -> WorkerLink | None:
         """Find the worker by the table, and note the decision in the call."""
-        table = self._table_of(call.era)
+        if self.held:
+            return None
+        table = self.table if call.era is HANDSHAKE else self._table_of(call.era)
         attributes = self.attributes.read(call) if table.new_by else None
         choice = choose(table, call.key, attributes)
         call.generation = choice.generation or 0
@@ -239,12 +239,12 @@ class Dispatcher:
     def _pinned(self, call: Call) -> WorkerLink | None:
         """Find the worker that alone can go on with a call; without one the client must begin again."""
         if call.paged:
-            return self._paged(call)
+            return None if self.held else self._paged(call)
         call.generation = call.pinned
         lane = self.table.lane_of(call.pinned)
         call.lane = lane or Lane.PREVIOUS
         link = self.links.get(self._place(call))
-        if link is None and lane is None:
+        if link is None and (lane is None or call.pinned in self.parked):
             self._void(call, reasons.maker_gone(call))
         return link
 
@@ -309,7 +309,9 @@ class Dispatcher:
         """Keep a call until its worker is ready, unless it is known that there will be none."""
         reason = self._hopeless.get(call.generation)
         error = self._refused.get(self._place(call))
-        if reason is not None:
+        if self.held:
+            self._waiting[call.number] = call
+        elif reason is not None:
             self.refuse(call, Code.NO_WORKER, reason, retryable=True)
         elif error is not None:
             if self.close(call):
@@ -321,7 +323,7 @@ class Dispatcher:
     def _replan(self) -> None:
         """Find out whether one worker of an era gets all its calls (two fields: an enum's hash is slow)."""
         table = self.table
-        plain = table.active is not None and not table.is_split
+        plain = table.active is not None and not table.is_split and not self.held
         number = table.active or 0
         self._plain = self.links.get(Place(number, HANDSHAKE)) if plain and not self.isolated else None
         self._plain_stateless = self.links.get(Place(number, Era.STATELESS)) if plain else None
