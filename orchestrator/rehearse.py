@@ -21,7 +21,8 @@ from orchestrator.comparing import LearnedComparer
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.rehearsal import EXIT_FAILED
 from orchestrator.rehearsal.artifacts import Artifacts
-from orchestrator.rehearsal.harness import Harness, Job
+from orchestrator.rehearsal.harness import Harness
+from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.redact import Redactor, known_secrets
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.samples import Comparer

@@ -18,7 +18,6 @@ from orchestrator.domain.errors import StartError
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import (
     Check,
-    Options,
     Outcome,
     Promotion,
     Status,
@@ -35,57 +34,13 @@ from orchestrator.rehearsal import artifacts, cloning, code_copy, commands, pref
 from orchestrator.rehearsal.artifacts import Artifacts, LeakError
 from orchestrator.rehearsal.code_copy import CopyError
 from orchestrator.rehearsal.databases import DatabaseError
+from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.lock import LockFile
 from orchestrator.rehearsal.processes import Terms
 from orchestrator.rehearsal.samples import Compared, Comparer
 from orchestrator.rehearsal.sandbox import Hold, find_hold
 from orchestrator.rehearsal.shadow_run import NothingToAskError, Plan, Ran, ShadowRun
-from orchestrator.rehearsal.suite import Suite
-from orchestrator.settings import Upgrade
-from orchestrator.supervision.process import Grace
 from orchestrator.supervision.warden import MARK
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be rehearsed, and with what.
-
-    Attributes:
-        run: the run's id.
-        state_dir: the daemon's state directory.
-        worker_state: the worker's live state.
-        old: the code in service.
-        new: the code to be rehearsed.
-        generation: number of the old code.
-        options: what was asked for.
-        settings: how it is built, tested and asked.
-        suite: the calls; None to have them proposed.
-        environ: the daemon's environment.
-        flags: page of the pinned flags.
-        tools_socket: where the process in service is asked.
-        grace: how processes are stopped.
-        start_timeout: seconds one has for its handshake.
-    """
-
-    run: str
-    state_dir: Path
-    worker_state: Path
-    old: Spec
-    new: Spec
-    generation: int
-    options: Options
-    settings: Upgrade
-    suite: Suite | None
-    environ: dict[str, str]
-    flags: Path | None
-    tools_socket: Path | None
-    grace: Grace
-    start_timeout: float
-
-    @property
-    def source(self) -> Path | None:
-        """The directory of the new code, None for none."""
-        return None if self.new.source is None else Path(self.new.source)
 
 
 class StepFailedError(Exception):

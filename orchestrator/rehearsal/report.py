@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, alarm, closing, exit_code, highest
 from orchestrator.rehearsal.artifacts import iso
+from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.processes import held_words
 from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
 from orchestrator.rehearsal.sandbox import Hold
@@ -20,9 +21,6 @@ from orchestrator.rehearsal.sentry import Attempt
 from orchestrator.rehearsal.shadow_run import Ran
 from orchestrator.rehearsal.suite import Case
 from orchestrator.rehearsal.workspace import Workspace
-
-if TYPE_CHECKING:
-    from orchestrator.rehearsal.harness import Job
 
 SHOWN: Final = 2000
 """Characters of a value that a report shows."""

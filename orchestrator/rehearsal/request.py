@@ -17,7 +17,7 @@ from orchestrator.settings import Upgrade
 from orchestrator.supervision.process import Grace
 
 if TYPE_CHECKING:
-    from orchestrator.rehearsal.harness import Job
+    from orchestrator.rehearsal.job import Job
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SuiteError: the suite's file cannot be used.
         """
-        from orchestrator.rehearsal.harness import Job  # noqa: PLC0415 - the daemon only writes requests, and starts sooner
+        from orchestrator.rehearsal.job import Job  # noqa: PLC0415 - the daemon only writes requests, and starts sooner
 
         return Job(
             run=self.run,
