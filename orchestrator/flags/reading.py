@@ -10,16 +10,14 @@ import asyncio
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, cast
 
 from switchover_kit.push_messages import Hello, Lines, MessageError, decode_from_reader
 
 from orchestrator.domain.flag_values import can_be_kept
 from orchestrator.flags.told import Reader
 from orchestrator.telemetry.logging import get_logger
-
-if TYPE_CHECKING:
-    from orchestrator.flags.readers import Readers
 
 log = get_logger("flags")
 
@@ -34,6 +32,34 @@ SAID: Final = 1000
 CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
+class ReadersBook(Protocol):
+    """Who hears of all that happens on a connection."""
+
+    def came(self, reading: Reading) -> bool:
+        """Take a new connection in; return False when there are too many."""
+        ...
+
+    def went(self, reading: Reading) -> None:
+        """A connection is gone."""
+        ...
+
+    def greeted(self, reading: Reading) -> None:
+        """A reader has said who it is."""
+        ...
+
+    def moved(self, reading: Reading, read: Sequence[str]) -> None:
+        """A reader has applied a version, and read these flags since it last said so."""
+        ...
+
+    def newest(self, view: str) -> int:
+        """Return the version a view's readers have been told of."""
+        ...
+
+    def now(self) -> float:
+        """Return the time, seconds since the Unix epoch."""
+        ...
+
+
 class Reading(asyncio.Protocol):
     """One connection.
 
@@ -44,7 +70,7 @@ class Reading(asyncio.Protocol):
         session: the process session it is in, 0 where that is not known.
     """
 
-    def __init__(self, readers: Readers, view: str) -> None:
+    def __init__(self, readers: ReadersBook, view: str) -> None:
         """Wait for a connection; `readers` hears of all that happens."""
         self.view = view
         self.hello: Hello | None = None
