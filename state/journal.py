@@ -19,17 +19,33 @@ from pathlib import Path
 from typing import Self
 
 from state import statements
-from state.database import connect
+from state.database import connect, used_bytes
 from state.entries import check_text
-from state.errors import CorruptStoreError, StorageFullError, translated
+from state.errors import CorruptStoreError, StorageError, StorageFullError, translated
 from state.files import set_aside
 from state.records import JournalRecord, check_limit, checksum
 from state.writer import Writer
 
-__all__ = ["RECORDS_KEPT", "SqliteJournal", "set_aside"]
+__all__ = ["BYTES_KEPT", "RECORDS_KEPT", "SqliteJournal", "set_aside"]
 
 RECORDS_KEPT = 100_000
-"""Newest records that opening keeps: years of rollouts, and still read through in a tenth of a second."""
+"""Newest records that are kept."""
+
+BYTES_KEPT = 64 << 20
+"""Bytes of newest records that are kept: hundreds of rollouts, and read through in a second or two from a slow disk."""
+
+LEAST_KEPT = 256
+"""Newest records that are kept however long they are."""
+
+PRUNE_EVERY = 256
+"""Appends between two looks at whether there is too much."""
+
+PRUNED = 2048
+"""Records removed at one look at most, so that neither opening nor an append ever waits long for it."""
+
+EXAMINED = 2 * BYTES_KEPT
+"""Bytes up to which opening reads all of the file; of a longer one (an older version's) only what is used is checked,
+record by record."""
 
 _SQL = statements.named("journal")
 
@@ -40,19 +56,28 @@ class SqliteJournal:
     A write that fails stores nothing and uses up no number; the next one is tried as if it had never been.
     """
 
-    def __init__(self, writer: Writer, wall: Callable[[], float]) -> None:
+    def __init__(self, writer: Writer, wall: Callable[[], float], prune: Callable[[sqlite3.Connection], None]) -> None:
         """Use `SqliteJournal.open`."""
         self._writer = writer
         self._wall = wall
+        self._prune = prune
 
     @classmethod
-    async def open(cls, path: Path, *, wall: Callable[[], float] = time.time, keep: int = RECORDS_KEPT) -> Self:
-        """Open `path`, creating or migrating it, check it and prune it.
+    async def open(
+        cls,
+        path: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        keep: int = RECORDS_KEPT,
+        keep_bytes: int = BYTES_KEPT,
+    ) -> Self:
+        """Open `path`, creating or migrating it, check it and prune it; it is pruned from time to time from then on.
 
         Args:
             path: the database file.
             wall: seconds since the Unix epoch, for the records.
             keep: newest records to keep.
+            keep_bytes: bytes of newest records to keep, about.
 
         Raises:
             CorruptStoreError: it is no database, a damaged one, or its last record is not what was written.
@@ -61,13 +86,14 @@ class SqliteJournal:
         """
         scripts = statements.migrations("journal")
         writer = await Writer.open(path, partial(_connect, scripts))
+        prune = partial(_prune, keep, keep_bytes)
         try:
             with suppress(StorageFullError):  # a longer journal than wanted is no reason to refuse
-                await writer.run(partial(_prune, keep))
+                await writer.run(prune)
         except BaseException:
             writer.stop()
             raise
-        return cls(writer, wall)
+        return cls(writer, wall, prune)
 
     async def append(self, record: str) -> int:
         """Store one JSON record, durable on return, and return its sequence number.
@@ -77,7 +103,11 @@ class SqliteJournal:
             StorageError: the record is not stored (disk full, read-only, ...), and why.
         """
         check_text("a record", record)
-        return await self._writer.run(partial(_append, float(self._wall()), record))
+        seq = await self._writer.run(partial(_append, float(self._wall()), record))
+        if seq % PRUNE_EVERY == 0:
+            with suppress(StorageError):  # the record is stored; the next look tries again
+                await self._writer.run(self._prune)
+        return seq
 
     async def last(self) -> str | None:
         """Return the newest record, None when there is none.
@@ -121,7 +151,7 @@ class SqliteJournal:
 
 def _connect(scripts: Sequence[str], path: Path) -> sqlite3.Connection:
     """Open the database and check its last record, from which recovery will start."""
-    connection = connect(path, scripts)
+    connection = connect(path, scripts, examined=EXAMINED)
     try:
         with translated(path):
             _page(path, 1, None, connection)
@@ -137,8 +167,16 @@ def _append(at: float, record: str, connection: sqlite3.Connection) -> int:
     return int(connection.execute(_SQL["append"], row).lastrowid or 0)
 
 
-def _prune(keep: int, connection: sqlite3.Connection) -> None:
-    connection.execute(_SQL["prune"], {"keep": keep})
+def _prune(keep: int, keep_bytes: int, connection: sqlite3.Connection) -> None:
+    """Remove the oldest records of more than are wanted; how long a record is, is taken from their mean."""
+    first, last = connection.execute(_SQL["extent"]).fetchone()
+    if first is None:
+        return
+    records = last - first + 1
+    fit = int(keep_bytes * records / max(1, used_bytes(connection)))
+    most = min(keep, max(fit, LEAST_KEPT))
+    if records > most:
+        connection.execute(_SQL["prune"], {"upto": min(last - most, first + PRUNED - 1)})
 
 
 def _page(path: Path, limit: int, before: int | None, connection: sqlite3.Connection) -> list[JournalRecord]:

@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.domain import ports
 from state.errors import CorruptStoreError, StorageError, StorageFullError, StorageReadOnlyError, StoreClosedError
-from state.journal import SqliteJournal
+from state.journal import _SQL, LEAST_KEPT, PRUNE_EVERY, PRUNED, SqliteJournal
 from state.memory import MemoryJournal, fail_on
-from state.records import JournalRecord
+from state.records import JournalRecord, checksum
 
 Journal = SqliteJournal | MemoryJournal
 
@@ -144,6 +144,34 @@ async def test_opening_keeps_only_the_newest_records_and_never_reuses_a_number(t
     assert [record.seq for record in await journal.tail(100)] == [10, 9, 8]
     assert await journal.append("11") == 11
     await journal.close()
+
+
+async def test_long_records_are_kept_by_their_bytes_while_the_journal_is_open_and_the_newest_always(
+    tmp_path: Path,
+) -> None:
+    long = '"' + "x" * 9_000 + '"'
+    journal = await SqliteJournal.open(tmp_path / "journal.db", keep_bytes=4 << 20)
+    for _ in range(2 * PRUNE_EVERY):
+        last = await journal.append(long)
+    kept = await journal.tail(last)
+    assert LEAST_KEPT < len(kept) < last
+    assert sum(len(one.record) for one in kept) <= 4 << 20
+    assert kept[0].seq == last
+    await journal.close()
+    journal = await SqliteJournal.open(tmp_path / "journal.db", keep_bytes=1)
+    assert [one.seq for one in await journal.tail(last)] == list(range(last, last - LEAST_KEPT, -1))
+    await journal.close()
+
+
+async def test_a_journal_far_too_long_is_shortened_bit_by_bit(tmp_path: Path) -> None:
+    journal = await SqliteJournal.open(tmp_path / "journal.db")
+    row = {"at": 1.0, "record": "1", "checksum": checksum(1.0, "1")}
+    await journal._writer.run(lambda connection: connection.executemany(_SQL["append"], [row] * (2 * PRUNED + 9)))
+    await journal.close()
+    for left in (PRUNED + 9, 9, 5):
+        journal = await SqliteJournal.open(tmp_path / "journal.db", keep=5)
+        assert len(await journal.tail(10 * PRUNED)) == left
+        await journal.close()
 
 
 @pytest.mark.requirement("STATE-2")
