@@ -40,7 +40,7 @@ PHASES: Final = {
     Phase.STARTING: "a candidate is being started as canary, by hand",
     Phase.REHEARSING: "the new version is tried on a copy",
     Phase.STEPPING: "it is started, then has its share of the calls",
-    Phase.PROMOTING: "somebody has to agree to move all calls",
+    Phase.PROMOTING: "somebody has to agree to move all calls, or the state is handed over",
     Phase.BAKING: "it serves all calls and is watched",
     Phase.FLIPPING: "flags move one at a time",
     Phase.ROLLING_BACK: "calls are back or go back, flags are reset",
@@ -59,6 +59,8 @@ GROUPS: Final = {
     "the rehearsal": (ev.RehearsalEnded,),
     "a hold": (ev.HoldAgreed,),
     "a process": (ev.GenerationReady, ev.GenerationDown, ev.GenerationFailed),
+    "the state": (ev.CutOverDone, ev.CutOverFailed, ev.CutBackDone),
+    "the disk": (ev.JournalBroken,),
     "flags": (ev.FlagsReset, ev.FlagEdited, ev.FlagRefused),
 }
 """Who brings an event, for the arrows of a rollout: each by itself would be too many to read."""
@@ -159,6 +161,8 @@ def _meaning(handler: Handler) -> str:
 def _effect(kind: type[ev.Event]) -> str:
     if kind is ev.KillSwitchAsked:
         return "on routes first, off is written first"
+    if kind is ev.RollbackAsked:
+        return "routes first, with lose_writes is written first"
     if kind is ev.Looked:
         return "a regression routes first, all else is written first"
     return "routes first" if routes_first(rollout_states.example(kind)) else "is written first"

@@ -15,7 +15,7 @@ from typing import Final
 from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Spec, Standing
 from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal
+from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
 from orchestrator.domain.plan_limits import Answer, Limit
 from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
 from orchestrator.domain.rollout import TRANSITIONS, Phase, Rejected, State, step
@@ -43,6 +43,14 @@ STRICT: Final = Plan(
     limits=CAREFUL.limits,
     on_regression=Answer.PAUSE,
     on_missing_data=Answer.ROLL_BACK,
+)
+ALONE: Final = Plan(
+    "alone",
+    state=StateUse.EXCLUSIVE,
+    rehearsal=Rehearsal(run=False),
+    bake=Bake(health=1.0, unlock=2.0, mirror=False),
+    flags=(STAGES[1],),
+    limits=CAREFUL.limits,
 )
 FLAGS: Final = Plan("flags", new_generation=False, limits=CAREFUL.limits, flags=(STAGES[1],))
 
@@ -139,12 +147,14 @@ def _upgrades(state: State) -> Iterator[ev.Event]:
     """Yield the wish to carry out each plan where one generation serves; elsewhere one is enough to be refused."""
     alone = len(state.generations) == 1 and all(one.standing is Standing.READY for one in state.generations.values())
     if alone or state.phase is not Phase.STEADY:
-        for plan in (CAREFUL, STRICT, FLAGS):
+        for plan in (CAREFUL, STRICT, ALONE, FLAGS):
             yield ev.UpgradeAsked(rollout="r", plan=plan, spec=SPEC if plan.new_generation else None)
 
 
 def _of_a_rollout(state: State) -> Iterator[ev.Event]:
     yield from (ev.RetryAsked(rollout="r"), ev.PromoteAsked(), ev.PauseAsked(), ev.ResumeAsked(), ev.RollbackAsked())
+    yield from (ev.RollbackAsked(lose_writes=True), ev.CutOverDone("r", 0.0, ""), ev.CutOverFailed("r", ""))
+    yield ev.CutBackDone("r")
     for failed, differences in ((False, 0), (False, 1), (True, 0)):
         yield ev.RehearsalEnded(rollout="r", failed=failed, differences=differences)
     watch = state.rollout.watch if state.rollout is not None else None

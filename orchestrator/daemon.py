@@ -110,7 +110,6 @@ class Daemon:
     ) -> None:
         """Wire the rooms together; nothing runs yet."""
         settings, paths = options.settings, options.paths
-        loop = asyncio.get_running_loop()
         self._options = options
         self._tasks = tasks
         self._storage = storage
@@ -121,7 +120,7 @@ class Daemon:
         self._said_ready = False
         self._http: OpenHttp | None = None
         self._control: OpenControl | None = None
-        self.dispatcher = Dispatcher(loop, limits_of(settings), clock.monotonic)
+        self.dispatcher = Dispatcher(asyncio.get_running_loop(), limits_of(settings), clock.monotonic)
         self._movement = Movement(self.dispatcher)
         gating = Gating(self.dispatcher, self._movement)
         self._intake = Intake(self.dispatcher, gating)
@@ -154,14 +153,14 @@ class Daemon:
         self.mirroring = LiveMirroring(tasks, self.dispatcher, lambda: self._settings, paths, **live)
         self.parity = Parity(tasks, self.mirroring.mirror, lambda: self._settings, paths, **live)
         self.conducting = open_conducting(
-            tasks, self.driver, clock, environ=options.environ,
-            flags=self.flags, harness=self.upgrades, samples=self.samples, tap=self.dispatcher.sampling,
-            mirror=self.mirroring, clean_for=self.parity.clean_for, upgrades=paths.state_dir / UPGRADES,
+            tasks, self.driver, clock, environ=options.environ, flags=self.flags, harness=self.upgrades,
+            samples=self.samples, mirror=self.mirroring, clean_for=self.parity.clean_for, dispatcher=self.dispatcher,
+            movement=self._movement, fleet=self.fleet, settings=lambda: self._settings, paths=paths,
         )  # fmt: skip
         self.rollouts = RolloutDesk(
             self.driver, self.verbs, registry=lambda: self.flags.registry, settings=lambda: self._settings.rollout,
             runs=paths.state_dir / UPGRADES, clock=clock, counters=Counters.of(self.dispatcher),
-            journal=storage.journal, looks=self.samples.keeping.store,
+            journal=storage.journal, looks=self.samples.keeping.store, lost=self.conducting.cut.lost,
         )  # fmt: skip
         self.guard, self.rollouts.latest = self.conducting.guard, self.conducting.guard.latest
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}
@@ -208,7 +207,7 @@ class Daemon:
                     self._tasks.start_soon(
                         feed_watchdog,
                         self._options.notifier,
-                        lambda: self.unready() is None or self.dispatcher.stopping,
+                        lambda: self.unready() is None or self.dispatcher.stopping or self.dispatcher.held,
                         lambda: self._care.start_timeout,
                     )
                     await self._stop_asked.wait()
@@ -241,6 +240,7 @@ class Daemon:
         self.dispatcher.stopping = True
         self._movement.end_listeners()
         self.upgrades.stop()
+        self.conducting.cut.stop()
         log.info("stopping", in_flight=len(self.dispatcher.ledger.open), drain=drain)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._on_hurry, tasks.cancel_scope)

@@ -12,7 +12,7 @@ from fastapi import FastAPI, HTTPException, Query, Request
 from orchestrator.api.callers import actor, is_remote
 from orchestrator.api.models import Asking, Done, Refused
 from orchestrator.api.rollout_desk import RolloutDesk
-from orchestrator.api.rollout_models import DrillBody, RetryBody, RolloutBegun, UpgradeBody
+from orchestrator.api.rollout_models import DrillBody, RetryBody, RollbackBody, RolloutBegun, UpgradeBody
 from orchestrator.api.rollout_shown import (
     Drilled,
     Explained,
@@ -110,8 +110,11 @@ def _steering(app: FastAPI, control: RolloutControl) -> None:
         return _done(await control.rollouts.verbs.abort(actor=actor(request), reason=body.reason))
 
     @app.post("/v1/rollback", responses=REFUSALS, tags=TAGS, summary="Go back, with or without a rollout")
-    async def rollback(body: Asking, request: Request) -> Done:
-        return _done(await control.rollouts.verbs.rollback(actor=actor(request), reason=body.reason))
+    async def rollback(body: RollbackBody, request: Request) -> Done:
+        told = await control.rollouts.verbs.rollback(
+            actor=actor(request), reason=body.reason, lose_writes=body.lose_writes
+        )
+        return _done(told)
 
     @app.post("/v1/drill", responses=REFUSALS, tags=TAGS, summary="Rehearse a rollback on live routing and time it")
     async def drill(body: DrillBody, request: Request) -> Drilled:

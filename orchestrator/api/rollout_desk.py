@@ -82,6 +82,7 @@ class RolloutDesk:
         counters: Counters,
         journal: Steps,
         looks: LooksOf | None = None,
+        lost: Callable[[], str] = lambda: "",
     ) -> None:
         """Build it.
 
@@ -95,8 +96,11 @@ class RolloutDesk:
             counters: what the proxy counts.
             journal: the rollout's memory.
             looks: where looks are stored, None where they are not.
+            lost: says how many calls may have written since an exclusive cut-over.
         """
-        self.verbs = RolloutVerbs(driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock)
+        self.verbs = RolloutVerbs(
+            driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock, lost=lost
+        )
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None
         self._driver = driver

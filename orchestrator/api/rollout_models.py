@@ -45,6 +45,14 @@ class RetryBody(Asking):
     id: str | None = Field(None, description="the new rollout's id; the time by default", pattern=RUN_PATTERN)
 
 
+class RollbackBody(Asking):
+    """Go back."""
+
+    lose_writes: bool = Field(
+        default=False, description="go back from an exclusive cut-over, though what was written since is lost"
+    )
+
+
 class RolloutBegun(Done):
     """A rollout that has begun."""
 

@@ -23,12 +23,15 @@ from orchestrator.domain.plan_lint import Finding, Severity, lint
 from orchestrator.domain.plan_times import min_stable
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollout import State
+from orchestrator.domain.rollout_back import WRITTEN, loses
 from orchestrator.domain.told import stands
 from orchestrator.engine.driver import Driver
 from orchestrator.plans.plan_file import PlanFile, read_plan
 from orchestrator.plans.shipped import find_plan
 from orchestrator.rehearsal.artifacts import new_run
 from orchestrator.settings import Rollout
+
+LOSE: Final = "switchover rollback --lose-writes"
 
 SHOWN: Final = 5
 """Findings a refusal names."""
@@ -61,6 +64,7 @@ class RolloutVerbs:
         settings: Callable[[], Rollout],
         runs: Path,
         clock: Clock,
+        lost: Callable[[], str] = lambda: "",
     ) -> None:
         """Build the verbs.
 
@@ -71,6 +75,7 @@ class RolloutVerbs:
             settings: section `rollout` of the configuration.
             runs: directory of the rehearsals, whose names are not given again.
             clock: whose `wall` names rollouts and says what is left.
+            lost: says how many calls may have written since an exclusive cut-over, "" when nobody knows.
         """
         self._driver = driver
         self._verbs = verbs
@@ -78,6 +83,7 @@ class RolloutVerbs:
         self._settings = settings
         self._runs = runs
         self._clock = clock
+        self._lost = lost
 
     async def upgrade(self, asked: UpgradeBody, *, actor: str) -> BegunRollout:
         """Begin to carry a plan out.
@@ -131,16 +137,36 @@ class RolloutVerbs:
             raise RefusedError("no rollout is under way; to go back to a warm previous generation: switchover rollback")
         return await self.rollback(actor=actor, reason=reason)
 
-    async def rollback(self, *, actor: str, reason: str = "") -> Told:
-        """End the rollout under way and go back; without one, back from a canary or to a warm previous generation."""
+    async def rollback(self, *, actor: str, reason: str = "", lose_writes: bool = False) -> Told:
+        """End the rollout under way and go back; without one, back from a canary or to a warm previous generation.
+
+        Args:
+            actor: who asks.
+            reason: why, in their words.
+            lose_writes: whether what was written since an exclusive cut-over may be lost.
+
+        Raises:
+            RefusedError: there is nothing to go back to, or it would lose what was written.
+        """
         before = self._driver.state
-        after = await self._ask(ev.RollbackAsked(actor=actor, reason=reason))
+        lost = self._would_lose(before)
+        if lost and not lose_writes:
+            raise RefusedError(f"{loses(before.under_way, lost)}; to do it all the same: {LOSE}")
+        asked = ev.RollbackAsked(actor=actor, reason=reason, lose_writes=bool(lost), lost=lost)
+        after = await self._ask(asked)
         under_way = before.rollout is not None and not before.rollout.is_over
         if under_way:
             return self._told(after)
         bad = before.table.active if before.table.active != after.table.active else before.table.canary
         told = f"generation {after.table.active} serves all calls; generation {bad} is quarantined and stopped"
         return self._with_trouble(told, after)
+
+    def _would_lose(self, state: State) -> str:
+        """Say which calls a way back would undo, "" where it undoes none."""
+        rollout = state.rollout
+        if rollout is None or rollout.is_over or not rollout.is_exclusive or rollout.promoted is None:
+            return ""
+        return self._lost() or WRITTEN
 
     async def plan(self, named: str | None) -> PlanFile:
         """Read the plan of that name or file, or the one of the configuration.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.conducting.cut_over import CutOver
 from orchestrator.conducting.flag_moves import FlagMoves
 from orchestrator.conducting.guard_desk import GuardDesk
 from orchestrator.conducting.holds import Holds
@@ -28,12 +29,14 @@ class Conducting:
         rehearsals: runs the harness.
         holds: asks commands and webhooks.
         flags: moves flags.
+        cut: hands the state over from one version to the other.
     """
 
     guard: GuardDesk
     rehearsals: Rehearsals
     holds: Holds
     flags: FlagMoves
+    cut: CutOver
 
     def observe(self, watch: Watch | None, mirror: Lane | None) -> None:
         """Have the guard watch an epoch and read-only calls mirrored to a lane; None for neither."""
@@ -58,3 +61,11 @@ class Conducting:
     def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:
         """Bring flags back to their safe values, in this order."""
         self.flags.reset(rollout, flags)
+
+    def cut_over(self, rollout: str, old: int, new: int) -> None:
+        """Have one generation hand the state over to another."""
+        self.cut.over(rollout, old, new)
+
+    def cut_back(self, rollout: str, old: int, new: int, *, aside: bool) -> None:
+        """Have the state as it was before."""
+        self.cut.back(rollout, old, new, aside=aside)

@@ -79,4 +79,31 @@ class ResetFlags:
     flags: tuple[str, ...]
 
 
-Command = Start | Route | Retire | Observe | Rehearse | CancelRehearsal | AskHold | MoveFlags | ResetFlags
+@dataclass(frozen=True, slots=True)
+class CutOver:
+    """Have generation `old` hand the state over to `new`, then say so (`CutOverDone`, `CutOverFailed`).
+
+    Calls wait; `old` finishes those it has and is stopped, the state is kept as it is then, and `new` is started on it.
+    """
+
+    rollout: str
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutBack:
+    """Have the state as it was before the cut-over, and `old` running on it, then say so (`CutBackDone`).
+
+    Calls wait; `new` is stopped.  With `aside` the state as it is then is kept, too: it was written to.
+    """
+
+    rollout: str
+    old: int
+    new: int
+    aside: bool
+
+
+Command = (
+    Start | Route | Retire | Observe | Rehearse | CancelRehearsal | AskHold | MoveFlags | ResetFlags | CutOver | CutBack
+)

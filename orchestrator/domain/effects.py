@@ -12,6 +12,8 @@ from orchestrator.domain.commands import (
     AskHold,
     CancelRehearsal,
     Command,
+    CutBack,
+    CutOver,
     MoveFlags,
     Observe,
     Rehearse,
@@ -20,6 +22,7 @@ from orchestrator.domain.commands import (
     Route,
     Start,
 )
+from orchestrator.domain.generation import Standing
 from orchestrator.domain.plan_steps import Hold, HoldKind
 from orchestrator.domain.routing import Lane
 from orchestrator.domain.state import Part, Phase, Rollout, State
@@ -30,8 +33,10 @@ def between(before: State, after: State) -> tuple[Command, ...]:
 
     Who is started comes before traffic goes there, routing before everything else, what cannot be undone last.
     """
+    aside = unstarted(after)
+    new = after.generations.keys() - before.generations.keys() - aside
     return (
-        *(Start(made) for number, made in after.generations.items() if number not in before.generations),
+        *(Start(after.generations[number]) for number in sorted(new)),
         *((Route(after.table),) if after.table != before.table else ()),
         *_changed(before, after),
         *(Retire(number) for number in before.generations if number not in after.generations),
@@ -43,8 +48,18 @@ def wanted(state: State) -> tuple[Command, ...]:
     if state.table.active is None:
         return ()
     held = [*state.table.lanes().values(), *(n for n in state.generations if state.table.lane_of(n) is None)]
+    aside = unstarted(state)
+    started = [state.generations[number] for number in held if number not in aside]
     idle = State(table=state.table, generations=state.generations)
-    return (Route(state.table), *(Start(state.generations[number]) for number in held), *_changed(idle, state))
+    return (Route(state.table), *(Start(generation) for generation in started), *_changed(idle, state))
+
+
+def unstarted(state: State) -> frozenset[int]:
+    """Return the generations that have no process by right: a cut starts and stops them, or one is parked."""
+    rollout = _live(state)
+    cut = {rollout.baseline, rollout.trial} if rollout is not None and rollout.is_cutting else set()
+    parked = {number for number, one in state.generations.items() if one.standing is Standing.PARKED}
+    return frozenset(cut | parked)
 
 
 def hold_of(rollout: Rollout) -> Hold | None:
@@ -62,7 +77,8 @@ def mirrored(rollout: Rollout) -> Lane | None:
         watch = rollout.watch
         steps = rollout.plan.steps
         return Lane.CANARY if watch is not None and watch.part == "steps" and steps[watch.index].mirror else None
-    return Lane.PREVIOUS if rollout.phase is Phase.BAKING and rollout.plan.bake.mirror else None
+    runs = rollout.plan.bake.mirror and not rollout.is_exclusive  # the old version has no process there
+    return Lane.PREVIOUS if rollout.phase is Phase.BAKING and runs else None
 
 
 def _changed(before: State, after: State) -> Iterator[Command]:
@@ -83,7 +99,7 @@ def _live(state: State) -> Rollout | None:
 def _wishes(rollout: Rollout | None, name: str) -> tuple[Command | None, ...]:
     """Return what a rollout wants besides routing and processes, one place for each kind."""
     if rollout is None:
-        return Observe(None), None, None, None, AskHold(name, None)
+        return Observe(None), None, None, None, AskHold(name, None), None
     resets = rollout.phase is Phase.ROLLING_BACK and rollout.moved and not rollout.is_reset
     moves = rollout.phase is Phase.FLIPPING and rollout.moved and not rollout.refused
     hold = hold_of(rollout)
@@ -95,4 +111,14 @@ def _wishes(rollout: Rollout | None, name: str) -> tuple[Command | None, ...]:
         MoveFlags(rollout.id, rollout.moved) if moves else None,
         Rehearse(rollout.id, rollout.spec) if rehearses and rollout.spec is not None else None,
         AskHold(rollout.id, hold if asks else None),
+        _cut(rollout),
     )
+
+
+def _cut(rollout: Rollout) -> Command | None:
+    """Return in which direction the state is to be handed over, None when it is not."""
+    if not rollout.is_cutting:
+        return None
+    if rollout.phase is Phase.PROMOTING:
+        return CutOver(rollout.id, rollout.baseline, rollout.trial)
+    return CutBack(rollout.id, rollout.baseline, rollout.trial, aside=rollout.promoted is not None)

@@ -137,7 +137,19 @@ class ResumeAsked(Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackAsked(Asked):
-    """End the rollout, go back, and quarantine the version; `abort` is the same verb before promotion."""
+    """End the rollout, go back, and quarantine the version; `abort` is the same verb before promotion.
+
+    Attributes:
+        lose_writes: whether what was written since an exclusive cut-over may be lost.
+        lost: which calls may have written since then, such as `12 call(s) that may have written`; "" without any.
+    """
+
+    lose_writes: bool = False
+    lost: str = ""
+
+    def detail(self) -> dict[str, object]:
+        """Return what is lost, where anything may be."""
+        return {"lose_writes": True, "lost": self.lost} if self.lose_writes else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,36 @@ class FlagEdited:
 
 
 @dataclass(frozen=True, slots=True)
+class CutOverDone:
+    """The new generation is ready on the state that the old one left, and has served no call yet.
+
+    Attributes:
+        rollout: whose.
+        at: when the snapshot of the state was taken, Unix seconds on the steady clock.
+        path: where it is.
+    """
+
+    rollout: str
+    at: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutOverFailed:
+    """The state could not be handed over; the new generation has served no call."""
+
+    rollout: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutBackDone:
+    """The old generation is ready on the state as it was before the cut-over."""
+
+    rollout: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalBroken:
     """A step could not be written down: automation stops until a person resumes."""
 
@@ -252,6 +294,9 @@ Event = (
     | FlagRefused
     | FlagsReset
     | FlagEdited
+    | CutOverDone
+    | CutOverFailed
+    | CutBackDone
     | JournalBroken
     | CanaryAsked
     | CanaryDropAsked

@@ -13,6 +13,8 @@ class Standing(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DOWN = "down"
+    PARKED = "parked"
+    """It has no process and gets none: another generation works alone on the state both know."""
 
 
 class Role(StrEnum):

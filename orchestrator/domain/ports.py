@@ -168,6 +168,14 @@ class Conductor(Protocol):
         """Bring flags back to their safe values in this order, however often that takes; then: `FlagsReset`."""
         ...
 
+    def cut_over(self, rollout: str, old: int, new: int) -> None:
+        """Have one generation hand the state over to another; calls wait: `CutOverDone` or `CutOverFailed`."""
+        ...
+
+    def cut_back(self, rollout: str, old: int, new: int, *, aside: bool) -> None:
+        """Have the state as before the cut-over, the present one kept `aside`; calls wait: `CutBackDone`."""
+        ...
+
 
 class Link(Protocol):
     """The proxy's end of one worker's pipes, as supervision sees it.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from orchestrator.domain import events as ev
-from orchestrator.domain import rollout_begin, rollout_clock, rollout_facts, rollout_people
+from orchestrator.domain import rollout_begin, rollout_clock, rollout_cut, rollout_facts, rollout_people
 from orchestrator.domain.effects import between
 from orchestrator.domain.look import Verdict
 from orchestrator.domain.moves import MOVES
@@ -57,12 +57,16 @@ def routes_first(event: ev.Event) -> bool:
         return event.on
     if isinstance(event, ev.Looked):
         return event.look.verdict is Verdict.REGRESSION
+    if isinstance(event, ev.RollbackAsked):
+        return not event.lose_writes  # such an order cannot be taken back, so it has to be found after a crash
     return isinstance(event, FIRST)
 
 
 FIRST: Final = (
     ev.SwitchBackAsked,
     ev.RollbackAsked,
+    ev.CutOverFailed,
+    ev.CutBackDone,
     ev.JournalBroken,
     ev.GenerationReady,
     ev.GenerationDown,
@@ -162,10 +166,16 @@ CHANGES: Final[Mapping[Phase, Mapping[type[Any], Change]]] = {
         **WATCHED,
         ev.HoldAgreed: rollout_facts.agreed,
         ev.PromoteAsked: rollout_people.promote_now,
+        ev.CutOverDone: rollout_cut.cut_over,
+        ev.CutOverFailed: rollout_cut.cut_over_failed,
     },
     Phase.BAKING: {**GOING, **WATCHED, ev.SwitchBackAsked: rollout_people.switch_back},
     Phase.FLIPPING: {**GOING, **WATCHED, **FLAGS_OUT, ev.SwitchBackAsked: rollout_people.switch_back},
-    Phase.ROLLING_BACK: {**FACTS, ev.FlagsReset: rollout_facts.flags_reset},
+    Phase.ROLLING_BACK: {
+        **FACTS,
+        ev.FlagsReset: rollout_facts.flags_reset,
+        ev.CutBackDone: rollout_cut.cut_back,
+    },
 }
 """What may happen in which phase, besides `MOVES`."""
 

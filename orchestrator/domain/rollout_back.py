@@ -6,19 +6,22 @@ Above: every other `rollout_*` module.  Below: `moves` for routing, `state`.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.judgement import step_words
-from orchestrator.domain.moves import _retire, _route, _settled
-from orchestrator.domain.plan import StateUse
-from orchestrator.domain.state import Cause, Part, Paused, Phase, Quarantined, State, What
+from orchestrator.domain.moves import _retire, _route, _settled, _with
+from orchestrator.domain.state import Cause, Part, Paused, Phase, Quarantined, Rollout, State, What
 
 ALARMS: Final = frozenset(
     {What.REGRESSION, What.CRASH, What.JOURNAL, What.FLAG, What.DIFFERENCES, What.DEADLINE, What.START}
 )
 """What whoever resumes must know: told even where the clock stands already for another reason."""
+
+
+WRITTEN: Final = "what was written"
 
 
 def because(
@@ -40,9 +43,19 @@ def go_back(state: State, cause: Cause, now: float, *, quarantine: bool = True) 
     if quarantine and rollout.spec is not None and rollout.spec.fingerprint:
         held = {**state.quarantine, rollout.spec.fingerprint: Quarantined(rollout.id, cause)}
         state = replace(state, quarantine=held)
+    cut = rollout.is_exclusive and rollout.promoted is not None and state.table.previous is not None
+    if rollout.is_cutting or cut:
+        return _cut_back(_settled(state), now)
     if _must_wait(state):
         return state.to(part=Part.READY, entered=now)
     return reset_flags(_settled(_routed_back(state, now)), now)
+
+
+def _cut_back(state: State, now: float) -> State:
+    """Have the old version take the state over again; until it has, all calls wait."""
+    old = state.generations[state.under_way.baseline]
+    state = _with(state, replace(old, standing=Standing.STARTING, note=""))
+    return state.to(part=Part.CUTTING, entered=now)
 
 
 def _must_wait(state: State) -> bool:
@@ -85,9 +98,21 @@ def undo(state: State, cause: Cause, now: float, *, over: bool = False) -> State
         over: the part is over, so that going on all the same means to go on to the next.
     """
     rollout = state.under_way
-    if rollout.plan.state is StateUse.EXCLUSIVE and rollout.promoted is not None:
-        return pause(state, cause, now, over=over)
+    if rollout.is_exclusive and rollout.promoted is not None:
+        words = f"{cause.words}; {loses(rollout)}, so a person decides: switchover rollback --lose-writes, or resume"
+        return pause(state, replace(cause, words=words), now, over=over)
     return go_back(state, cause, now)
+
+
+def loses(rollout: Rollout, calls: str = WRITTEN) -> str:
+    """Say what going back from an exclusive cut-over loses.
+
+    Args:
+        rollout: whose.
+        calls: which calls may have written since.
+    """
+    at = rollout.snapshot.at if rollout.snapshot is not None else rollout.asked
+    return f"going back loses {calls} since {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def reset_flags(state: State, now: float) -> State:

@@ -13,6 +13,7 @@ from orchestrator.domain.outcome import Rejected
 from orchestrator.domain.plan import StateUse
 from orchestrator.domain.plan_limits import Answer
 from orchestrator.domain.rollout_back import because, fail, pause
+from orchestrator.domain.rollout_cut import approach
 from orchestrator.domain.state import Part, Phase, Quarantined, Rollout, State, What
 
 
@@ -71,6 +72,10 @@ def _refused(state: State, event: ev.UpgradeAsked) -> str:
             f"the plan {plan.name} brings in a new generation; name its command: switchover upgrade -- COMMAND",
         ),
         (not plan.new_generation and spec is not None, f"the plan {plan.name} only moves flags and takes no command"),
+        (
+            plan.state is StateUse.EXCLUSIVE and bool(plan.steps),
+            f"the plan {plan.name} has steps, and its state is exclusive: two versions cannot serve at a time",
+        ),
         (named, f"there was a rollout {event.rollout} already; choose another id"),
         (held is not None, f"this version is quarantined: {bad}; to try it all the same: --force"),
     )
@@ -92,8 +97,10 @@ def _begin(state: State, now: float) -> State:
 
 
 def start_candidate(state: State, now: float) -> State:
-    """Have a fresh serving process of the candidate started on live state."""
+    """Have a fresh serving process of the candidate started on live state; where that is taken, come to the cut."""
     rollout = state.under_way
+    if rollout.is_exclusive:
+        return approach(state, now)
     if rollout.spec is None:
         raise AssertionError("a plan with a new generation has its command")
     state, generation = _create(state, rollout.spec)

@@ -17,7 +17,7 @@ from orchestrator.domain.plan_freeze import next_open
 from orchestrator.domain.plan_limits import Answer
 from orchestrator.domain.rollout_back import because, pause, undo
 from orchestrator.domain.rollout_stages import enter_stage, move_whole, unlock
-from orchestrator.domain.rollout_steps import enter_step, promote, retreat, run_step
+from orchestrator.domain.rollout_steps import enter_promotion, enter_step, promote, retreat, run_step
 from orchestrator.domain.state import Part, Phase, State, What
 
 NEVER = "no time is ever outside the plan's freeze windows"
@@ -27,6 +27,8 @@ def tick(state: State, _event: ev.Tick, now: float) -> State | Rejected:
     """See what time has brought: the deadline of the whole, the end of a part."""
     rollout = state.under_way
     plan = rollout.plan
+    if rollout.is_cutting:
+        return state
     if plan.deadline is None or rollout.began is None or rollout.late or now < rollout.began + plan.deadline:
         return over(state, now) if is_over(state, now) else state
     return _too_late(state, now)
@@ -43,7 +45,7 @@ def is_over(state: State, now: float) -> bool:
 def due_at(state: State) -> float | None:
     """Return when to tick next, None when only an event can change anything."""
     rollout = state.rollout
-    if rollout is None or rollout.is_over or rollout.phase is Phase.ROLLING_BACK:
+    if rollout is None or rollout.is_over or rollout.phase is Phase.ROLLING_BACK or rollout.is_cutting:
         return None
     deadline = rollout.plan.deadline
     ends = [] if rollout.paused is not None or rollout.due is None else [rollout.due]
@@ -109,9 +111,13 @@ def go_on(state: State, now: float) -> State:
 
 
 def _is_unsafe(state: State) -> bool:
-    """Tell whether the version on trial or the way back has no ready process: neither may be counted on then."""
+    """Tell whether the version on trial or the way back has no ready process: neither may be counted on then.
+
+    A way back from an exclusive cut-over has none by right, and a person decides on it.
+    """
     rollout, table = state.under_way, state.table
-    back = table.active if rollout.promoted is None else table.previous
+    parked = None if rollout.is_exclusive else table.previous
+    back = table.active if rollout.promoted is None else parked
     return any(
         state.generations[one].standing is not Standing.READY for one in (rollout.trial, back) if one is not None
     )
@@ -136,6 +142,7 @@ NEXT: Final[Mapping[tuple[Phase, Part], Callable[[State, float], State]]] = {
     (Phase.STEPPING, Part.STARTING): lambda state, now: enter_step(state, 0, now),
     (Phase.STEPPING, Part.HOLD): run_step,
     (Phase.STEPPING, Part.RUNNING): _after_step,
+    (Phase.PROMOTING, Part.STARTING): enter_promotion,
     (Phase.PROMOTING, Part.HOLD): promote,
     (Phase.BAKING, Part.HEALTH): unlock,
     (Phase.BAKING, Part.UNLOCK): lambda state, now: enter_stage(state, 0, now),

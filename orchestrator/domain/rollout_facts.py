@@ -21,16 +21,17 @@ from orchestrator.domain.routing import Lane
 from orchestrator.domain.state import Part, Phase, State, What
 
 UNKNOWN = "generation {} holds no lane"
+ASIDE = "generation {} is parked"
 
 
 def ready(state: State, event: ev.GenerationReady, now: float) -> State | Rejected:
     """Note that a process is ready; the next tick goes on where that was waited for, a way back is gone at once."""
     number = event.generation
     generation = state.generations.get(number)
-    if generation is None:
-        return Rejected(UNKNOWN.format(number))
+    if generation is None or generation.standing is Standing.PARKED:
+        return Rejected((UNKNOWN if generation is None else ASIDE).format(number))
     state = _with(state, replace(generation, standing=Standing.READY, proven=True, note=""))
-    if state.candidate == number:
+    if state.candidate == number and not state.under_way.is_cutting:
         state = _route(state, now, canary=number, weight=0, salt=state.candidate_salt)
         return _due(_settled(state), now)
     state = try_again(_warmed(state, number, now), now)
@@ -46,8 +47,8 @@ def _due(state: State, now: float) -> State:
 def down(state: State, event: ev.GenerationDown, now: float) -> State | Rejected:
     """Note that a process is being started again."""
     generation = state.generations.get(event.generation)
-    if generation is None:
-        return Rejected(UNKNOWN.format(event.generation))
+    if generation is None or generation.standing is Standing.PARKED:
+        return Rejected((UNKNOWN if generation is None else ASIDE).format(event.generation))
     state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
     return try_again(_warmed(state, event.generation, now), now)
 
@@ -60,12 +61,20 @@ def failed(state: State, event: ev.GenerationFailed, now: float) -> State | Reje
     """Act on supervision's final word: the candidate's ends the rollout, the others' leaves it to a person."""
     number = event.generation
     generation = state.generations.get(number)
-    if generation is None:
-        return Rejected(UNKNOWN.format(number))
+    if generation is None or generation.standing is Standing.PARKED:
+        return Rejected((UNKNOWN if generation is None else ASIDE).format(number))
     rollout = state.under_way
+    noted = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
     if rollout.phase is Phase.ROLLING_BACK:
-        return try_again(_lost(state, event, now), now)
-    state = _with(state, replace(generation, standing=Standing.DOWN, note=event.reason))
+        return noted if rollout.is_cutting else try_again(_lost(state, event, now), now)
+    return _failed_forward(noted, event, now)
+
+
+def _failed_forward(state: State, event: ev.GenerationFailed, now: float) -> State:
+    """Act on a final word while the rollout goes forward."""
+    number, rollout = event.generation, state.under_way
+    if rollout.is_cutting and number == rollout.baseline:
+        return state  # it is being stopped anyway
     if number == state.candidate:
         words = f"generation {number} did not start: {event.reason}"
         return go_back(state, because(state, What.START, words, now), now)
@@ -149,12 +158,15 @@ def flags_reset(state: State, event: ev.FlagsReset, now: float) -> State | Rejec
     if event.rollout != rollout.id or not rollout.moved:
         return Rejected("no flags are being reset for that")
     state = state.to(is_reset=True)
-    return state if rollout.part is Part.READY else finish(state, Phase.ROLLED_BACK, now)
+    waits = rollout.part in {Part.READY, Part.CUTTING}
+    return state if waits else finish(state, Phase.ROLLED_BACK, now)
 
 
 def journal_broken(state: State, event: ev.JournalBroken, now: float) -> State | Rejected:
     """Nothing can be written down: route safe, stop the clock, say so."""
     words = f"automation stopped: {event.reason}"
+    if state.under_way.is_cutting:
+        return go_back(state, because(state, What.JOURNAL, words, now), now, quarantine=False)
     paused = pause(state, because(state, What.JOURNAL, words, now), now)
     canary = state.phase in {Phase.STEPPING, Phase.PROMOTING} and (state.table.weight or state.table.always)
     return set_weight(paused, 0, now, always=()) if canary else paused

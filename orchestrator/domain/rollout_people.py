@@ -12,7 +12,7 @@ from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.moves import _not_movable, _retire, _route
 from orchestrator.domain.outcome import Rejected
-from orchestrator.domain.rollout_back import because, go_back, pause
+from orchestrator.domain.rollout_back import WRITTEN, because, go_back, loses, pause
 from orchestrator.domain.rollout_begin import go_on_rehearsed
 from orchestrator.domain.rollout_clock import go_on
 from orchestrator.domain.rollout_stages import move_flag, move_whole
@@ -20,10 +20,16 @@ from orchestrator.domain.rollout_steps import is_routed, promote, run_step, set_
 from orchestrator.domain.routing import Lane
 from orchestrator.domain.state import Cause, Part, Phase, Quarantined, State, What
 
+CUTTING = "one version hands the state over to the other now; wait for that, or give it up with: switchover abort"
+
 
 def promote_now(state: State, _event: ev.PromoteAsked, now: float) -> State | Rejected:
     """Go to 100 % now."""
     trial = state.under_way.trial
+    if state.under_way.is_cutting:
+        return Rejected(CUTTING)
+    if state.under_way.is_exclusive:
+        return _not_movable(state, trial) or promote(state.to(paused=None), now)
     if state.table.lane_of(trial) is not Lane.CANARY:
         return Rejected(f"generation {trial} is not ready yet; wait for it, then promote")
     return _not_movable(state, trial) or promote(state.to(paused=None), now)
@@ -32,6 +38,8 @@ def promote_now(state: State, _event: ev.PromoteAsked, now: float) -> State | Re
 def pause_now(state: State, event: ev.PauseAsked, now: float) -> State | Rejected:
     """Stop the clock."""
     rollout = state.under_way
+    if rollout.is_cutting:
+        return Rejected(CUTTING)
     if rollout.paused is not None:
         return Rejected(f"it is paused already: {rollout.paused.cause.words}; go on with: switchover resume")
     return pause(state, _person(state, event, "paused", now), now)
@@ -54,6 +62,8 @@ def resume(state: State, _event: ev.ResumeAsked, now: float) -> State | Rejected
 def _agree(state: State, now: float) -> State | Rejected:
     """Let a hold go, end a step that stays until somebody says so, or go on without the data that are missing."""
     rollout = state.under_way
+    if rollout.is_cutting:
+        return Rejected(CUTTING)
     if rollout.frozen or rollout.unready:
         what = "the freeze window is over" if rollout.frozen else "both versions are ready"
         return Rejected(f"it goes on by itself once {what}; to go to 100 % now: switchover promote")
@@ -74,8 +84,14 @@ def _took_up(state: State, left: float | None, now: float) -> State | Rejected:
 
 
 def roll_back(state: State, event: ev.RollbackAsked, now: float) -> State | Rejected:
-    """End it and go back; the version is quarantined."""
-    return go_back(state, _person(state, event, "rolled back", now), now)
+    """End it and go back; the version is quarantined.  What an exclusive cut-over would lose has to be agreed to."""
+    rollout = state.under_way
+    if not rollout.is_exclusive or rollout.promoted is None:
+        return go_back(state, _person(state, event, "rolled back", now), now)
+    if not event.lose_writes:
+        return Rejected(f"{loses(rollout)}; to do it all the same: switchover rollback --lose-writes")
+    cause = _person(state, event, "rolled back", now)
+    return go_back(state, replace(cause, words=f"{cause.words}; {loses(rollout, event.lost or WRITTEN)}"), now)
 
 
 def switch_back(state: State, event: ev.SwitchBackAsked, now: float) -> State | Rejected:
@@ -85,6 +101,8 @@ def switch_back(state: State, event: ev.SwitchBackAsked, now: float) -> State | 
         return Rejected("the rollout only moves flags, so no traffic is switched back; to end it: switchover abort")
     if previous is None:
         return Rejected("there is no previous generation to switch back to; to end the rollout: switchover abort")
+    if state.under_way.is_exclusive:
+        return Rejected(f"{loses(state.under_way)}; to do it all the same: switchover rollback --lose-writes")
     if not state.table.previous_warm:
         note = state.generations[previous].note
         return Rejected(f"generation {previous} is not ready: {note or 'it is being started'}")
@@ -114,7 +132,10 @@ def kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> State | 
     state = _route(state, now, kill_switch=event.on)
     if not event.on or state.phase is Phase.ROLLING_BACK:
         return state
-    return pause(state, _person(state, event, "turned the kill switch on", now), now)
+    cause = _person(state, event, "turned the kill switch on", now)
+    if state.under_way.is_cutting:  # nothing moves while it is on, and calls cannot wait for that
+        return go_back(state, cause, now, quarantine=False)
+    return pause(state, cause, now)
 
 
 def roll_back_idle(state: State, event: ev.RollbackAsked, now: float) -> State | Rejected:

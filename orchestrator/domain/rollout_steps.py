@@ -12,6 +12,7 @@ from orchestrator.domain.judgement import watch_anew
 from orchestrator.domain.moves import _retire, _route
 from orchestrator.domain.plan_steps import Hold
 from orchestrator.domain.rollout_back import because, pause
+from orchestrator.domain.rollout_cut import begin_cut
 from orchestrator.domain.rollout_stages import enter_bake
 from orchestrator.domain.state import Part, Phase, State, What
 
@@ -111,7 +112,12 @@ def enter_promotion(state: State, now: float) -> State:
 
 
 def promote(state: State, now: float) -> State:
-    """Move all traffic to the candidate, which is ready; the old version stays warm as `previous`."""
+    """Move all traffic to the candidate, which is ready; the old version stays warm as `previous`.
+
+    Where both may not serve at a time, have the state handed over first.
+    """
+    if state.under_way.is_exclusive:
+        return begin_cut(state, now)
     rollout, table = state.under_way, state.table
     moved = _route(state, now, active=rollout.trial, previous=table.active, canary=None, weight=0)
     moved, _ = _retire(moved, table.previous)

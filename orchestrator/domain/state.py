@@ -13,7 +13,7 @@ from enum import StrEnum
 from orchestrator.domain.flag_values import Value
 from orchestrator.domain.generation import Generation, Spec
 from orchestrator.domain.look import Look, Watch
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Plan, StateUse
 from orchestrator.domain.routing import RoutingTable
 
 
@@ -44,6 +44,8 @@ class Part(StrEnum):
     """The rehearsal, or a step at its weight."""
     STARTING = "starting"
     """The candidate's serving process is being started."""
+    CUTTING = "cutting"
+    """Calls wait while one version is stopped and the other one takes over the state."""
     HOLD = "hold"
     """Something has to agree."""
     READY = "ready"
@@ -131,6 +133,19 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state as the old version left it, kept for the way back.
+
+    Attributes:
+        at: when it was taken; what was written later is not in it.
+        path: the directory it is in.
+    """
+
+    at: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """A fingerprint that was judged bad.
 
@@ -179,6 +194,7 @@ class Rollout:
         moved: the flags moved, in order.
         refused: whether the last of them could not be moved.
         is_reset: whether they have their safe values again.
+        snapshot: the state before the cut-over, None where versions share it.
         paused: the stopped clock, None while it runs.
         cause: why it went back or ended.
     """
@@ -214,6 +230,7 @@ class Rollout:
     moved: tuple[Moved, ...] = ()
     refused: bool = False
     is_reset: bool = False
+    snapshot: Snapshot | None = None
     paused: Paused | None = None
     cause: Cause | None = None
 
@@ -221,6 +238,16 @@ class Rollout:
     def is_over(self) -> bool:
         """Whether it has ended."""
         return self.phase in OVER
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether old and new version may never serve at a time."""
+        return self.plan.new_generation and self.plan.state is StateUse.EXCLUSIVE
+
+    @property
+    def is_cutting(self) -> bool:
+        """Whether one version hands the state over to the other now, in either direction."""
+        return self.part is Part.CUTTING and not self.is_over
 
     @property
     def trial(self) -> int:

@@ -56,10 +56,13 @@ def where(rollout: Rollout) -> str:
             return f"done: {cause}"
         case Phase.ROLLED_BACK, _:
             return f"rolled back: {cause}"
-        case Phase.ROLLING_BACK, Part.READY:
-            return f"rolling back: {cause}; waits until generation {rollout.baseline} is ready again"
-        case Phase.ROLLING_BACK, _:
-            return f"rolling back: {cause}; its flags are being reset"
+        case Phase.ROLLING_BACK, part:
+            old = f"generation {rollout.baseline}"
+            waits = {
+                Part.READY: f"waits until {old} is ready again",
+                Part.CUTTING: f"calls wait until {old} has its state again",
+            }
+            return f"rolling back: {cause}; {waits.get(part, 'its flags are being reset')}"
         case _, Part.HOLD:
             return f"{at}: {_hold(rollout)}"
     return f"{at}: {_doing(rollout)}{_delayed(rollout)}"
@@ -73,7 +76,8 @@ def _doing(rollout: Rollout) -> str:
         (Phase.REHEARSING, Part.RUNNING): "the new version is rehearsed",
         (Phase.STEPPING, Part.STARTING): f"{trial} is being started",
         (Phase.STEPPING, Part.RUNNING): f"{trial} has its share of the calls",
-        (Phase.PROMOTING, Part.READY): f"waits until {trial} is ready",
+        (Phase.PROMOTING, Part.STARTING): "the version is about to take over the state",
+        (Phase.PROMOTING, Part.CUTTING): f"calls wait while {trial} takes over the state",
         (Phase.BAKING, Part.HEALTH): f"{trial} serves all calls and is watched",
         (Phase.BAKING, Part.UNLOCK): f"{trial} is well; flags may move soon",
         (Phase.FLIPPING, Part.YOUNG): "waits until the version has run for long enough",
@@ -92,6 +96,8 @@ def _delayed(rollout: Rollout) -> str:
         return "; its time is over, and it waits for data"
     if rollout.frozen:
         return "; it is held up by a freeze window"
+    if rollout.unready:
+        return "; its time is over, and it waits until both versions are ready"
     return "; made longer because the versions disagree" if rollout.slowed else ""
 
 
@@ -104,7 +110,6 @@ def _hold(rollout: Rollout) -> str:
         HoldKind.COMMAND: f"the command {' '.join(hold.command)}",
         HoldKind.WEBHOOK: f"the webhook {hold.url}",
         HoldKind.PARITY: f"{lasting(hold.clean or 0.0)} of equal states",
-        HoldKind.PARITY: f"{lasting(hold.clean)} of equal states",
     }[hold.kind]
     return f"waits for {who}{f': {hold.say}' if hold.say else ''}"
 
@@ -133,7 +138,7 @@ def _place(rollout: Rollout | None) -> tuple[object, ...]:
         return ()
     return (
         *(rollout.phase, rollout.part, rollout.index, rollout.retreat),
-        *(rollout.waiting, rollout.frozen, rollout.slowed),
+        *(rollout.waiting, rollout.frozen, rollout.unready, rollout.slowed),
     )
 
 

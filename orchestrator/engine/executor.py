@@ -8,6 +8,8 @@ from orchestrator.domain.commands import (
     AskHold,
     CancelRehearsal,
     Command,
+    CutBack,
+    CutOver,
     MoveFlags,
     Observe,
     Rehearse,
@@ -95,3 +97,7 @@ def conduct(conductor: Conductor, command: Command) -> None:
             conductor.move_flags(rollout, moved)
         case ResetFlags(rollout, flags):
             conductor.reset_flags(rollout, flags)
+        case CutOver(rollout, old, new):
+            conductor.cut_over(rollout, old, new)
+        case CutBack(rollout, old, new, aside):
+            conductor.cut_back(rollout, old, new, aside=aside)

@@ -33,10 +33,14 @@ async def recover(journal: Journal, desired: DesiredState) -> State:
     written = _from_journal(text) if text is not None else None
     state = await _newest(written, desired)
     generations = {
-        number: replace(generation, standing=Standing.STARTING, note="")
+        number: generation if generation.standing is Standing.PARKED else _unstarted(generation)
         for number, generation in state.generations.items()
     }
     return replace(state, table=_cold(state.table), generations=generations)
+
+
+def _unstarted(generation: Generation) -> Generation:
+    return replace(generation, standing=Standing.STARTING, note="")
 
 
 async def reached(journal: Journal) -> float:
@@ -100,7 +104,7 @@ def _held(stored: State, candidate: int | None) -> State:
     """Keep the generations in a lane and those a change still needs; drop the retired."""
     lanes = stored.table.lanes().values()
     rollout = stored.rollout
-    if rollout is not None and not rollout.is_over and rollout.part is Part.STARTING:
+    if rollout is not None and not rollout.is_over and rollout.part in {Part.STARTING, Part.CUTTING}:
         candidate = rollout.candidate
     starting = candidate if candidate in stored.generations and candidate not in lanes else None
     going = {rollout.candidate} if rollout is not None and rollout.phase is Phase.ROLLING_BACK else set()

@@ -133,6 +133,14 @@ class Surroundings:
         """Have the flags at their safe values."""
         self.pending.append(ev.FlagsReset(rollout))
 
+    def cut_over(self, rollout: str, old: int, new: int) -> None:  # noqa: ARG002 - the port's
+        """Have the new version take the state over at once."""
+        self.pending += [ev.GenerationReady(new), ev.CutOverDone(rollout, self._clock.now, "")]
+
+    def cut_back(self, rollout: str, old: int, new: int, *, aside: bool) -> None:  # noqa: ARG002 - the port's
+        """Have the old version take it back at once."""
+        self.pending += [ev.GenerationReady(old), ev.CutBackDone(rollout)]
+
     # --- the guard ----------------------------------------------------------------------------
 
     def tell(self, told: Told) -> None:

@@ -21,7 +21,7 @@ from candidate_answers import (
     without_done,
     without_zones,
 )
-from candidate_inside import loses_plans, newest_first
+from candidate_inside import loses_plans, migrates, newest_first
 
 Plant = Callable[[Random], Any]
 """Plants a change in this process; returns a middleware for the server, or None."""
@@ -111,6 +111,13 @@ CHANGES: Final = (
         "`plan_next` with `everything` after `plan`",
         "comparison: state after `plan`",
         loses_plans,
+    ),
+    Change(
+        "migrates",
+        "The store is brought to another layout when it is opened.",
+        "`tasks.db`: the version before does not open it any more",
+        "rehearsal: the old code on the new state",
+        lambda _: migrates(),
     ),
 )
 

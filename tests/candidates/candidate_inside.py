@@ -12,12 +12,15 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final
 
-from workers.reference import rows, scheduling
+from workers.reference import database, rows, scheduling
+from workers.reference.database import Database
 from workers.reference.store import Store
 from workers.reference.tasks import Draft, Task
 
 LOST: Final = 0.2
 """Share of the plans that are answered and not stored."""
+MIGRATED: Final = 2
+"""The layout that a store is brought to."""
 
 
 def newest_first() -> None:
@@ -49,3 +52,18 @@ def loses_plans(random: Random) -> None:
             return task
 
     Store.plan = plan  # type: ignore[method-assign]
+
+
+def migrates() -> None:
+    """Bring a store to another layout when it is opened: the versions before do not open it any more."""
+    former, prepare = database.LAYOUT, Database._prepare
+    database.LAYOUT = MIGRATED  # type: ignore[misc]
+
+    def migrating(self: Database, now: datetime) -> None:
+        connection = self._connection
+        if connection.execute("PRAGMA user_version").fetchone()[0] == former:
+            connection.execute("ALTER TABLE task ADD COLUMN origin TEXT NOT NULL DEFAULT ''")
+            connection.execute(f"PRAGMA user_version = {MIGRATED}")
+        prepare(self, now)
+
+    Database._prepare = migrating  # type: ignore[method-assign]

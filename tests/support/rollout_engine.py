@@ -93,6 +93,14 @@ class StoryConductor:
     def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:  # noqa: ARG002 - the port's
         self.post(ev.FlagsReset(rollout))
 
+    def cut_over(self, rollout: str, old: int, new: int) -> None:  # noqa: ARG002 - the port's
+        self.post(ev.GenerationReady(new))
+        self.post(ev.CutOverDone(rollout, 1_800_000_000.0, "snapshots/before"))
+
+    def cut_back(self, rollout: str, old: int, new: int, *, aside: bool) -> None:  # noqa: ARG002 - the port's
+        self.post(ev.GenerationReady(old))
+        self.post(ev.CutBackDone(rollout))
+
 
 @dataclass
 class StoryGuard:

@@ -10,7 +10,7 @@ from rollout_story import NOW, founded, ready, spec
 from orchestrator.domain import events as ev
 from orchestrator.domain.commands import Command
 from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion
+from orchestrator.domain.plan import Bake, Plan, Promotion, StateUse
 from orchestrator.domain.plan_limits import Limit
 from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
 from orchestrator.domain.rollout import Outcome, Rejected, State, step
@@ -26,6 +26,7 @@ FLAGS = (
 STEPS = (Step(10, 60.0), Step(50, 60.0))
 PLAN = Plan("small", steps=STEPS, limits=ERRORS, bake=Bake(health=60.0, unlock=90.0), flags=FLAGS)
 FLAGS_ALONE = Plan("flags", new_generation=False, limits=ERRORS, flags=FLAGS)
+ALONE = replace(PLAN, name="alone", steps=(), bake=replace(PLAN.bake, mirror=False), state=StateUse.EXCLUSIVE)
 ASK_PERSON = Hold(HoldKind.PERSON, say="is it well?")
 ASK_COMMAND = Hold(HoldKind.COMMAND, command=("check",), longest=300.0)
 ANN = {"actor": "ann"}
@@ -33,6 +34,9 @@ ANN = {"actor": "ann"}
 PROMOTE, PAUSE = ev.PromoteAsked(actor="ann"), ev.PauseAsked(actor="ann", reason="lunch")
 RESUME, ABORT = ev.ResumeAsked(actor="ann"), ev.RollbackAsked(actor="ann", reason="a hunch")
 TICK = ev.Tick()
+LOSE = ev.RollbackAsked(actor="ann", reason="a hunch", lose_writes=True, lost="3 call(s) that may have written")
+CUT = ev.CutOverDone("r", NOW + 5, "snapshots/r/before")
+CUT_BACK = ev.CutBackDone("r")
 RESET = ev.FlagsReset("r")
 REHEARSED = ev.RehearsalEnded(rollout="r", failed=False, shared_state=True)
 
@@ -149,6 +153,16 @@ def baking(of: Plan = PLAN) -> Story:
     """Generation 2 is active, 1 previous."""
     story = stepping(of)
     return story if story.rollout.promoted is not None else story.happen(PROMOTE)
+
+
+def cutting(of: Plan = ALONE) -> Story:
+    """The old version hands the state over; the new one, generation 2, is not there yet."""
+    return rehearsing(of).happen(REHEARSED, TICK)
+
+
+def cut_over(of: Plan = ALONE) -> Story:
+    """Generation 2 has the state, 1 is parked."""
+    return cutting(of).happen(ready(2), CUT)
 
 
 def flipping(of: Plan = PLAN) -> Story:

@@ -48,6 +48,7 @@ EVENTS = [
         plans.RESET,
         ev.JournalBroken("full"),
     ),
+    *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), plans.CUT_BACK),
     *(ev.HoldAgreed("r", hold=plans.ASK_COMMAND), ev.FlagEdited("base", "bob")),
     ev.FlagRefused(rollout="r", flag="base", reason="full"),
 ]

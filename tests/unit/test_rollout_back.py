@@ -32,8 +32,6 @@ from rollout_story import BACK, KILL_OFF, KILL_ON, canary, down, failed, ready
 from orchestrator.domain import events as ev
 from orchestrator.domain.commands import ResetFlags, Retire, Route, Start
 from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan import StateUse
-from orchestrator.domain.plan_limits import Answer
 from orchestrator.domain.plan_steps import Step
 from orchestrator.domain.state import Phase, What
 
@@ -52,7 +50,6 @@ PLACES: dict[str, Callable[[], Story]] = {
     "baking": baking,
     "flipping": flipping,
 }
-ALONE = plan(state=StateUse.EXCLUSIVE, steps=())
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -208,28 +205,6 @@ def test_a_person_may_judge_what_was_switched_by_hand() -> None:
     beside = serving().happen(canary("two"), ready(2), ev.WeightAsked(weight=30), ABORT)
     assert (beside.lanes, beside.state.quarantine.keys()) == ((1, None, None, 0), {"two"})
     assert "there is nothing to go back to" in serving().refused(ABORT)
-
-
-# --- one version at a time -----------------------------------------------------------------------
-
-
-def test_where_a_rollback_loses_what_was_written_a_person_decides() -> None:
-    story = baking(ALONE).look(Verdict.REGRESSION, cause="too many errors")
-    assert (story.lanes, story.words) == ((2, None, 1, 0), "too many errors")
-    assert story.happen(ABORT).lanes == (1, None, None, 0)
-
-
-@pytest.mark.parametrize(
-    ("of", "verdict"),
-    [
-        (replace(ALONE, on_missing_data=Answer.ROLL_BACK), Verdict.NO_DATA),
-        (replace(ALONE, on_deadline=Answer.ROLL_BACK, deadline=30.0), Verdict.NOT_YET),
-    ],
-)
-def test_nothing_goes_back_by_itself_where_a_person_decides(of: object, verdict: Verdict) -> None:
-    story = baking(of).wait(60, verdict)  # type: ignore[arg-type]  # a plan
-    assert (story.lanes, story.rollout.paused is not None) == ((2, None, 1, 0), True)
-    assert baking(ALONE).happen(failed(2)).lanes == (2, None, 1, 0)
 
 
 def test_the_first_cause_is_kept_whatever_comes_after_it() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rollout_plans import (
     ABORT,
+    ALONE,
     FLAGS_ALONE,
     PAUSE,
     PLAN,
@@ -25,7 +26,7 @@ from rollout_story import BACK, KILL_OFF, KILL_ON, canary, down, failed, ready, 
 
 from orchestrator.domain import events as ev
 from orchestrator.domain.commands import CancelRehearsal, MoveFlags, Rehearse, Retire, Start
-from orchestrator.domain.plan import Rehearsal, StateUse
+from orchestrator.domain.plan import Rehearsal
 from orchestrator.domain.plan_limits import Answer
 from orchestrator.domain.state import Phase, What
 
@@ -107,8 +108,7 @@ def test_a_failed_rehearsal_ends_it_without_a_judgement() -> None:
 def test_versions_that_cannot_share_state_do_not_serve_together() -> None:
     story = rehearsing().happen(BREAKS)
     assert (story.rollout.phase, story.rollout.cause and story.rollout.cause.what) == (Phase.ROLLED_BACK, What.STATE)
-    alone = plan(state=StateUse.EXCLUSIVE, steps=())
-    assert rehearsing(alone).happen(BREAKS).at == ("stepping", "starting", 0)
+    assert rehearsing(ALONE).happen(BREAKS).at == ("promoting", "starting", 0)
 
 
 def test_differences_wait_for_a_person_who_may_go_on() -> None:
