@@ -52,7 +52,7 @@ BY_HAND: Final = (Phase.EMPTY, Phase.STEADY, Phase.STARTING)
 GROUPS: Final = {
     "a person": (
         *(ev.UpgradeAsked, ev.RetryAsked, ev.PromoteAsked, ev.PauseAsked, ev.ResumeAsked, ev.RollbackAsked),
-        *(ev.WeightAsked, ev.SwitchBackAsked, ev.KillSwitchAsked, ev.SwitchAsked),
+        *(ev.WeightAsked, ev.SwitchBackAsked, ev.KillSwitchAsked, ev.SwitchAsked, ev.ReleaseAsked),
     ),
     "time": (ev.Tick,),
     "evidence": (ev.Looked,),

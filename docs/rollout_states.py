@@ -20,8 +20,12 @@ from orchestrator.domain.plan_limits import Answer, Limit
 from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
 from orchestrator.domain.rollout import TRANSITIONS, Phase, Rejected, State, step
 from orchestrator.domain.rollout_clock import due_at
+from orchestrator.domain.state import Cause, Quarantined, What
 
 SPEC: Final = Spec(("server",), "/", fingerprint="of its files")
+HELD: Final = "earlier"
+OLD: Final = Quarantined("", Cause(What.PERSON, "", "", 0.0))
+"""A version that was judged bad before."""
 HOLD: Final = Hold(HoldKind.COMMAND, command=("check",))
 STAGES: Final = (
     FlagStage("first", "1", soak=2.0, min_stable=9.0),
@@ -80,7 +84,7 @@ def _found() -> tuple[tuple[State, ...], frozenset[tuple[Phase, type[ev.Event], 
     """Return the states, and every (phase, event, phase after) between them."""
     seen: dict[Hashable, State] = {}
     ways: set[tuple[Phase, type[ev.Event], Phase]] = set()
-    waiting = deque([State()])
+    waiting = deque([State(quarantine={HELD: OLD})])
     while waiting:
         state = waiting.popleft()
         if seen.setdefault(_kind(state), state) is not state:
@@ -154,7 +158,7 @@ def _upgrades(state: State) -> Iterator[ev.Event]:
 def _of_a_rollout(state: State) -> Iterator[ev.Event]:
     yield from (ev.RetryAsked(rollout="r"), ev.PromoteAsked(), ev.PauseAsked(), ev.ResumeAsked(), ev.RollbackAsked())
     yield from (ev.RollbackAsked(lose_writes=True), ev.CutOverDone("r", 0.0, ""), ev.CutOverFailed("r", ""))
-    yield ev.CutBackDone("r")
+    yield from (ev.CutBackDone("r"), ev.ReleaseAsked(fingerprint=HELD))
     for failed, differences in ((False, 0), (False, 1), (True, 0)):
         yield ev.RehearsalEnded(rollout="r", failed=failed, differences=differences)
     watch = state.rollout.watch if state.rollout is not None else None

@@ -19,7 +19,7 @@ EVALUATING: Final = re.compile(r"/ofrep/v1/evaluate/flags(/[^/]+)?|/v1/flags/[^/
 CHANGING: Final = re.compile(
     r"/v1/(switch|switch-back|weight|kill-switch|rollback|drill|notices/retry)"
     r"|/v1/rollout(/(promote|pause|resume|retry|abort))?|/guard/(rollback|evaluate|config)"
-    r"|/v1/flags(/.*)?"
+    r"|/v1/flags(/.*)?|/v1/quarantine/[^/]+"
 )
 """What moves traffic, changes flags or tells of their changes again: with commands and addresses that are stored."""
 

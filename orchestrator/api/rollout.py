@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Path as PathParam
 
 from orchestrator.api.callers import actor, is_remote
 from orchestrator.api.models import Asking, Done, Refused
@@ -77,6 +78,14 @@ def _looking(app: FastAPI, control: RolloutControl) -> None:
     @app.get("/v1/quarantine", tags=TAGS, summary="Versions that were judged bad")
     async def quarantine() -> list[QuarantinedShown]:
         return (await control.rollouts.now()).quarantine
+
+    @app.delete("/v1/quarantine/{fingerprint}", responses=REFUSALS, tags=TAGS, summary="Take a version out of it")
+    async def release(
+        request: Request,
+        fingerprint: Annotated[str, PathParam(max_length=200, description="or how only this one begins")],
+        reason: Annotated[str, Query(max_length=1000)] = "",
+    ) -> Done:
+        return _done(await control.rollouts.verbs.release(fingerprint, actor=actor(request), reason=reason))
 
 
 def _beginning(app: FastAPI, control: RolloutControl) -> None:

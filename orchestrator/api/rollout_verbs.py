@@ -35,6 +35,8 @@ LOSE: Final = "switchover rollback --lose-writes"
 
 SHOWN: Final = 5
 """Findings a refusal names."""
+SHORT: Final = 12
+"""Characters of a fingerprint that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,13 @@ class RolloutVerbs:
         if rollout is None or rollout.is_over or not rollout.is_exclusive or rollout.promoted is None:
             return ""
         return self._lost() or WRITTEN
+
+    async def release(self, fingerprint: str, *, actor: str, reason: str = "") -> Told:
+        """Take a version out of quarantine."""
+        before = self._driver.state.quarantine
+        after = await self._ask(ev.ReleaseAsked(fingerprint=fingerprint, actor=actor, reason=reason))
+        (gone,) = before.keys() - after.quarantine.keys() or (fingerprint,)
+        return self._with_trouble(f"{gone[:SHORT]} is out of quarantine, and may be rolled out again", after)
 
     async def plan(self, named: str | None) -> PlanFile:
         """Read the plan of that name or file, or the one of the configuration.

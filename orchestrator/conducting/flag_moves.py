@@ -95,8 +95,10 @@ class FlagMoves:
         rollout = self._state().rollout
         if rollout is None or rollout.is_over:
             return
-        ahead = rollout.plan.flags[rollout.index :] if rollout.phase is Phase.FLIPPING else ()
-        if any(one.flag == flag for one in (*rollout.moved, *ahead)):
+        flags = {one.flag for one in rollout.moved}
+        if rollout.phase is Phase.FLIPPING:
+            flags |= {stage.flag for stage in rollout.plan.flags[rollout.index :]}
+        if flag in flags:
             self._post(ev.FlagEdited(flag, by))
 
     async def _move(self, rollout: str, one: Moved) -> None:

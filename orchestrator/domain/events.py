@@ -152,6 +152,17 @@ class RollbackAsked(Asked):
         return {"lose_writes": True, "lost": self.lost} if self.lose_writes else {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAsked(Asked):
+    """Take a fingerprint, or the only one that begins so, out of quarantine."""
+
+    fingerprint: str
+
+    def detail(self) -> dict[str, object]:
+        """Return the fingerprint as it was given."""
+        return {"fingerprint": self.fingerprint}
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time went by: the earliest deadline has come."""
@@ -287,6 +298,7 @@ Event = (
     | PauseAsked
     | ResumeAsked
     | RollbackAsked
+    | ReleaseAsked
     | Tick
     | Looked
     | RehearsalEnded

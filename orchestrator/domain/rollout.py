@@ -18,7 +18,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from orchestrator.domain import events as ev
-from orchestrator.domain import rollout_begin, rollout_clock, rollout_cut, rollout_facts, rollout_people
+from orchestrator.domain import (
+    rollout_begin,
+    rollout_clock,
+    rollout_cut,
+    rollout_facts,
+    rollout_people,
+    rollout_quarantine,
+)
 from orchestrator.domain.effects import between
 from orchestrator.domain.look import Verdict
 from orchestrator.domain.moves import MOVES
@@ -128,6 +135,7 @@ FACTS: Final[Mapping[type[Any], Change]] = {
     ev.GenerationDown: rollout_facts.down,
     ev.GenerationFailed: rollout_facts.failed,
     ev.KillSwitchAsked: rollout_people.kill_switch,
+    ev.ReleaseAsked: rollout_quarantine.release,
 }
 """What may happen in every phase of a rollout."""
 
@@ -152,7 +160,9 @@ CHANGES: Final[Mapping[Phase, Mapping[type[Any], Change]]] = {
         ev.UpgradeAsked: rollout_begin.upgrade,
         ev.RetryAsked: rollout_begin.retry,
         ev.RollbackAsked: rollout_people.roll_back_idle,
+        ev.ReleaseAsked: rollout_quarantine.release,
     },
+    Phase.STARTING: {ev.ReleaseAsked: rollout_quarantine.release},
     Phase.REHEARSING: {**GOING, ev.RehearsalEnded: rollout_begin.rehearsed},
     Phase.STEPPING: {
         **GOING,

@@ -111,6 +111,23 @@ async def test_what_was_rolled_back_is_refused_without_force_and_runs_again_by_r
         assert ((await now(plane))["phase"], (await plane.ask("GET", "/v1/quarantine"))[1]) == ("stepping", [])
 
 
+@pytest.mark.requirement("VERB-2", "ROLL-13")
+async def test_what_was_rolled_back_is_taken_out_of_quarantine_by_the_beginning_of_its_fingerprint(
+    tmp_path: Path,
+) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/abort", {})
+        _, ((held,)) = await plane.ask("GET", "/v1/quarantine")
+        status, told = await plane.ask("DELETE", f"/v1/quarantine/{held['fingerprint'][:8]}?reason=mended")
+        words = f"{held['fingerprint'][:12]} is out of quarantine, and may be rolled out again"
+        assert (status, told["message"]) == (200, words)
+        assert (await plane.ask("GET", "/v1/quarantine"))[1] == []
+        status, told = await plane.ask("DELETE", f"/v1/quarantine/{held['fingerprint']}")
+        assert (status, "nothing in quarantine is" in told["reason"]) == (409, True)
+        assert (await begin(plane, tmp_path, id="r2"))[0] == 200
+
+
 @pytest.mark.requirement("VERB-2")
 async def test_without_a_rollout_abort_is_refused_and_rollback_needs_somewhere_to_go(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:

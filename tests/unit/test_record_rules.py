@@ -51,6 +51,7 @@ EVENTS = [
     *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), plans.CUT_BACK),
     *(ev.HoldAgreed("r", hold=plans.ASK_COMMAND), ev.FlagEdited("base", "bob")),
     ev.FlagRefused(rollout="r", flag="base", reason="full"),
+    ev.ReleaseAsked(fingerprint="two", actor="ann", reason="mended"),
 ]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(1, 2**53)

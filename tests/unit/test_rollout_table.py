@@ -62,6 +62,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
         *(founded(), canary("x"), DROP, SWITCH, BACK, weight(5), KILL_ON, ready(2), down(2), failed(2)),
         *(plans.asked(name="r9", force=True), ev.RetryAsked(rollout="r9"), plans.REHEARSED, CALM, plans.TICK),
         *(plans.PROMOTE, plans.PAUSE, plans.RESUME, plans.ABORT, plans.RESET, ev.HoldAgreed("r")),
+        ev.ReleaseAsked(fingerprint="two"),
         *(ev.FlagEdited("base", "bob"), ev.FlagRefused(rollout="r", flag="base", reason="x"), ev.JournalBroken("x")),
         *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), ev.CutBackDone("r")),
     )
