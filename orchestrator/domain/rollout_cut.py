@@ -53,7 +53,7 @@ def cut_over(state: State, event: ev.CutOverDone, now: float) -> State | Rejecte
     refusal = _not_movable(state, new)
     if refusal is not None:
         return refusal
-    state = _with(state, replace(state.generations[old], standing=Standing.PARKED, note=PARKED))
+    state = _parked(state, old)
     state = _route(_settled(state), now, active=new, previous=old)
     return enter_bake(state.to(snapshot=Snapshot(event.at, event.path)), now)
 
@@ -76,4 +76,8 @@ def cut_back(state: State, event: ev.CutBackDone, now: float) -> State | Rejecte
         if known.standing is not Standing.READY:
             return Rejected(f"generation {old} is not ready: {known.note or 'it is being started'}")
         state = _route(state, now, active=old, previous=None)
-    return reset_flags(state, now)
+    return reset_flags(_parked(state, state.under_way.trial), now)
+
+
+def _parked(state: State, number: int) -> State:
+    return _with(state, replace(state.generations[number], standing=Standing.PARKED, note=PARKED))

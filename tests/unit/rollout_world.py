@@ -16,6 +16,8 @@ from orchestrator.domain.commands import (
     AskHold,
     CancelRehearsal,
     Command,
+    CutBack,
+    CutOver,
     MoveFlags,
     Observe,
     Rehearse,
@@ -24,7 +26,7 @@ from orchestrator.domain.commands import (
     Route,
     Start,
 )
-from orchestrator.domain.effects import wanted
+from orchestrator.domain.effects import unstarted, wanted
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.look import Verdict, Watch
 from orchestrator.domain.plan_limits import Answer
@@ -39,6 +41,7 @@ FORWARD: Final = (Phase.REHEARSING, Phase.STEPPING, Phase.PROMOTING, Phase.BAKIN
 BY_ITSELF: Final = (ev.Tick, ev.Looked, ev.HoldAgreed, ev.RehearsalEnded)
 """What comes without a person; none of it may undo what a person did."""
 SWITCHED_BACK: Final = " switched back"
+KILLED: Final = " turned the kill switch on"
 
 
 @dataclass
@@ -46,6 +49,7 @@ class World:
     """What commands change.
 
     Attributes:
+        cut: in which direction the state is being handed over.
         flags: each flag's value on trial and its share; `hand` once a person changed it.
     """
 
@@ -58,8 +62,9 @@ class World:
     hold: Hold | None = None
     flags: dict[str, object] = field(default_factory=dict)
     resets: tuple[str, ...] = ()
+    cut: CutOver | CutBack | None = None
 
-    def carry_out(self, command: Command) -> None:
+    def carry_out(self, command: Command) -> None:  # noqa: C901 - one case a command
         """Do what a command says."""
         match command:
             case Start(generation):
@@ -81,12 +86,24 @@ class World:
                 self.flags |= {one.flag: (one.to, one.share) for one in moved}
             case ResetFlags(_, flags):
                 self.resets = flags
+            case CutOver(_, old, new) | CutBack(_, old, new):
+                self.cut = command
+                self.running -= {old, new}
 
     def reset(self) -> None:
         """Bring the flags back that are to be."""
         for flag in self.resets:
             self.flags.pop(flag, None)
         self.resets = ()
+
+    def cut_ends(self) -> None:
+        """Have the one version running on the state that is to, and no other."""
+        match self.cut:
+            case CutOver(_, _, new):
+                self.running.add(new)
+            case CutBack(_, old, _):
+                self.running.add(old)
+        self.cut = None
 
     def killed(self, state: State) -> World:
         """Return the world of a daemon that was killed now and made it fit the state again."""
@@ -129,12 +146,14 @@ def place(rollout: Rollout) -> tuple[object, ...]:
 def one_is_active_and_ready(change: Change, world: World) -> None:
     """Rule 1: exactly one generation is active; calls go to what runs, and move only to what is ready."""
     was, table = change.before.table, change.after.table
+    after = change.after.rollout
     assert table.active is not None
-    assert {choose(table, key).generation for key in KEYS} <= world.running
+    assert world.cut is not None or {choose(table, key).generation for key in KEYS} <= world.running
     assert len(set(table.lanes().values())) == len(table.lanes())
     if table.active != was.active and was.active is not None:
         assert change.after.generations[table.active].standing is Standing.READY
-        assert table.active in {was.previous, was.canary}
+        cut_over = after.candidate if isinstance(change.event, ev.CutOverDone) and after is not None else was.canary
+        assert table.active in {was.previous, cut_over}
     if table.weight > was.weight:
         assert change.after.generations[table.canary or 0].standing is Standing.READY
         assert not table.kill_switch
@@ -183,7 +202,9 @@ def commands_are_idempotent(change: Change, world: World) -> None:
 def safety_routes_first(change: Change, _world: World) -> None:
     """Rule 5: what routes before it is written gives the candidate nothing; routing comes before the rest."""
     kinds = [type(one) for one in change.outcome.commands]
-    order: list[type] = [Start, Route, Observe, ResetFlags, MoveFlags, Rehearse, CancelRehearsal, AskHold, Retire]
+    order: list[type] = [
+        *(Start, Route, Observe, ResetFlags, MoveFlags, Rehearse, CancelRehearsal, AskHold, CutOver, CutBack, Retire)
+    ]
     assert kinds == sorted(kinds, key=order.index)
     was, table = change.before.table, change.after.table
     if routes_first(change.event):
@@ -192,7 +213,8 @@ def safety_routes_first(change: Change, _world: World) -> None:
     if isinstance(change.event, ev.JournalBroken):
         theirs = table.canary is not None and table.canary != change.after.under_way.candidate
         assert theirs or (table.weight, table.always) == (0, ())
-        assert change.after.under_way.paused is not None
+        returns = change.after.under_way.is_cutting
+        assert returns or change.after.under_way.paused is not None
 
 
 def nobody_is_overridden(change: Change, _world: World) -> None:
@@ -239,8 +261,9 @@ def what_went_back_is_judged(change: Change, _world: World) -> None:
     if after.spec is None or after.cause is None:
         assert change.after.quarantine == change.before.quarantine
         return
-    unjudged = {What.REHEARSAL, What.STATE, What.DIFFERENCES}
-    judged = after.cause.what not in unjudged and SWITCHED_BACK not in after.cause.words
+    unjudged = {What.REHEARSAL, What.STATE, What.DIFFERENCES, What.JOURNAL}
+    moved_only = SWITCHED_BACK in after.cause.words or KILLED in after.cause.words
+    judged = after.cause.what not in unjudged and not moved_only
     assert (after.spec.fingerprint in change.after.quarantine) == judged
     if after.phase is Phase.ROLLED_BACK:
         assert after.candidate is None or after.candidate not in {change.after.table.canary, change.after.candidate}
@@ -260,6 +283,20 @@ def nothing_advances_without_data(change: Change, _world: World) -> None:
     assert not missing or before.plan.on_missing_data is Answer.GO_ON
 
 
+def one_version_on_an_exclusive_state(change: Change, world: World) -> None:
+    """At most one runs; nothing but a person who agrees to the loss takes back a state that was written to."""
+    before, after = live(change.before), live(change.after)
+    assert world.running == set(change.after.generations) - unstarted(change.after)
+    if after is None or not after.is_exclusive:
+        return
+    begun = after.is_cutting or after.promoted is not None
+    assert not begun or len(world.running & {after.baseline, after.trial}) == (0 if after.is_cutting else 1)
+    was_promoted = before is not None and before.promoted is not None and before.phase is not Phase.ROLLING_BACK
+    if was_promoted and after.phase is Phase.ROLLING_BACK:
+        assert isinstance(change.event, ev.RollbackAsked)
+        assert change.event.lose_writes
+
+
 RULES: Final[tuple[Callable[[Change, World], None], ...]] = (
     one_is_active_and_ready,
     previous_stays_warm,
@@ -270,5 +307,6 @@ RULES: Final[tuple[Callable[[Change, World], None], ...]] = (
     one_flag_at_a_time,
     what_went_back_is_judged,
     nothing_advances_without_data,
+    one_version_on_an_exclusive_state,
 )
-"""The eight rules, and the one about data."""
+"""The eight rules, the one about data, and the one about a state that versions may not share."""

@@ -17,7 +17,21 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from rollout_plans import ABORT, ASK_COMMAND, ASK_PERSON, ERRORS, PAUSE, PLAN, PROMOTE, RESUME, TICK, asked, plan
+from rollout_plans import (
+    ABORT,
+    ALONE,
+    ASK_COMMAND,
+    ASK_PERSON,
+    ERRORS,
+    LOSE,
+    PAUSE,
+    PLAN,
+    PROMOTE,
+    RESUME,
+    TICK,
+    asked,
+    plan,
+)
 from rollout_story import BACK, KILL_OFF, KILL_ON, NOW, SERVING, SWITCHED, TWO, down, failed, ready, weight
 from rollout_world import RULES, Change, World, live
 
@@ -33,16 +47,16 @@ from orchestrator.domain import (
     rollout_steps,
 )
 from orchestrator.domain import events as ev
-from orchestrator.domain.commands import Command, ResetFlags
+from orchestrator.domain.commands import Command, CutOver, ResetFlags
 from orchestrator.domain.judgement import Judged
 from orchestrator.domain.look import Look, Verdict
 from orchestrator.domain.moves import _retire, _route
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal
+from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
 from orchestrator.domain.plan_limits import Answer, Policy, Slower
 from orchestrator.domain.plan_steps import FlagStage, Keys, Step
 from orchestrator.domain.rollout import Phase, Rejected, State, step
 from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Moved, Part, Rollout
+from orchestrator.domain.state import Cause, Moved, Part, Rollout
 
 HOLDS = st.sampled_from([None, None, ASK_PERSON, ASK_COMMAND])
 STEPS = st.builds(
@@ -91,10 +105,11 @@ PLANS = st.builds(
     deadline=st.sampled_from([None, None, 300.0]),
     **ANSWERS,
 )
-ALONE = STAGES.map(lambda flags: Plan("flags", new_generation=False, limits=ERRORS, flags=flags))
+EXCLUSIVE = PLANS.map(lambda plan: replace(plan, steps=(), state=StateUse.EXCLUSIVE))
+FLAGS_ALONE = STAGES.map(lambda flags: Plan("flags", new_generation=False, limits=ERRORS, flags=flags))
 FACTS = st.sampled_from([ready, ready, down, failed])
 VERDICTS = st.sampled_from([*Verdict, Verdict.NOT_YET, Verdict.NO_DATA])
-BY_HAND = [PROMOTE, PAUSE, RESUME, RESUME, ABORT, BACK, KILL_ON, KILL_OFF, weight(0), weight(30)]
+BY_HAND = [PROMOTE, PAUSE, RESUME, RESUME, ABORT, LOSE, BACK, KILL_ON, KILL_OFF, weight(0), weight(30)]
 SEEDS = 500
 MOST_TICKS = 40
 """More parts of a plan cannot end at one moment."""
@@ -124,6 +139,8 @@ class Upgrades(RuleBasedStateMachine):
             return False
         if isinstance(event, ev.GenerationFailed):
             self.lost.add(event.generation)
+        if isinstance(event, ev.CutOverDone | ev.CutBackDone):
+            self.world.cut_ends()
         for command in outcome.commands:
             self.world.carry_out(command)
         self.state = outcome.state
@@ -135,7 +152,11 @@ class Upgrades(RuleBasedStateMachine):
 
     # --- how it begins, and how it goes well ------------------------------------------------------
 
-    @initialize(story=st.sampled_from([SERVING, SERVING, SWITCHED, TWO]), plan=PLANS | ALONE, depth=st.integers(0, 14))
+    @initialize(
+        story=st.sampled_from([SERVING, SERVING, SWITCHED, TWO]),
+        plan=PLANS | EXCLUSIVE | FLAGS_ALONE,
+        depth=st.integers(0, 14),
+    )
     def begins(self, story: tuple[ev.Event, ...], plan: Plan, depth: int) -> None:
         for event in story:
             self.happens(event)
@@ -143,7 +164,7 @@ class Upgrades(RuleBasedStateMachine):
         for _ in range(depth):
             self.goes_well()
 
-    @rule(plan=PLANS | ALONE, force=st.booleans())
+    @rule(plan=PLANS | EXCLUSIVE | FLAGS_ALONE, force=st.booleans())
     def asks(self, plan: Plan, *, force: bool) -> None:
         self.begun += 1
         wish = asked(plan, f"r{self.begun}", force=force)
@@ -163,9 +184,12 @@ class Upgrades(RuleBasedStateMachine):
         rollout = self.rollout
         if rollout is None:
             return
-        away = [number for number, one in self.state.generations.items() if one.standing != "ready"]
+        waited = {"starting", "down"}
+        away = [number for number, one in self.state.generations.items() if one.standing in waited]
         if away:
             self.happens(ready(away[0]))
+        elif rollout.is_cutting:
+            self.the_cut_ends()
         elif rollout.phase is Phase.REHEARSING and rollout.part is Part.RUNNING:
             self.rehearsal_ends(failing=False, differences=0, shared=True)
         elif rollout.phase is Phase.ROLLING_BACK:
@@ -223,6 +247,19 @@ class Upgrades(RuleBasedStateMachine):
     @rule(hold=HOLDS)
     def a_hold_agrees(self, hold: Any) -> None:
         self.happens(ev.HoldAgreed(self.rollout.id if self.rollout is not None else "", hold=hold))
+
+    @precondition(lambda self: self.world.cut is not None)
+    @rule()
+    def the_cut_ends(self) -> None:
+        cut = self.world.cut
+        assert cut is not None
+        over = isinstance(cut, CutOver)
+        self.happens(ev.CutOverDone(cut.rollout, self.now, "before") if over else ev.CutBackDone(cut.rollout))
+
+    @precondition(lambda self: self.world.cut is not None)
+    @rule()
+    def the_cut_fails(self) -> None:
+        self.happens(ev.CutOverFailed(self.world.cut.rollout if self.world.cut is not None else "", "it is full"))
 
     @rule()
     def the_journal_breaks(self) -> None:
@@ -283,7 +320,6 @@ class Upgrades(RuleBasedStateMachine):
         held = {*self.state.table.lanes().values(), self.state.candidate}
         held |= {self.rollout.candidate} if self.rollout is not None else set()
         assert set(self.state.generations) <= held
-        assert self.world.running == set(self.state.generations)
 
 
 RUN = settings(
@@ -310,7 +346,12 @@ def dies_at_the_end_of_a_part(upgrades: Upgrades, chance: Random) -> None:
     upgrades.its_time_comes(verdict=Verdict.NOT_YET)
 
 
-SMALL = [PLAN, plan(on_regression=Answer.PAUSE), plan(hold=ASK_PERSON, policy=Policy(advance_when_certified=True))]
+SMALL = [
+    PLAN,
+    ALONE,
+    plan(on_regression=Answer.PAUSE),
+    plan(hold=ASK_PERSON, policy=Policy(advance_when_certified=True)),
+]
 ACTS: list[tuple[int, Callable[[Upgrades, Random], object]]] = [
     (20, lambda upgrades, _: upgrades.goes_well()),
     (
@@ -407,6 +448,14 @@ def dependants_last(rollout: Rollout | None, name: str) -> tuple[Command | None,
     return tuple(replace(one, flags=one.flags[::-1]) if isinstance(one, ResetFlags) else one for one in found)
 
 
+def both_started(_state: State) -> frozenset[int]:
+    return frozenset()
+
+
+def back_by_itself(state: State, cause: Cause, now: float, **_: Any) -> State:
+    return rollout_back.go_back(state, cause, now)
+
+
 def quarantined_for_nothing(_state: State, _event: ev.UpgradeAsked) -> str:
     return ""
 
@@ -426,6 +475,8 @@ BENT: list[tuple[Any, str, Callable[..., Any]]] = [
     (rollout_stages, "_moved", all_flags_at_once),
     (effects, "_wishes", dependants_last),
     (rollout_begin, "_refused", quarantined_for_nothing),
+    (effects, "unstarted", both_started),
+    (rollout_clock, "undo", back_by_itself),
 ]
 
 
