@@ -29,10 +29,12 @@ class Asked(Asking):
     skip_tests: bool = Field(default=False, description="do not run the tests")
     keep_copy: bool = Field(default=False, description="leave copy and snapshots where they are")
     nightly: bool = Field(default=False, description="warnings do not change the exit status")
+    planned: bool = Field(default=False, description="a rollout's plan says what is skipped")
 
     def options(self) -> Options:
         """Return what was asked for, as the harness takes it."""
-        return Options(self.allow_dirty, self.skip_build, self.skip_tests, self.keep_copy, self.nightly)
+        skipped = {"skip_build": self.skip_build, "skip_tests": self.skip_tests, "planned": self.planned}
+        return Options(allow_dirty=self.allow_dirty, keep_copy=self.keep_copy, nightly=self.nightly, **skipped)
 
 
 class Begun(BaseModel):

@@ -119,6 +119,7 @@ class Rehearsals:
             source=spec.source,
             skip_build=not plan.rehearsal.build,
             skip_tests=not plan.rehearsal.test,
+            planned=True,
             allow_dirty=True,
         )
 

@@ -61,6 +61,7 @@ class Options:
         skip_tests: do not run the tests.
         keep_copy: leave copy and snapshots where they are.
         nightly: warnings do not change the exit status.
+        planned: a rollout's plan says so, and not somebody at a shell.
     """
 
     allow_dirty: bool = False
@@ -68,6 +69,7 @@ class Options:
     skip_tests: bool = False
     keep_copy: bool = False
     nightly: bool = False
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def why_skipped(step: Step, options: Options, *, commands: Mapping[Step, object]
         return None
     skipped, option = asked[step]
     if skipped:
-        return f"{option} was given"
+        return f"the plan says {step} = false" if options.planned else f"{option} was given"
     return None if commands.get(step) else f"upgrade.{step} names no command"
 
 

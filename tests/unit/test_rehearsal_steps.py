@@ -68,6 +68,8 @@ def test_build_and_test_are_skipped_when_asked_or_without_a_command_and_nothing_
     commands = {Step.BUILD: ("make",), Step.TEST: ()}
     assert why_skipped(Step.BUILD, Options(), commands=commands) is None
     assert why_skipped(Step.BUILD, Options(skip_build=True), commands=commands) == "--skip-build was given"
+    planned = Options(skip_build=True, planned=True)
+    assert why_skipped(Step.BUILD, planned, commands=commands) == "the plan says build = false"
     assert why_skipped(Step.TEST, Options(), commands=commands) == "upgrade.test names no command"
     everything = Options(allow_dirty=True, skip_build=True, skip_tests=True, nightly=True)
     assert [step for step in Step if why_skipped(step, everything, commands=commands)] == [Step.BUILD, Step.TEST]
