@@ -203,9 +203,3 @@ def _went_back(daemon: RunningDaemon, over: Json, metric: str, lanes: dict[str, 
     assert over["quarantined"]
     status = daemon.status()
     assert (status["lanes"], status["weight"], status["phase"]) == (lanes, 0, "steady")
-
-
-def test_why_tells_the_last_rollback_to_a_person(daemon: RunningDaemon) -> None:
-    told = daemon.cli("why")
-    assert told.returncode == 0, told.stderr
-    assert "rolled back" in told.stdout

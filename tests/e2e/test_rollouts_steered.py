@@ -173,7 +173,9 @@ async def test_a_configuration_read_again_in_the_middle_changes_nothing_of_a_rol
         await ended(daemon)
 
 
-async def test_flags_go_back_dependants_first_when_the_evidence_is_against_the_last(daemon: RunningDaemon) -> None:
+async def test_flags_go_back_dependants_first_when_the_evidence_is_against_the_last_and_why_says_so(
+    daemon: RunningDaemon,
+) -> None:
     before = daemon.status()["lanes"]
     async with load(daemon):
         await begin(daemon, BAD_FLAG.plan, version(BAD_FLAG, 106))
@@ -184,3 +186,7 @@ async def test_flags_go_back_dependants_first_when_the_evidence_is_against_the_l
     assert await flag_values(daemon, SAFE) == SAFE
     history = (await asked(daemon, "GET", "/v1/flags/-/history?limit=2"))["changes"]
     assert [(one["key"], one["cause"]) for one in reversed(history)] == [("CACHE", "rollback"), ("MODE", "rollback")]
+    told = daemon.cli("why")
+    assert told.returncode == 0, told.stderr
+    for line in ("metric: error", "flag on trial: CACHE", "the version is quarantined"):
+        assert line in told.stdout
