@@ -29,6 +29,8 @@ CAUSES: Final = frozenset({"rollout", "rollback"})
 AGAIN: Final = 2.0
 """Seconds between two tries to bring flags back."""
 ALL: Final = 100
+SPLIT: Final = "SPLIT"
+"""Reason of a decision that a percentage had its part in."""
 
 Post: TypeAlias = Callable[[ev.Event], None]
 Job: TypeAlias = tuple[str, tuple[Moved, ...] | tuple[str, ...], bool]
@@ -59,11 +61,15 @@ class FlagMoves:
         """Bring flags back to their safe values, in this order."""
         self._jobs.put_nowait((rollout, tuple(flags), True))
 
-    def trial(self, flag: str, to: Value) -> Callable[[str], bool]:
-        """Return what tells whether an assignment key has a flag's value on trial now."""
+    def trial(self, flag: str, to: Value) -> Callable[[str], bool | None]:
+        """Return what tells whether a key has a flag's value on trial now; None where no draw decided that.
 
-        def has_it(key: str) -> bool:
-            return same(self._flags.decide(flag, key).value, to)
+        Who stands on a list, or is caught by a rule, would have the same value whatever was drawn, and is no evidence.
+        """
+
+        def has_it(key: str) -> bool | None:
+            decision = self._flags.decide(flag, key)
+            return same(decision.value, to) if decision.reason == SPLIT else None
 
         return has_it
 

@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
 
-Trial = Callable[[Callable[[str], bool] | None, float], None]
+Trial = Callable[[Callable[[str], bool | None] | None, float], None]
 """Has calls told apart by a flag: (who has its new value, their share)."""
 
 
@@ -81,7 +81,7 @@ class GuardDesk:
         engine: Engine,
         clock: Clock,
         memory: Callable[[], Awaitable[Memory]],
-        flag_trial: Callable[[str, Value], Callable[[str], bool]],
+        flag_trial: Callable[[str, Value], Callable[[str], bool | None]],
     ) -> None:
         """Build it; `run` lets it look.
 

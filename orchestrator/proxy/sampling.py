@@ -54,8 +54,8 @@ _decode_any = msgspec.json.Decoder(Any).decode
 EVERY: Final = 1 << 62
 """More samples than anybody will make: all are wanted."""
 
-Trial = Callable[[str], bool]
-"""Says whether an assignment key has what is on trial."""
+Trial = Callable[[str], bool | None]
+"""Says whether an assignment key has what is on trial; None where no draw decided that."""
 
 
 class Sampling:
@@ -110,7 +110,8 @@ class Sampling:
         """Return a sample of no call as what it is about was assigned: in a flag's trial by the flag."""
         if self._trial is None or not sample.key:
             return sample
-        return msgspec.structs.replace(sample, treated=self._trial(sample.key), share=self._share)
+        treated = self._trial(sample.key)
+        return msgspec.structs.replace(sample, treated=treated, share=0.0 if treated is None else self._share)
 
     def answered(self, call: Call, now: float, result: codec.ResultHead | UnsetType) -> None:
         """Take in a call that its worker has answered."""
@@ -140,7 +141,8 @@ class Sampling:
         treated, share = call.treated, call.share
         try:
             if trial is not None:
-                treated, share = (trial(call.key), self._share) if accepted >= self._since else (None, 0.0)
+                treated = trial(call.key) if accepted >= self._since else None
+                share = 0.0 if treated is None else self._share
             sample = Sample(
                 at=accepted + self.offset,
                 generation=call.generation,

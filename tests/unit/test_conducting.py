@@ -236,6 +236,16 @@ async def test_a_move_that_was_made_is_not_made_again_and_people_s_lists_stay(tm
         assert (flags.service.flags.state("ONE").targeting or {})["deny"] == ["mission-1"]
 
 
+async def test_whom_no_draw_decided_on_is_in_neither_half(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as flags:
+        has_it = flags.moves.trial("ONE", "on")
+        assert {has_it(key) for key in KEYS} == {None}
+        await flags.service.target("ONE", {"deny": ["mission-1"], "forced": {"mission-2": "on"}}, actor="ann")
+        await flags.move(HALF)
+        assert (has_it("mission-1"), has_it("mission-2")) == (None, None)
+        assert {has_it(key) for key in KEYS[3:]} == {True, False}
+
+
 async def test_a_flag_that_may_not_move_is_told_with_the_reason(tmp_path: Path) -> None:
     async with at_work(tmp_path) as flags:
         await flags.move(Moved("TWO", "on", 100), Moved("GONE", "on", 100))
