@@ -28,15 +28,16 @@ def approach(state: State, now: float) -> State:
 
 def begin_cut(state: State, now: float) -> State:
     """Have the active version hand the state over to the candidate; no third version may work on it meanwhile."""
-    rollout, former = state.under_way, state.table.previous
+    rollout, former, old = state.under_way, state.table.previous, _number(state.table.active)
     if rollout.spec is None:
         raise AssertionError("a plan with a new generation has its command")
+    state = _parked(state, old)
     if former is not None:
         state, _ = _retire(_route(state, now, previous=None), former)
     state, made = _create(state, rollout.spec)
     state = replace(state, candidate=made.number, candidate_salt=rollout.salt, allow_breaking=rollout.allow_breaking)
     state = state.enter(Phase.PROMOTING, Part.CUTTING, now)
-    return state.to(baseline=_number(state.table.active), candidate=made.number)
+    return state.to(baseline=old, candidate=made.number)
 
 
 def is_begun(state: State, rollout: str, phase: Phase) -> bool:
@@ -49,12 +50,11 @@ def cut_over(state: State, event: ev.CutOverDone, now: float) -> State | Rejecte
     """The candidate has the state and is ready: all calls go to it; the old version is parked for the way back."""
     if not is_begun(state, event.rollout, Phase.PROMOTING):
         return Rejected(f"no cut-over of {event.rollout} is waited for")
-    new, old = state.under_way.trial, _number(state.table.active)
+    new = state.under_way.trial
     refusal = _not_movable(state, new)
     if refusal is not None:
         return refusal
-    state = _parked(state, old)
-    state = _route(_settled(state), now, active=new, previous=old)
+    state = _route(_settled(state), now, active=new, previous=state.table.active)
     return enter_bake(state.to(snapshot=Snapshot(event.at, event.path)), now)
 
 

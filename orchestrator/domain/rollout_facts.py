@@ -54,7 +54,8 @@ def down(state: State, event: ev.GenerationDown, now: float) -> State | Rejected
 
 
 def _warmed(state: State, number: int, now: float) -> State:
-    return _route(state, now) if state.table.lane_of(number) is Lane.PREVIOUS else state
+    is_warm = state.table.lane_of(number) is Lane.PREVIOUS and not state.under_way.is_cutting
+    return _route(state, now) if is_warm else state
 
 
 def failed(state: State, event: ev.GenerationFailed, now: float) -> State | Rejected:
@@ -73,8 +74,6 @@ def failed(state: State, event: ev.GenerationFailed, now: float) -> State | Reje
 def _failed_forward(state: State, event: ev.GenerationFailed, now: float) -> State:
     """Act on a final word while the rollout goes forward."""
     number, rollout = event.generation, state.under_way
-    if rollout.is_cutting and number == rollout.baseline:
-        return state  # it is being stopped anyway
     if number == state.candidate:
         words = f"generation {number} did not start: {event.reason}"
         return go_back(state, because(state, What.START, words, now), now)

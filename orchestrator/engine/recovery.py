@@ -105,7 +105,7 @@ def _held(stored: State, candidate: int | None) -> State:
     lanes = stored.table.lanes().values()
     rollout = stored.rollout
     if rollout is not None and not rollout.is_over and rollout.part in {Part.STARTING, Part.CUTTING}:
-        candidate = rollout.candidate
+        candidate = rollout.candidate if rollout.phase is not Phase.ROLLING_BACK else None
     starting = candidate if candidate in stored.generations and candidate not in lanes else None
     going = {rollout.candidate} if rollout is not None and rollout.phase is Phase.ROLLING_BACK else set()
     wanted_still = {*lanes, starting, *going}

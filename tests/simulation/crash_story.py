@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from engine_world import Fuse, Life, Stores, living
 
 from orchestrator.domain import events as ev
+from orchestrator.domain.effects import unstarted
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollout import Phase, State
 from orchestrator.domain.routing import RoutingTable
 
 
@@ -96,6 +97,15 @@ class Told:
         assert table.revision == max(self.acknowledged)
 
 
+def wanted_of(state: State) -> set[int]:
+    """Return who is to run: everybody but the parked, and of two between whom a state is handed over who takes it."""
+    rollout = state.rollout
+    takes = set[int]()
+    if rollout is not None and rollout.is_cutting:
+        takes = {rollout.trial if rollout.phase is Phase.PROMOTING else rollout.baseline}
+    return set(state.generations) - unstarted(state) | takes
+
+
 async def without_a_crash(events: Sequence[ev.Event]) -> tuple[list[View], int]:
     """Return the view before all and after each event, and the number of port calls."""
     async with living(Stores()) as life:
@@ -134,8 +144,8 @@ async def come_back(told: Told, life: Life, views: Sequence[View]) -> None:
     found = View.of(life.driver.state)
     before, after = (replace(view, ready=found.ready) for view in views[told.at : told.at + 2])
     assert found in ([after] if durable else [before, after])
-    assert found.ready == told.up & found.known
-    assert life.fleet.running == found.known
+    assert found.ready == told.up & life.fleet.running
+    assert life.fleet.running == wanted_of(life.driver.state)
     assert life.table == life.driver.state.table
     told.check_revision(life.table)
     told.at += found == after
@@ -152,5 +162,5 @@ async def killed_then_told_to_the_end(
         await come_back(told, life, views)
         await told.tell(life)
         assert View.of(life.driver.state) == views[-1]
-        assert life.fleet.running == views[-1].known
+        assert life.fleet.running == wanted_of(life.driver.state)
         assert life.table == life.driver.state.table

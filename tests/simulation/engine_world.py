@@ -144,9 +144,15 @@ class NotedFleet:
 
 
 class NotedConductor:
-    """A rollout's wishes, noted; what they come to is told by whoever tells the story."""
+    """A rollout's wishes, noted; what they come to is told by whoever tells the story.
 
-    def __init__(self, fuse: Fuse) -> None:
+    Attributes:
+        cut: (rollout, generation that hands the state over, the one that takes it, whether what was written is kept).
+    """
+
+    def __init__(self, fuse: Fuse, fleet: NotedFleet) -> None:
+        self.cut: tuple[str, int, int, bool] | None = None
+        self._fleet = fleet
         self.watch: Watch | None = None
         self.mirror: Lane | None = None
         self.rehearsing: str | None = None
@@ -179,6 +185,20 @@ class NotedConductor:
         self._fuse.burn(f"reset flags: {rollout}")
         self.resetting = tuple(flags)
 
+    def cut_over(self, rollout: str, old: int, new: int) -> None:
+        self._fuse.burn(f"cut over: {old} {new}")
+        self._cut(rollout, old, new)
+
+    def cut_back(self, rollout: str, old: int, new: int, *, aside: bool) -> None:
+        self._fuse.burn(f"cut back: {new} {old}")
+        self._cut(rollout, new, old, aside=aside)
+
+    def _cut(self, rollout: str, stops: int, starts: int, *, aside: bool = False) -> None:
+        """Have one version run, and no other."""
+        self.cut = (rollout, stops, starts, aside)
+        self._fleet.running -= {stops}
+        self._fleet.running.add(starts)
+
 
 class CountingClock:
     """A clock that moves on by a second each time somebody looks."""
@@ -201,7 +221,7 @@ class Life:
         self.journal = FusedJournal(stores.journal, self.fuse)
         self.desired = FusedDesired(stores.desired, self.fuse)
         self.router, self.fleet = NotedRouter(self.fuse), NotedFleet(self.fuse)
-        self.conductor = NotedConductor(self.fuse)
+        self.conductor = NotedConductor(self.fuse, self.fleet)
         self.clock = stores.clock
         self.steps: list[tuple[ev.Event, State, State]] = []
         self.driver: Driver

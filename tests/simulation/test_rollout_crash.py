@@ -16,7 +16,7 @@ from engine_world import FOUNDED, READY, CrashError, living, spec
 from orchestrator.domain import events as ev
 from orchestrator.domain.effects import mirrored
 from orchestrator.domain.look import LimitLook, Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal
+from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
 from orchestrator.domain.plan_limits import Limit
 from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
 from orchestrator.domain.record import decode
@@ -88,6 +88,12 @@ DIFFER = ev.RehearsalEnded(rollout="r-1", failed=False, differences=2)
 RETRY = ev.RetryAsked(rollout="r-2", actor="bob")
 ON, OFF = ev.KillSwitchAsked(on=True, actor="ann"), ev.KillSwitchAsked(on=False, actor="ann")
 
+ALONE = replace(PLAN, steps=(), bake=replace(PLAN.bake, mirror=False), state=StateUse.EXCLUSIVE)
+CUTTING = (FOUNDED, READY[0], upgrade(ALONE), TICK)
+CUT = (*CUTTING, READY[1], ev.CutOverDone("r-1", 1_800_000_000.0, "before"))
+LOSE = ev.RollbackAsked(actor="ann", lose_writes=True, lost="2 call(s) that may have written")
+CUT_BACK = (READY[0], ev.CutBackDone("r-1"))
+
 SCRIPTS: dict[str, tuple[ev.Event | Tell, ...]] = {
     "all the way": (*BEGUN, to(Phase.DONE)),
     "a regression at a step": (*BEGUN, to(Phase.STEPPING, 1), bad),
@@ -107,6 +113,12 @@ SCRIPTS: dict[str, tuple[ev.Event | Tell, ...]] = {
     "a candidate that does not start": (*BEGUN[:3], ev.GenerationFailed(2, "no such file")),
     "a promoted version that is lost": (*BEGUN, to(Phase.BAKING), *LOST),
     "the kill switch": (*BEGUN, to(Phase.BAKING), ON, OFF, RESUME),
+    "exclusive": (*CUT, to(Phase.DONE)),
+    "exclusive, and back": (*CUT, to(Phase.BAKING), LOSE, *CUT_BACK, RETRY, TICK, ev.GenerationReady(3)),
+    "exclusive, and back with flags": (*CUT, to(Phase.FLIPPING, 1), LOSE, *CUT_BACK, ev.FlagsReset("r-1")),
+    "exclusive, and a start that fails": (*CUTTING, ev.GenerationFailed(2, "it cannot"), *CUT_BACK),
+    "exclusive, and a state that cannot be kept": (*CUTTING, ev.CutOverFailed("r-1", "the disk is full"), *CUT_BACK),
+    "exclusive, and the kill switch": (*CUTTING, ON, *CUT_BACK, OFF),
     "a flag edited by hand": (*BEGUN, to(Phase.FLIPPING), ev.FlagEdited("ONE", "ann"), RESUME),
 }
 

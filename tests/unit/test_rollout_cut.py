@@ -111,7 +111,8 @@ def test_a_cut_cannot_be_paused_hurried_or_overtaken_by_time() -> None:
         assert "hands the state over" in story.refused(event)
     story.now += 100
     assert story.happen(TICK).at == NOTHING_RUNS
-    assert story.happen(down(1), failed(1), ready(2), CUT).lanes == (2, None, 1, 0)
+    assert [story.refused(event) for event in (ready(1), down(1), failed(1))] == ["generation 1 is parked"] * 3
+    assert story.happen(ready(2), CUT).lanes == (2, None, 1, 0)
     assert story.happen(TICK).rollout.paused is not None, "the deadline is acted on by a person then"
 
 
