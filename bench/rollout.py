@@ -36,7 +36,7 @@ from state.records import checksum
 from state.store import OrchestratorStore
 
 EVENTS = 100_000
-"""Records of the journal that is recovered from: more than opening keeps (`BYTES_KEPT`), so that it shortens it, too."""
+"""Records of the journal that is recovered from: more than opening keeps (`BYTES_KEPT`), so it shortens it, too."""
 TARGETS = {"week.planner_ms": "<= 100", "recovery.s": "<= 1"}
 
 
