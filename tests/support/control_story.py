@@ -7,17 +7,19 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
+from fastapi import FastAPI
 from gates_story import StoryClock
 from rollout_engine import StoryEngine
 
 from orchestrator.access.judge import Judge
 from orchestrator.access.rules import Rules
 from orchestrator.access.service import AccessService
-from orchestrator.api.app import build
+from orchestrator.api.app import Control, build
 from orchestrator.api.mirror_models import MirrorStatus
 from orchestrator.api.models import Status
 from orchestrator.api.parity_models import ParityStatus
@@ -237,8 +239,25 @@ class StoryControl:
         return "changed: nothing"
 
 
+class InUse:
+    """Hands everything on to what the running test made: to build the app takes longer than most tests of it."""
+
+    def __init__(self) -> None:
+        self.now: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.now, name)
+
+
+@cache
+def shared() -> tuple[FastAPI, InUse, InUse]:
+    """Return the app, built once a process, with the control and the end of streams that it reaches."""
+    control, closing = InUse(), InUse()
+    return build(cast("Control", control), "0", cast("Closing", closing)), control, closing
+
+
 class StoryPlane:
-    """A control plane under test.
+    """A control plane under test; one at a time.
 
     Attributes:
         control: what is behind it.
@@ -250,7 +269,8 @@ class StoryPlane:
     def __init__(self, control: StoryControl) -> None:
         self.control = control
         self.closing = Closing()
-        self.app = build(control, "0", self.closing)
+        self.app, served, ending = shared()
+        served.now, ending.now = control, self.closing
         transport = httpx.ASGITransport(app=self.app, client=("uid:0,pid:1", 0))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://switchover")
 
