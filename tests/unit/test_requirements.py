@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -22,13 +23,20 @@ def manifest() -> dict[str, str]:
 def named_in(source: str, place: str) -> Iterator[tuple[str, str]]:
     """Yield each id that a `pytest.mark.requirement(...)` names, with the file and line where it does."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.requirement":
+        if (
+            not isinstance(node, ast.Call)
+            or not isinstance(node.func, ast.Attribute)
+            or node.func.attr != "requirement"
+        ):
+            continue  # unparsing every call would take seconds
+        if ast.unparse(node.func) == "pytest.mark.requirement":
             assert node.args, f"{place}:{node.lineno} names no requirement"
             for word in node.args:
                 assert isinstance(word, ast.Constant), f"{place}:{word.lineno} names a requirement by no plain text"
                 yield str(word.value), f"{place}:{word.lineno}"
 
 
+@cache
 def named() -> dict[str, list[str]]:
     """Return where each id is named in the tests."""
     places: dict[str, list[str]] = defaultdict(list)
