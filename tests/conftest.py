@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from candidates import Forks
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 sys.path[:0] = [str(HERE / folder) for folder in ("candidates", "e2e", "support")]
+
+# Enough examples to find what is wrong, few enough for two minutes; `--hypothesis-profile default` has 100 of each.
+settings.register_profile("short", max_examples=40, deadline=None)
+settings.load_profile("short")
 
 # A shell's background job ignores Ctrl-C, and so would every process the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -148,7 +148,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.story.conversation.books.next_deadline() is None
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.requirement("CONN-2")

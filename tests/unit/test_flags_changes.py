@@ -210,7 +210,7 @@ def test_text_means_a_value_of_its_flags_type_or_nothing(kind: FlagType, text: s
 
 
 @pytest.mark.requirement("FLAG-32")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.one_of(
         st.tuples(st.just(FlagType.BOOL), st.booleans()),
@@ -243,7 +243,7 @@ def changes_of(registry: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.requirement("FLAG-33")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(changes_of(CHAIN), min_size=1, max_size=4), max_size=12))
 def test_no_sequence_of_writes_reaches_flags_whose_prerequisites_do_not_hold(writes: list[list[Any]]) -> None:
     flags = LEAST

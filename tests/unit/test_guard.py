@@ -84,7 +84,7 @@ def test_looks_are_due_after_so_many_samples_on_trial_and_a_peek_changes_nothing
 
 
 @pytest.mark.requirement("GUARD-4")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 300), st.integers(0, 2**16), st.sampled_from([0, 7, 60]))
 def test_a_guard_that_was_killed_goes_on_as_if_it_had_not_been(cut: int, seed: int, keys: int) -> None:
     limits = (

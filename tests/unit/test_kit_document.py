@@ -138,7 +138,7 @@ def test_a_flag_that_cannot_be_meant_is_refused_with_what_it_should_be(raw: Any,
 
 
 @given(json_values, st.sampled_from(sorted(flag())))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_stands_in_a_flag_it_is_read_or_refused_and_nothing_else(junk: Any, member: str) -> None:
     for raw in (junk, {**flag("on"), member: junk}, flag("on", targeting={"rules": [junk], "allow": junk})):
         with contextlib.suppress(DocumentError):
@@ -177,7 +177,7 @@ def test_a_float_flag_always_answers_a_float() -> None:
 
 
 @given(json_values, json_values)
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_values_are_the_same_when_their_json_is_but_for_how_a_number_is_spelt(one: Any, other: Any) -> None:
     assert same(one, one)
     assert same(one, other) == same(other, one)

@@ -45,7 +45,7 @@ def test_each_step_decides_when_none_before_it_does(others: dict[str, Any], targ
 
 @pytest.mark.requirement("FLAG-2")
 @given(documents, subjects, attributes)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_flag_answers_what_the_plain_reading_of_its_targeting_says(
     flags: dict[str, Any], subject: str | None, given_attributes: dict[str, Any]
 ) -> None:

@@ -104,7 +104,7 @@ minutes = st.integers(min_value=0, max_value=1439)
     minutes,
     minutes,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_instant_is_read_as_its_zone_reads_it(moment: datetime, zone: str, begin: int, end: int) -> None:
     if begin == end:
         end = (end + 1) % 1440

@@ -79,7 +79,7 @@ def any_life(policy: Backoff) -> st.SearchStrategy[Life]:
     return st.one_of(early(policy), just_stable, long_stable)
 
 
-given_few = settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+given_few = settings(max_examples=50, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 Rule = Callable[[Detector], None]
 
 

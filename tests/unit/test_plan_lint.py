@@ -107,7 +107,7 @@ def test_every_rule_there_is_has_a_case() -> None:
     assert named - elsewhere == CASES.keys()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans, st.sampled_from([FLAGS, Registry()]), st.none() | st.floats(0.001, 1e6))
 def test_lint_never_fails_and_says_what_is_wrong_where_and_what_to_do(
     plan: Plan, flags: Registry, rate: float | None

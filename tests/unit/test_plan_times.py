@@ -55,7 +55,7 @@ def test_who_is_too_young_may_be_skipped_and_a_plan_without_a_promotion_waits_fo
 
 
 @pytest.mark.requirement("PLAN-6")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans)
 def test_no_part_begins_before_the_one_before_it_and_every_plan_has_words(plan: Plan) -> None:
     moments = timeline(plan, FLAGS)
@@ -140,7 +140,7 @@ def test_a_window_follows_the_clock_on_the_wall_when_that_is_changed() -> None:
 
 
 @pytest.mark.requirement("PLAN-7")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(freezes(), max_size=3), st.integers(1_700_000_000, 1_900_000_000))
 def test_an_opening_lies_in_no_window_and_nothing_before_it_was_open(windows: list[FreezeWindow], now: int) -> None:
     opening = next_open(windows, now)

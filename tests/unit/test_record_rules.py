@@ -89,7 +89,7 @@ STATES = st.builds(
 COMMANDS = st.lists(
     st.one_of(st.builds(Start, GENERATIONS), st.builds(Route, TABLES), st.builds(Retire, NUMBERS)), max_size=3
 ).map(tuple)
-given_some = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+given_some = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
 @given_some

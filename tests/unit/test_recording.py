@@ -133,7 +133,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(arguments=st.dictionaries(st.text(max_size=6), VALUES, max_size=4), tool=st.text(min_size=1, max_size=9))
 def test_a_suite_reads_back_as_it_was_called(
     tmp_path_factory: pytest.TempPathFactory, arguments: dict[str, Any], tool: str

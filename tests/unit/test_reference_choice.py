@@ -59,7 +59,7 @@ def dominates(one: Forecast, other: Forecast) -> bool:
 
 
 @pytest.mark.requirement("REF-5")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(options=OPTIONS)
 def test_the_front_is_what_comparing_every_pair_leaves(options: list[Forecast]) -> None:
     left = [option for option in options if not any(dominates(other, option) for other in options)]
@@ -67,7 +67,7 @@ def test_the_front_is_what_comparing_every_pair_leaves(options: list[Forecast]) 
 
 
 @pytest.mark.requirement("REF-5")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(options=OPTIONS, limits=LIMITS, preference=st.sampled_from(Preference))
 def test_the_choice_is_within_the_limits_unbeaten_and_nearest_to_the_ideal(
     options: list[Forecast], limits: Limits, preference: Preference

@@ -45,7 +45,7 @@ def test_what_is_short_is_told_as_it_is() -> None:
     assert (told.left_out, told.cut) == (0, 0)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(text=st.text(max_size=300), limit=st.integers(1, 250))
 def test_a_shortened_text_is_one_line_within_its_limit(text: str, limit: int) -> None:
     short = shortened(text, limit)

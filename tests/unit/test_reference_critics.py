@@ -62,7 +62,7 @@ def test_a_critic_that_is_always_wrong_is_read_backwards() -> None:
 
 
 @pytest.mark.requirement("REF-7")
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(truth=st.integers(0, 20), told=st.integers(0, 20))
 def test_no_forecast_scores_better_than_the_honest_one(truth: int, told: int) -> None:
     """The rule is strictly proper: the expected squared error is least where the forecast is the probability."""
@@ -134,7 +134,7 @@ def test_quality_is_what_the_critics_scored_by_how_much_they_are_believed() -> N
     assert quality > 90
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     votes=st.dictionaries(st.sampled_from(Critic), st.booleans()), past=st.dictionaries(st.sampled_from(Critic), PAST)
 )

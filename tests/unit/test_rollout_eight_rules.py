@@ -323,18 +323,25 @@ class Upgrades(RuleBasedStateMachine):
 
 
 RUN = settings(
-    max_examples=80,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+LENGTHY = settings(RUN, max_examples=2000, derandomize=False)
 
 
 @pytest.mark.requirement("ROLL-11")
 class TestUpgrades(Upgrades.TestCase):  # type: ignore[misc,name-defined]  # made by hypothesis when this runs
     settings = RUN
+
+
+@pytest.mark.soak
+@pytest.mark.requirement("ROLL-11")
+class TestUpgradesAtLength(Upgrades.TestCase):  # type: ignore[misc,name-defined]  # made by hypothesis when this runs
+    settings = LENGTHY
 
 
 # --- the rules attacked: a machine bent in one place must not pass them -----------------------------
@@ -390,7 +397,13 @@ def walks(count: int) -> None:
 
 @pytest.mark.requirement("ROLL-11")
 def test_small_plans_with_a_few_accidents_keep_the_rules() -> None:
-    walks(80)
+    walks(40)
+
+
+@pytest.mark.soak
+@pytest.mark.requirement("ROLL-11")
+def test_small_plans_with_many_accidents_keep_the_rules() -> None:
+    walks(10_000)
 
 
 def well_without_data(_rollout: Rollout) -> Judged:

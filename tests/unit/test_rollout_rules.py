@@ -277,18 +277,25 @@ class Rollouts(RuleBasedStateMachine):
 
 
 RUN = settings(
-    max_examples=60,
+    max_examples=25,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+LENGTHY = settings(RUN, max_examples=2000, derandomize=False)
 
 
 @pytest.mark.requirement("ROLL-2")
 class TestRollouts(Rollouts.TestCase):  # type: ignore[misc,name-defined]  # made by hypothesis when this runs
     settings = RUN
+
+
+@pytest.mark.soak
+@pytest.mark.requirement("ROLL-2")
+class TestRolloutsAtLength(Rollouts.TestCase):  # type: ignore[misc,name-defined]  # made by hypothesis when this runs
+    settings = LENGTHY
 
 
 # --- the rules attacked: a machine bent in one place must not pass them -----------------------------

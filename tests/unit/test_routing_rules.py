@@ -19,13 +19,13 @@ pytestmark = pytest.mark.requirement("ROUTE-1")
 
 TABLE = RoutingTable(revision=7, active=1, canary=2, previous=3, previous_warm=True, salt="first salt")
 SALTS = ["", "first salt", "second salt", "0123456789abcdef", "s" * 64]
-KEYS = [f"session-{n}" for n in range(100_000)]
+KEYS = [f"session-{n}" for n in range(65_000)]
 
 BINS = 100
 CHI_SQUARE = 148.2
 """The 99.9 % quantile of chi-square with 99 degrees of freedom (NIST handbook, table 1.3.6.7.4)."""
 
-given_some = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+given_some = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 ANY_KEY = st.text(max_size=40)
 ANY_TABLE = st.builds(
     RoutingTable,
@@ -54,8 +54,8 @@ def chi_square(counts: Counter[int], bins: int, total: int) -> float:
 @pytest.mark.parametrize("salt", SALTS)
 @pytest.mark.parametrize("pattern", ["session-{}", "{}", "user/{:08x}/agent", "{:064b}"])
 def test_keys_of_any_shape_fall_evenly_into_the_buckets(pattern: str, salt: str) -> None:
-    counts = Counter(bucket(pattern.format(n), salt) * BINS // BUCKETS for n in range(20_000))
-    assert chi_square(counts, BINS, 20_000) < CHI_SQUARE
+    counts = Counter(bucket(pattern.format(n), salt) * BINS // BUCKETS for n in range(8000))
+    assert chi_square(counts, BINS, 8000) < CHI_SQUARE
 
 
 def test_a_poor_hash_would_not_pass_as_even() -> None:
@@ -69,8 +69,8 @@ def test_every_bucket_is_in_range_and_used() -> None:
 
 @pytest.mark.parametrize("weight", [1, 10, 25, 50, 99])
 def test_a_weight_moves_its_share_of_keys(weight: int) -> None:
-    moved = sum(choose(replace(TABLE, weight=weight), key).lane is Lane.CANARY for key in KEYS)
-    assert moved / len(KEYS) == pytest.approx(weight / 100, abs=0.005)  # three deviations at 50 % of 100,000 keys
+    moved = sum(choose(replace(TABLE, weight=weight), key).lane is Lane.CANARY for key in KEYS[:30_000])
+    assert moved / 30_000 == pytest.approx(weight / 100, abs=0.009)  # three deviations at 50 % of 30,000 keys
 
 
 def test_a_weight_takes_exactly_the_buckets_below_it() -> None:
@@ -90,11 +90,11 @@ def test_who_comes_first_with_one_salt_is_no_likelier_to_with_another() -> None:
 def test_raising_the_weight_moves_keys_to_the_canary_only_and_lowering_it_only_back(salt: str) -> None:
     def on_canary(weight: int) -> set[str]:
         table = replace(TABLE, weight=weight, salt=salt)
-        return {key for key in KEYS[:2000] if choose(table, key).lane is Lane.CANARY}
+        return {key for key in KEYS[:500] if choose(table, key).lane is Lane.CANARY}
 
     steps = [on_canary(weight) for weight in range(101)]
     assert all(less <= more for less, more in pairwise(steps))
-    assert (steps[0], len(steps[100])) == (set(), 2000)
+    assert (steps[0], len(steps[100])) == (set(), 500)
 
 
 @given_some

@@ -62,7 +62,7 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 @pytest.mark.requirement("SHADOW-8")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(JSON)
 def test_any_answer_equals_itself_with_and_without_a_profile(value: Any) -> None:
     one = body(value)
@@ -71,7 +71,7 @@ def test_any_answer_equals_itself_with_and_without_a_profile(value: Any) -> None
 
 
 @pytest.mark.requirement("SHADOW-8")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(JSON, st.lists(st.sampled_from(NOISE), max_size=3), st.integers(0, 99), st.data())
 def test_one_single_value_changed_beside_any_noise_is_found_and_nothing_else(
     value: Any, kinds: list[str], seed: int, data: st.DataObject
@@ -91,7 +91,7 @@ def test_one_single_value_changed_beside_any_noise_is_found_and_nothing_else(
 
 
 @pytest.mark.requirement("SHADOW-8")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(JSON, JSON)
 def test_two_answers_are_equal_only_if_they_are_the_same_json(one: Any, two: Any) -> None:
     same = json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
@@ -99,7 +99,7 @@ def test_two_answers_are_equal_only_if_they_are_the_same_json(one: Any, two: Any
 
 
 @pytest.mark.requirement("SHADOW-8")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(JSON, max_size=6), st.lists(JSON, max_size=6))
 def test_a_column_names_every_row_that_differs(mine: list[Any], theirs: list[Any]) -> None:
     rows = list(zip(mine, theirs, strict=False))
