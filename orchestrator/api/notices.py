@@ -73,7 +73,7 @@ class NoticesControl(Protocol):
 def add(app: FastAPI, control: NoticesControl) -> None:
     """Add the routes to the app."""
 
-    @app.get("/v1/notices", tags=["flags"], responses=UNREAD, summary="Notices of changed flags, newest first")
+    @app.get("/v1/notices", tags=["flags"], responses=UNREAD, summary="Notices, newest first")
     async def notices(
         state: Literal["pending", "delivered", "failed"] | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,

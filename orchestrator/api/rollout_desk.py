@@ -27,6 +27,7 @@ from orchestrator.domain.ports import Clock
 from orchestrator.domain.state import Rollout, State
 from orchestrator.domain.why import why
 from orchestrator.engine.driver import Driver
+from orchestrator.plans.shipped import SHIPPED
 from orchestrator.settings import Rollout as RolloutSettings
 
 SHOWN: Final = 20
@@ -186,7 +187,7 @@ class RolloutDesk:
         if named is None and rollout is not None and not rollout.is_over:
             return Guide(
                 plan=rollout.plan.name,
-                lines=list(guide(rollout.plan, self._registry(), rollout.plan.name, rollout)),
+                lines=list(guide(rollout.plan, self._registry(), _called(rollout.plan.name), rollout)),
             )
         file = await self.verbs.plan(named)
         called = named or self._settings().plan
@@ -209,3 +210,8 @@ class RolloutDesk:
         if found is None:
             raise RefusedError(f"no rollout {name} is remembered; see: switchover history")
         return found
+
+
+def _called(plan: str) -> str:
+    """Return what a plan is called in a command: a shipped one by its name, any other by its file."""
+    return plan if plan in SHIPPED else f"{plan}.toml"

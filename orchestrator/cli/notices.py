@@ -45,7 +45,7 @@ def command(
     as_json: bool,
     state_dir: Path | None,
 ) -> None:
-    """Show the notices of changed flags that were given up, newest first, each with its reason."""
+    """Show the notices that were given up, newest first, each with its reason."""
     if retry:
         _retry(state_dir, numbers, reason, as_json=as_json)
         return

@@ -115,7 +115,9 @@ class GuardDesk:
             return
         former, self._guard = self._guard, None
         if former is not None:
-            self._kept.append(former.peek(self._clock.wall()))  # how it ended, for the record
+            last = former.peek(self._clock.wall())
+            if self._look is None or (last.trial, last.verdict) != (self._look.trial, self._look.verdict):
+                self._kept.append(last)  # how it ended, for the record
         self._watch, self._look, self._told = watch, None, None
         rollout = self._engine.state.rollout if watch is not None else None
         self.on_rollout(rollout)

@@ -5,7 +5,7 @@ their differences nor who happened to call which tool is noise in the evidence, 
 yardstick will do for a fair bet, as long as it is made of the past alone and does not ask who served the call.
 
 - a *rate* (errors): the value less the mean so far;
-- a *magnitude* (latency, tokens, cost): its rank among the newest of both arms (`pool`); and, as some regressions only
+- a *magnitude* (duration, tokens, cost): its rank among the newest of both arms (`pool`); and, as some regressions only
   show in the slowest calls, whether it exceeds their 95th percentile;
 - a *score* (quality): its rank.
 

@@ -1,7 +1,7 @@
 """Presets: limits that belong together, by name; a plan takes one over with `presets = ["planner"]`.
 
 `weathervane` is what ends a flag-gated upgrade at any stage and at each flag's own; `planner` is for a planner that is
-measured by quality, latency and cost; `atlasforge` for an engine whose missions are watched for a week.  A limit of
+measured by quality, duration and cost; `atlasforge` for an engine whose missions are watched for a week.  A limit of
 the plan's own on the same figure goes before a preset's.  Above: the room `plans`, which expands them when a plan is
 read.  Below: `plan_limits`, `plan`.
 """

@@ -1,4 +1,4 @@
-"""Tells others of changed flags: signed webhooks, and people through apprise.
+"""Tells others of flags, rollouts and rehearsals: signed webhooks, and people through apprise.
 
 What is to be told stands in the flags' store: one notice a change and destination, written in the change's own
 transaction (`domain.ports.FlagOutbox`).  `notifier` is what the daemon holds, `deliverer` works the outbox off,

@@ -49,7 +49,7 @@ def signature(key: bytes, body: bytes) -> str:
 
 
 def event_of(payload: str) -> str:
-    """Return what happened, for the header X-Switchover-Event: `flag.changed` or `flag.expiring`."""
+    """Return what happened, for the header X-Switchover-Event, such as `flag.changed`."""
     return str(json.loads(payload).get("event", "flag.changed"))
 
 
