@@ -24,7 +24,7 @@ from orchestrator.api.guard_report import config_of, evaluation_of, stats_of, th
 from orchestrator.api.models import Refused
 from orchestrator.api.rollout import RolloutControl
 from orchestrator.api.rollout_report import look_shown
-from orchestrator.api.verbs import Verbs
+from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.look import Look
 from orchestrator.domain.state import State
 
@@ -86,10 +86,10 @@ def _looking(app: FastAPI, control: GuardControl) -> None:
 
 
 def _changing(app: FastAPI, control: GuardControl) -> None:
-    @app.post("/guard/rollback", responses=REFUSALS, tags=TAGS, summary="Go back now")
+    @app.post("/guard/rollback", responses=REFUSALS, tags=TAGS, summary="Go back now, and turn the kill switch on")
     async def rollback(body: GuardRollback, request: Request) -> GuardChanged:
-        told = await control.rollouts.verbs.rollback(actor=actor(request), reason=body.reason)
-        return GuardChanged(message=told.message, config=_config(control))
+        messages = await _go_back(control, _reason(body.updated_by, body.reason), actor(request))
+        return GuardChanged(message="; ".join(messages), config=_config(control))
 
     @app.post("/guard/evaluate", tags=TAGS, summary="Look at the evidence now; a regression is acted on")
     async def evaluate() -> Evaluation:
@@ -103,17 +103,38 @@ def _changing(app: FastAPI, control: GuardControl) -> None:
         return GuardChanged(message="; ".join(messages) or "nothing was asked for", config=_config(control))
 
 
+async def _go_back(control: GuardControl, reason: str, who: str) -> list[str]:
+    """Go back where there is something to go back from, and have nothing begin again before a person says so."""
+    state, said = control.rollouts.state, []
+    under_way = state.rollout is not None and not state.rollout.is_over
+    if under_way or state.table.canary is not None or state.table.previous_warm:
+        said.append((await control.rollouts.verbs.rollback(actor=who, reason=reason)).message)
+    said.append((await control.verbs.kill_switch(on=True, actor=who, reason=reason)).message)
+    return said
+
+
 async def _configure(control: GuardControl, body: GuardConfig, who: str) -> list[str]:
-    """Do what was asked, moves towards safety first."""
-    reason = f"{body.updated_by}: {body.reason}" if body.updated_by and body.reason else body.updated_by or body.reason
+    """Do what was asked, or nothing of it; moves towards safety first."""
+    table, reason = control.rollouts.state.table, _reason(body.updated_by, body.reason)
+    weight = None if body.canary_pct is None else int(body.canary_pct)
+    if weight and table.canary is None:
+        raise RefusedError("no version is on trial to be given a share; begin with: switchover upgrade -- COMMAND")
     said: list[str] = []
     if body.kill_switch:
         said.append((await control.verbs.kill_switch(on=True, actor=who, reason=reason)).message)
-    if body.canary_pct is not None:
-        said.append((await control.verbs.weight(int(body.canary_pct), actor=who, reason=reason)).message)
     if body.kill_switch is False:
+        if weight is not None and table.kill_switch and table.weight > weight:  # no call gets more than it is to have
+            await control.verbs.weight(0, actor=who, reason=reason)
         said.append((await control.verbs.kill_switch(on=False, actor=who, reason=reason)).message)
+    if weight is not None and table.canary is None:
+        said.append("no version is on trial, so the share is 0 %")
+    elif weight is not None:
+        said.append((await control.verbs.weight(weight, actor=who, reason=reason)).message)
     return said
+
+
+def _reason(who: str, why: str) -> str:
+    return f"{who}: {why}" if who and why else who or why
 
 
 def _look(control: GuardControl) -> Look | None:

@@ -34,7 +34,9 @@ class GuardConfig(Body):
 
 
 class GuardRollback(Asking):
-    """Go back."""
+    """Go back, and let nothing begin until the kill switch is lifted."""
+
+    updated_by: str = Field("", description="who asks, for the audit", max_length=200)
 
 
 class ConfigNow(BaseModel):

@@ -24,7 +24,7 @@ from orchestrator.domain.plan_times import min_stable
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollout import State
 from orchestrator.domain.rollout_back import WRITTEN, loses
-from orchestrator.domain.told import stands
+from orchestrator.domain.told import stands, where
 from orchestrator.engine.driver import Driver
 from orchestrator.plans.plan_file import PlanFile, read_plan
 from orchestrator.plans.shipped import find_plan
@@ -158,7 +158,7 @@ class RolloutVerbs:
         after = await self._ask(asked)
         under_way = before.rollout is not None and not before.rollout.is_over
         if under_way:
-            return self._told(after)
+            return self._with_trouble(_went_back(after), after)
         bad = before.table.active if before.table.active != after.table.active else before.table.canary
         told = f"generation {after.table.active} serves all calls; generation {bad} is quarantined and stopped"
         return self._with_trouble(told, after)
@@ -219,6 +219,17 @@ class RolloutVerbs:
     def _with_trouble(self, message: str, state: State) -> Told:
         trouble = self._driver.trouble
         return Told(state.table.revision, f"{message}; but {trouble}" if trouble else message)
+
+
+def _went_back(state: State) -> str:
+    """Say what became of a rollout that a person ended."""
+    rollout = state.under_way
+    if not rollout.is_over:
+        return f"rollout {rollout.id}: {where(rollout)}"
+    serves = f"generation {state.table.active} serves all calls"
+    if rollout.spec is None:
+        return f"rollout {rollout.id} is rolled back: its flags have their safe values, {serves}"
+    return f"rollout {rollout.id} is rolled back: {serves}, the new version is stopped and quarantined"
 
 
 def resolved(plan: Plan, registry: Registry) -> Plan:

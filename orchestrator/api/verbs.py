@@ -95,12 +95,14 @@ class Verbs:
     async def weight(self, weight: int, *, actor: str, reason: str = "") -> Told:
         """Send a share of assignment keys to the canary."""
         state = (await self._ask(ev.WeightAsked(weight=weight, actor=actor, reason=reason))).state
-        return self._told(f"{weight} % of assignment keys go to generation {state.table.canary}")
+        told = f"{weight} % of assignment keys go to generation {state.table.canary}"
+        return self._told(f"{told}{_stopped(state)}")
 
     async def kill_switch(self, *, on: bool, actor: str, reason: str = "") -> Told:
         """Turn the kill switch on or off."""
         state = (await self._ask(ev.KillSwitchAsked(on=on, actor=actor, reason=reason))).state
-        return self._told(f"the kill switch is on: {_where(state)}" if on else "the kill switch is off")
+        told = f"the kill switch is on: {_where(state)}" if on else "the kill switch is off"
+        return self._told(f"{told}{_stopped(state)}")
 
     async def spec(self, command: tuple[str, ...], cwd: str | None, env: Mapping[str, str], source: str | None) -> Spec:
         """Describe a generation: absolute places, and the fingerprint of what it is made of now."""
@@ -123,6 +125,14 @@ class Verbs:
     def _told(self, message: str) -> Told:
         trouble = self._driver.trouble
         return Told(self._driver.state.table.revision, f"{message}; but {trouble}" if trouble else message)
+
+
+def _stopped(state: State) -> str:
+    """Say that a rollout waits for a person, "" where none does: whoever moves traffic by hand stops its clock."""
+    rollout = state.rollout
+    if rollout is None or rollout.is_over or rollout.paused is None:
+        return ""
+    return f"; rollout {rollout.id} is paused, and goes on with: switchover resume"
 
 
 def _where(state: State) -> str:

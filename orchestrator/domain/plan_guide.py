@@ -31,17 +31,21 @@ def guide(plan: Plan, registry: Registry, named: str, rollout: Rollout | None = 
     lines = [*told(plan, registry), "", "What to type:", ""]
     if rollout is not None:
         lines += [f"   rollout {rollout.id} carries it out now and is at {step_words(rollout)}", ""]
-    for number, (what, command) in enumerate(_steps(plan, named), start=1):
+    begun = rollout is not None  # by a name that may have been a file's, and once is enough
+    for number, (what, command) in enumerate((*(() if begun else _before(plan, named)), *_steps(plan)), start=1):
         lines += [f"{number:>2}. {what}", f"      {command}"]
     return tuple(lines)
 
 
-def _steps(plan: Plan, named: str) -> Iterator[tuple[str, str]]:
+def _before(plan: Plan, named: str) -> Iterator[tuple[str, str]]:
     yield "Find what about the plan cannot work, or does nothing:", f"switchover lint {named}"
     if plan.new_generation:
         yield "Try the new version before anybody is served by it:", "switchover upgrade --rehearse -- COMMAND..."
     command = " -- COMMAND..." if plan.new_generation else ""
     yield "Begin:", f"switchover upgrade --plan {named}{command}"
+
+
+def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "Watch; Ctrl-C stops watching and nothing else:", "switchover status --watch"
     if plan.rehearsal.run and plan.rehearsal.on_differences is Answer.PAUSE:
         yield "If the rehearsal finds differences, read them, then go on or end it:", "switchover shadow diff"

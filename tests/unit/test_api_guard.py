@@ -87,10 +87,37 @@ async def test_a_rollback_by_hand_goes_back_with_its_reason_and_health_is_told(t
         await begin(plane, tmp_path)
         _, health = await plane.ask("GET", "/guard/health")
         assert health == {"status": "ok", "watching": "r/steps/0/1", "trouble": None}
-        status, told = await plane.ask("POST", "/guard/rollback", {"reason": "bad answers"})
-        assert (status, told["config"]["canary_pct"]) == (200, 0)
-        assert told["message"].endswith("rolled back: bad answers")
+        status, told = await trusting(plane).ask("POST", "/guard/rollback", {"reason": "bad answers"})
+        assert (status, told["config"]["canary_pct"], told["config"]["kill_switch"]) == (200, 0, True)
+        assert told["message"].startswith("rollout r is rolled back: generation 1 serves all calls")
+        assert (await now(plane))["cause"]["words"].endswith("rolled back: bad answers")
         assert (await plane.ask("GET", "/guard/health"))[1]["watching"] is None
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_after_a_rollback_by_hand_nothing_begins_until_the_kill_switch_is_lifted(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        again = {"reason": "no trust", "updated_by": "admin"}
+        status, told = await trusting(plane).ask("POST", "/guard/rollback", again)  # nothing to go back from
+        assert (status, told["config"]["kill_switch"]) == (200, True)
+        assert (await begin(plane, tmp_path))[0] == 409
+        wish = {"canary_pct": 5.0, "kill_switch": False, "reason": "fix_applied"}
+        status, told = await plane.ask("PUT", "/guard/config", wish)
+        assert (status, "no version is on trial" in told["reason"]) == (409, True)
+        assert (await plane.ask("GET", "/guard/status"))[1]["config"]["kill_switch"] is True  # nothing was done
+        status, told = await plane.ask("PUT", "/guard/config", {**wish, "canary_pct": 0})
+        assert (status, told["config"]["kill_switch"]) == (200, False)
+        assert (await begin(plane, tmp_path))[0] == 200
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_the_kill_switch_is_lifted_and_the_share_given_in_one_request(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await trusting(plane).ask("PUT", "/guard/config", {"kill_switch": True})
+        for share in (5, 20):
+            status, told = await plane.ask("PUT", "/guard/config", {"canary_pct": share, "kill_switch": False})
+            assert (status, told["config"]["canary_pct"], told["config"]["kill_switch"]) == (200, share, False)
 
 
 @pytest.mark.requirement("VERB-6")

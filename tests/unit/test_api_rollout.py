@@ -94,7 +94,9 @@ async def test_each_verb_is_answered_with_where_the_rollout_stands_then(tmp_path
         assert promoted[1]["message"] == "rollout r: bake: generation 2 serves all calls and is watched, 1 min left"
         assert (await now(plane))["weight"] == 100
         back = await plane.ask("POST", f"{ROLLOUT}/abort", {"reason": "a hunch"})
-        assert back[1]["message"] == "rollout r: rolled back: uid:0,pid:1 rolled back: a hunch"
+        assert back[1]["message"] == (
+            "rollout r is rolled back: generation 1 serves all calls, the new version is stopped and quarantined"
+        )
         assert (await now(plane))["quarantined"] is True
 
 
