@@ -28,7 +28,7 @@ from orchestrator.domain.told import stands, where
 from orchestrator.engine.driver import Driver
 from orchestrator.plans.plan_file import PlanFile, read_plan
 from orchestrator.plans.shipped import find_plan
-from orchestrator.rehearsal.artifacts import new_run
+from orchestrator.rehearsal.artifacts import SNAPSHOTS, new_run
 from orchestrator.settings import Rollout
 
 LOSE: Final = "switchover rollback --lose-writes"
@@ -196,8 +196,9 @@ class RolloutVerbs:
     async def _fresh(self, run: str | None) -> str:
         """Return a rollout's id that no rehearsal had: the one asked for, or the time."""
         if run is not None:
-            if await anyio.Path(self._runs / run).exists():
-                raise RefusedError(f"there was a rehearsal {run} already; choose another id")
+            for what, kept in (("rehearsal", self._runs), ("rollout", self._runs.parent / SNAPSHOTS)):
+                if await anyio.Path(kept / run).exists():
+                    raise RefusedError(f"there was a {what} {run} already; choose another id")
             return run
         last = self._driver.state.rollout
         first = name = new_run(self._clock.wall())

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from orchestrator.conducting.kept_state import FOLDER, SERVED, KeptState, prune
+from orchestrator.conducting.kept_state import RESTORED, SERVED, KeptState, prune
 from orchestrator.conducting.writes import Writes
 from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Generation, Standing
@@ -23,6 +23,7 @@ from orchestrator.domain.ports import Clock
 from orchestrator.domain.state import State
 from orchestrator.engine.driver import Answer
 from orchestrator.proxy.holding import Holding
+from orchestrator.rehearsal.artifacts import SNAPSHOTS
 from orchestrator.rehearsal.databases import DatabaseError
 from orchestrator.telemetry.logging import get_logger
 
@@ -102,7 +103,7 @@ class Places:
         cls, state_dir: Path, live: Callable[[], Path], keep: Callable[[], int], drain: Callable[[], float]
     ) -> Places:
         """Return those of a daemon."""
-        return cls(live, state_dir / FOLDER, keep, drain)
+        return cls(live, state_dir / SNAPSHOTS, keep, drain)
 
     def of(self, rollout: str) -> KeptState:
         """Return what is kept of a rollout."""
@@ -184,6 +185,9 @@ class CutOver:
         kept = self._places.of(job.rollout)
         try:
             await self._processes.stop(self._places.drain())
+            if kept.is_marked(RESTORED):  # the old version may have written since, and the journal could not say so
+                self._engine.post(ev.CutOverFailed(job.rollout, "it was given up before the daemon was stopped"))
+                return
             await anyio.to_thread.run_sync(prune, self._places.snapshots, self._places.keep() - 1, job.rollout)
             snapshot = await anyio.to_thread.run_sync(kept.take, self._clock.wall())
         except (OSError, ValueError, DatabaseError) as error:

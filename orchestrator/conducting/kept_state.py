@@ -22,7 +22,6 @@ from orchestrator.domain.state import Snapshot
 from orchestrator.rehearsal import cloning, snapshot
 from orchestrator.rehearsal.artifacts import iso, write_json
 
-FOLDER: Final = "snapshots"
 BEFORE, SERVED, AFTER, RESTORED = "before", "served", "after", "restored"
 WRITTEN: Final = "written"
 

@@ -21,6 +21,8 @@ from orchestrator.rehearsal.redact import Redactor
 from orchestrator.rehearsal.summary import SUMMARY, SummaryError, read_summary
 
 FOLDER: Final = "upgrades"
+SNAPSHOTS: Final = "snapshots"
+"""Where the worker's states around exclusive cut-overs are, by rollout, below the state directory."""
 PROGRESS: Final = "progress.jsonl"
 PARTIAL: Final = ".partial"
 NAMES: Final = ("preflight", "steps", "shadow", "promotion_plan", "report")
