@@ -35,6 +35,9 @@ check: setup  ## lint, types, import contracts
 unit: setup  ## the fast tests only
 	$(BIN)/pytest tests/unit tests/simulation
 
+# The tests start some hundreds of processes, and compiling is a third of a start: have bytecode kept wherever they run.
+test unit conformance integrity soak: export PYTHONDONTWRITEBYTECODE =
+
 test: check  ## everything CI runs: check, then all tests, with the coverage of those that run in one process
 	@.ci/setup peers
 	$(BIN)/coverage erase
