@@ -82,4 +82,4 @@ def _said(words: str) -> str:
 
 
 def _lost(plan: Plan) -> str:
-    return " (what the new version wrote is lost)" if plan.state is StateUse.EXCLUSIVE else ""
+    return " (what the new version wrote is lost: --lose-writes)" if plan.state is StateUse.EXCLUSIVE else ""

@@ -53,7 +53,8 @@ def _part(plan: Plan, moment: Moment, registry: Registry) -> Iterator[str]:
             how = (
                 "hold intake, drain, cut over" if plan.state is StateUse.EXCLUSIVE else "all traffic to the new version"
             )
-            yield f"promotion: {how}; the old one stays warm"
+            alone = plan.state is StateUse.EXCLUSIVE
+            yield f"promotion: {how}; the old one {'is parked, its state kept' if alone else 'stays warm'}"
         case ("bake",):
             yield _bake(plan)
         case ("flags", int(at)):
