@@ -15,6 +15,7 @@ from waiting import alive, async_worker, bad_worker, eventually
 
 WORKER_LOST, NO_WORKER, DEADLINE_EXCEEDED = -31010, -31011, -31012
 QUICK = "[restart]\ninitial = 0.05\njitter = 0\n"
+HUNG = QUICK + "[limits]\ncall_timeout = {}\n[health]\nping_timeout = 0.3\n"
 
 
 def active(daemon: RunningDaemon) -> dict[str, Any]:
@@ -22,6 +23,12 @@ def active(daemon: RunningDaemon) -> dict[str, Any]:
     status = daemon.status()
     found: dict[str, Any] = next(each for each in status["generations"] if each["lane"] == "active")
     return found
+
+
+def _give_calls(daemon: RunningDaemon, seconds: int) -> None:
+    """Give the calls that begin from now on so long."""
+    daemon.write_config(HUNG.format(seconds))
+    daemon.verb("reload")
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +124,16 @@ async def test_a_waiting_call_can_be_cancelled_and_never_reaches_the_worker(tmp_
 @pytest.mark.requirement("SUP-4", "PROXY-4")
 async def test_a_hung_worker_is_found_by_a_deadline_and_a_ping_and_replaced(tmp_path: Path) -> None:
     file = tmp_path / "effects"
-    config = f"{QUICK}[limits]\ncall_timeout = 0.6\n[health]\nping_timeout = 0.3\n"
-    with RunningDaemon.start(async_worker(), config=config) as daemon:
+    with RunningDaemon.start(async_worker(), config=HUNG.format(60)) as daemon:
         async with connected(daemon.tools_socket) as client:
             hung = told(await client.call("echo"))["pid"]
-            answer = await client.call("freeze")
-            assert answer["error"]["code"] == DEADLINE_EXCEEDED
+            _give_calls(daemon, 2)  # seconds; long enough to send the other two before they are over
+            freezing = client.begin("freeze")
+            await eventually(lambda: active(daemon)["in_flight"])
+            _give_calls(daemon, 60)
             read_only = client.begin("echo", {"value": "safe"})
             effect = client.begin("append", {"file": str(file), "value": "unsafe"})
+            assert (await client.answer(freezing))["error"]["code"] == DEADLINE_EXCEEDED
             assert told(await client.answer(read_only))["pid"] != hung
             assert (await client.answer(effect))["error"]["code"] == WORKER_LOST
             assert "hung" in (await effect)["error"]["data"]["reason"]
