@@ -15,6 +15,8 @@ from suite import FORK_SERVER, START, ending
 
 EVERY: Final = 20
 """Messages between two movements of traffic."""
+LOOK: Final = 0.05
+"""Seconds between two looks at how many there were; to ask without a pause would keep the daemon busy with that."""
 
 
 def _free_port() -> int:
@@ -79,3 +81,4 @@ async def _switch_for_ever(daemon: RunningDaemon) -> None:
         if answered - moved >= EVERY:
             await asyncio.to_thread(daemon.verb, "switch" if forth else "switch-back")
             moved, forth = answered, not forth
+        await asyncio.sleep(LOOK)
