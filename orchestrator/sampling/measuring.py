@@ -21,6 +21,7 @@ from orchestrator.domain.samples import Origin
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.sampling import EVERY
 from orchestrator.sampling.bus import SampleBus
+from orchestrator.sampling.error_lines import ErrorLines
 from orchestrator.sampling.keeping import Keeping
 from orchestrator.sampling.patrol import Patrol
 from orchestrator.sampling.posted import Measured, samples_of
@@ -68,6 +69,7 @@ class Measuring:
         self.bus = SampleBus()
         self._dispatcher = dispatcher
         self._patrol = Patrol(self.bus, lambda: trees(fleet), self._table, self._clock.wall)
+        self._error_lines = ErrorLines(self.bus, lambda: fleet.error_lines, self._table, self._clock.wall)
         self.prometheus = PrometheusPoller(self.bus, self._table, self._clock.wall)
         dispatcher.sampling.attach(self.bus, clock.wall() - clock.monotonic())
         self.keeping.on_refill = self.bus.on_change = self._want
@@ -89,6 +91,7 @@ class Measuring:
         tasks.start_soon(keeping.run)
         tasks.start_soon(self._follow)
         tasks.start_soon(self._patrol.run, lambda: keeping.settings.process_every)
+        tasks.start_soon(self._error_lines.run, lambda: keeping.settings.process_every)
         tasks.start_soon(
             self.prometheus.run,
             lambda: keeping.settings.prometheus_url,

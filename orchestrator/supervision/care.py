@@ -5,6 +5,7 @@ Above: `keeper` works by it, `fleet` hands it out.  Below: `domain`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,7 @@ class Terms:
         clock: monotonic time for the back-off.
         hello: the `initialize` parameters of the one client it serves; None for the daemon's own.
         starts: bounds how many processes are being started at once; None for no bound.
+        error_lines: counts the lines at level ERROR or above that its process writes to stderr, by generation.
     """
 
     care: Care
@@ -95,3 +97,4 @@ class Terms:
     clock: Clock
     hello: dict[str, Any] | None = None
     starts: anyio.Semaphore | None = None
+    error_lines: Counter[int] = field(default_factory=Counter)

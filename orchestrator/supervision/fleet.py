@@ -5,6 +5,7 @@ Above: the engine starts and retires generations, the daemon stops them all.  Be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Fleet:
     Attributes:
         keepers: one for each generation that runs or is to run, by number.
         others: keepers of the processes that serve a generation's other era, or one session alone.
+        error_lines: how many lines at level ERROR or above each generation has written to stderr.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Fleet:
         """
         self.keepers: dict[int, Keeper] = {}
         self.others: dict[Place, Keeper] = {}
+        self.error_lines: Counter[int] = Counter()
         self._succeeded: set[Keeper] = set()
         self._starts = anyio.Semaphore(care.starts)
         self._tasks = tasks
@@ -139,6 +142,7 @@ class Fleet:
             self._clock,
             hello,
             starts,
+            self.error_lines,
         )
         return Keeper(generation, terms, era)
 

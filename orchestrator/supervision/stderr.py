@@ -1,9 +1,14 @@
-"""A worker's stderr becomes log lines that carry its generation; the last ones explain a failed start."""
+"""A worker's stderr becomes log lines that carry its generation; the last ones explain a failed start.
+
+Lines at level ERROR or above are counted.  Above: `keeper`.  Below: nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import re
+from collections import Counter, deque
+from typing import Final
 
 from orchestrator.telemetry.logging import get_logger
 
@@ -12,13 +17,27 @@ log = get_logger("worker")
 KEPT = 5
 """Lines kept to explain a failure."""
 
+LEVEL: Final = re.compile(
+    rb"""[\[\s]*(?:\d[-\dTZ:.,+]*[\]\s]+){0,2}[\[\s]*(?:ERROR|CRITICAL|FATAL)\b"""
+    rb"""|\s*\{.{0,2000}?"(?:level|levelname|severity)"\s*:\s*"(?i:error|critical|fatal)\"""",
+    re.DOTALL,
+)
+"""What a line at level ERROR or above begins with, after the time if it has one; or such a level in a JSON object."""
+
 
 class StderrLines(asyncio.Protocol):
     """Reads stderr and logs each line, cut at a bound."""
 
-    def __init__(self, generation: int, line_bytes: int) -> None:
-        """Build a reader for one process of `generation`; longer lines are logged in pieces of `line_bytes`."""
+    def __init__(self, generation: int, line_bytes: int, errors: Counter[int] | None = None) -> None:
+        """Build a reader for one process.
+
+        Args:
+            generation: whose it is.
+            line_bytes: longer lines are logged in pieces of so many bytes.
+            errors: counts lines at level ERROR or above, by generation.
+        """
         self._generation = generation
+        self._errors = errors
         self._line_bytes = line_bytes
         self._rest = b""
         self._last: deque[str] = deque(maxlen=KEPT)
@@ -48,4 +67,6 @@ class StderrLines(asyncio.Protocol):
         text = line[: self._line_bytes].decode(errors="replace").rstrip()
         if text:
             self._last.append(text)
+            if self._errors is not None and LEVEL.match(line):
+                self._errors[self._generation] += 1
             log.info("stderr", generation=self._generation, line=text)

@@ -113,7 +113,7 @@ async def test_what_was_rolled_back_is_refused_without_force_and_runs_again_by_r
         assert ((await now(plane))["phase"], (await plane.ask("GET", "/v1/quarantine"))[1]) == ("stepping", [])
 
 
-@pytest.mark.requirement("VERB-2", "ROLL-13")
+@pytest.mark.requirement("VERB-2", "ROLL-14")
 async def test_what_was_rolled_back_is_taken_out_of_quarantine_by_the_beginning_of_its_fingerprint(
     tmp_path: Path,
 ) -> None:

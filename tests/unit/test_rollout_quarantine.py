@@ -13,7 +13,7 @@ from orchestrator.domain import events as ev
 from orchestrator.domain.rollout import State
 from orchestrator.domain.state import Cause, Quarantined, What
 
-pytestmark = pytest.mark.requirement("ROLL-13")
+pytestmark = pytest.mark.requirement("ROLL-14")
 
 HELD = Quarantined("", Cause(What.PERSON, "ann rolled back", "ann", NOW))
 
