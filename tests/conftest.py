@@ -24,6 +24,9 @@ settings.load_profile("short")
 
 # A shell's background job ignores Ctrl-C, and so would every process the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# And what `nohup` runs ignores the end of its terminal; what is handled here is as it was in the processes started.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

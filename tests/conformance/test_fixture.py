@@ -24,7 +24,7 @@ pytestmark = [
 LEGACY: Final = "legacy"
 MODES: Final = (LEGACY, "2026-07-28")
 WATCHED: Final = "test://watched-resource"
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 
 
 class Person:

@@ -33,11 +33,11 @@ RUN = "E2E_RUN"
 MARK = "SWITCHOVER_DAEMON"
 """Environment variable that the daemon gives to every process below it, workers and their children."""
 
-START = 20.0
+START = 60.0
 """Seconds from the daemon's start until `/readyz` must say yes."""
-STOP = 20.0
+STOP = 60.0
 """Seconds from SIGTERM until the daemon must have ended."""
-SWEEP = 5.0
+SWEEP = 15.0
 """Seconds after the daemon's end in which every process below it must be gone."""
 ANSWER = 60.0
 """Seconds one answer of the control plane, or one run of a verb, may take."""

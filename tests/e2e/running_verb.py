@@ -20,7 +20,7 @@ from typing import Self
 
 from daemon import EXECUTABLE, RunningDaemon
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds a text may take to appear, or the verb to end."""
 CHUNK = 1 << 16
 

@@ -28,7 +28,7 @@ SYSTEMD = Path("/lib/systemd/systemd")
 BOOT = 20.0
 """Seconds a boot may take; half a second is usual."""
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds anything else may take, far above what was ever seen (two seconds)."""
 
 HIDDEN = ("/root", "/home", "/run/user", "/tmp", "/var/tmp")

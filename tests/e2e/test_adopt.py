@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "adopt.md"
-PATIENCE = 40.0
+PATIENCE = 60.0
 """Seconds for any one block of commands."""
 READY = (
     "curl -sf --retry 200 --retry-delay 0 --retry-all-errors --retry-max-time 20 "

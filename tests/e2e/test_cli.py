@@ -297,7 +297,7 @@ def test_calls_with_the_same_key_go_to_the_same_generation() -> None:
 
 def answer_to(daemon: RunningDaemon, key: str) -> str:
     """Return the text of a call with this assignment key."""
-    with McpClient(daemon.tools_socket, timeout=20) as client:
+    with McpClient(daemon.tools_socket, timeout=60) as client:
         result = client.request("tools/call", {"name": "echo", "_meta": {"io.switchover/key": key}})
     return str(result["content"][0]["text"])
 

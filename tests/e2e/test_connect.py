@@ -269,7 +269,7 @@ async def test_what_is_in_flight_at_the_end_of_input_is_answered_whatever_stdin_
         with (tmp_path / "in").open() as stdin, (tmp_path / "out").open("w") as stdout:
             asked = [EXECUTABLE, "connect"]
             filed = await asyncio.to_thread(
-                subprocess.run, asked, stdin=stdin, stdout=stdout, env=daemon.environment(), timeout=20, check=False
+                subprocess.run, asked, stdin=stdin, stdout=stdout, env=daemon.environment(), timeout=60, check=False
             )
     assert (piped.returncode, piped.stderr, filed.returncode) == (0, "", 0)
     for output in (piped.stdout, (tmp_path / "out").read_text()):
@@ -297,7 +297,7 @@ async def test_a_client_that_reads_no_more_ends_it_cleanly() -> None:
         words = f"printf '%s\\n' \"$SCRIPT\" '' | '{EXECUTABLE}' connect | head -c 20; echo ${{PIPESTATUS[1]}}"
         env = daemon.environment({"SCRIPT": script({"name": "large", "arguments": {"bytes": MIB}})})
         done = await asyncio.to_thread(
-            subprocess.run, ["bash", "-c", words], env=env, capture_output=True, text=True, timeout=20, check=False
+            subprocess.run, ["bash", "-c", words], env=env, capture_output=True, text=True, timeout=60, check=False
         )
         assert (done.stdout, done.stderr) == ('{"jsonrpc":"2.0","id0\n', "")
 
@@ -363,5 +363,5 @@ async def test_a_client_that_does_as_the_printed_configuration_says_finds_the_da
 def test_a_bridge_loads_none_of_the_daemons_heavy_libraries() -> None:
     heavy = {"fastapi", "uvicorn", "structlog", "psutil", "httpx", "anyio", "uvloop", "sqlite3"}
     code = "import sys, orchestrator.cli.connect; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert heavy & set(done.stdout.split()) == set()

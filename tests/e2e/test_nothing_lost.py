@@ -58,7 +58,7 @@ class Load:
             yield
         finally:
             self._over = True
-            _, hung = await asyncio.wait(callers, timeout=20)
+            _, hung = await asyncio.wait(callers, timeout=60)
             assert not hung, f"{len(hung)} callers wait for an answer that does not come"
             for caller in callers:
                 caller.result()

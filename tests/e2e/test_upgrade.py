@@ -19,7 +19,7 @@ CONFIG = """
 repeats = 1
 spare_bytes = 0
 """
-PATIENCE = 40.0
+PATIENCE = 60.0
 SUITE = '[flags]\nPROMPT_MODE = "verbose"\n[[call]]\ntool = "echo"\narguments = { text = "hello" }\n'
 SLOW = '[[call]]\ntool = "slow"\narguments = { seconds = 600 }\n'
 

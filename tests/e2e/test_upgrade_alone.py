@@ -15,7 +15,7 @@ from daemon import EXECUTABLE, FOREIGN, echo_worker
 
 pytestmark = pytest.mark.requirement("REH-17")
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 SUITE = 'repeats = 1\n[flags]\nPROMPT_MODE = "verbose"\n[[call]]\ntool = "echo"\narguments = { text = "a" }\n'
 SLOW = '[[call]]\ntool = "slow"\narguments = { seconds = 600 }\n'
 OLD = shlex.join(echo_worker("--version", "1"))

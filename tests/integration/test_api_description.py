@@ -29,7 +29,7 @@ CHECKS: list[CheckFunction] = [
     content_type_conformance,
     response_schema_conformance,
 ]
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that starting or ending the server may take."""
 BRIEF = settings(
     max_examples=8,

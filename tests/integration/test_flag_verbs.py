@@ -19,7 +19,7 @@ from flag_daemon import start
 
 from orchestrator.cli.group import switchover
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds any single wait may take."""
 
 

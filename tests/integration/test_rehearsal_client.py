@@ -18,7 +18,7 @@ from orchestrator.supervision.readiness import handshake
 
 pytestmark = pytest.mark.requirement("REH-11")
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 BYTES = 1 << 16
 Speak = Callable[[dict[str, object]], bytes | None]
 

@@ -22,7 +22,7 @@ from orchestrator.rehearsal.processes import Started, started
 from orchestrator.rehearsal.samples import Answer
 from orchestrator.rehearsal.sandbox import Hold, find_hold
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module", params=[Means.BUBBLEWRAP, Means.LANDLOCK])

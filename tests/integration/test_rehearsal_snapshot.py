@@ -20,7 +20,7 @@ from orchestrator.rehearsal import cloning, code_copy, snapshot
 from orchestrator.rehearsal.databases import DatabaseError, examine
 
 ACCOUNTS, TRANSACTIONS, TOTAL = 50, 10_000, 5000
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 WRITER = """
 import random, sqlite3, sys

@@ -18,7 +18,7 @@ from waiting import eventually
 WORKER = Path(__file__).parents[1] / "workers" / "echo_worker.py"
 CONFIG = """
 [limits]
-call_timeout = 0.4
+call_timeout = {}
 [restart]
 initial = 0.05
 jitter = 0
@@ -40,12 +40,14 @@ def stored(daemon: RunningDaemon, query: str, number: int) -> Callable[[], bool]
 
 @pytest.mark.requirement("SAMPLE-1", "SAMPLE-5", "SAMPLE-8", "SAMPLE-9", "SAMPLE-10")
 async def test_good_failing_lost_and_expired_calls_are_told_of_in_the_file(tmp_path: Path) -> None:
-    with RunningDaemon.start([sys.executable, str(WORKER)], config=CONFIG) as daemon:
+    with RunningDaemon.start([sys.executable, str(WORKER)], config=CONFIG.format(60)) as daemon:
         async with connected(daemon.tools_socket) as client:
             key = {"io.switchover/key": "mission-42"}
             await client.call("echo", {"text": "x"}, meta=key)
             await client.call("fail", meta=key)
-            assert "error" in await client.call("slow", {"seconds": 5})
+            _give_calls(daemon, 0.4)
+            assert "error" in await client.call("slow", {"seconds": 600})
+            _give_calls(daemon, 60)
             assert "error" in await client.call("die")
             await client.call("echo", {"text": "again"})
         calls = "SELECT tool, outcome, key, generation, lane, duration, rollout FROM samples WHERE origin = 'call'"
@@ -64,6 +66,12 @@ async def test_good_failing_lost_and_expired_calls_are_told_of_in_the_file(tmp_p
         assert json.loads(rows(daemon, process)[0][0])["memory"] > 1 << 20
         _posts(daemon)
         _exports(daemon, tmp_path / "samples.jsonl")
+
+
+def _give_calls(daemon: RunningDaemon, seconds: float) -> None:
+    """Give the calls that begin from now on so long."""
+    daemon.write_config(CONFIG.format(seconds))
+    daemon.verb("reload")
 
 
 def _posts(daemon: RunningDaemon) -> None:

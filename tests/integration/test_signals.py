@@ -99,7 +99,7 @@ async def test_a_second_term_stops_at_once_and_still_answers_and_leaves_nothing(
             await eventually(lambda: daemon.log("stopping"))
             daemon.signal(signal.SIGTERM)
             assert (await client.answer(call))["error"]["code"] == WORKER_LOST
-        assert daemon.wait_exit(5) == 1
+        assert daemon.wait_exit() == 1
         daemon.wait_gone()
 
 
@@ -110,5 +110,5 @@ async def test_a_second_term_cuts_the_stopping_of_workers_short_too() -> None:
         daemon.signal(signal.SIGTERM)
         await eventually(lambda: daemon.log("stopping"))
         daemon.signal(signal.SIGTERM)
-        assert daemon.wait_exit(5) == 1
+        assert daemon.wait_exit() == 1
         daemon.wait_gone()

@@ -14,7 +14,7 @@ from typing import Any, Self
 from switchover_kit.page import PageWriter
 from switchover_kit.push_messages import Applied, FromReader, Lines, Version, decode_from_reader, encode
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that anything may take before the test fails."""
 SECOND = 1_000_000_000
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from http_peer import JSON, STATELESS_META, Response, parsed
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds any single wait may take before the test fails."""
 READ = 1 << 16
 

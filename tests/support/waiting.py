@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 WORKERS = Path(__file__).parent.parent / "workers"
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds anything may take before the test fails."""
 PAUSE = 0.02
 """Seconds between two looks."""
