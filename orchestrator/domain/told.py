@@ -14,7 +14,7 @@ from orchestrator.domain.judgement import step_words
 from orchestrator.domain.plan_fields import lasting
 from orchestrator.domain.plan_steps import HoldKind
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.state import Part, Phase, Rollout, State
+from orchestrator.domain.state import Part, Phase, Rollout, State, What
 
 
 def told(before: State | None, after: State) -> tuple[str, ...]:
@@ -54,8 +54,9 @@ def where(rollout: Rollout) -> str:
     match rollout.phase, rollout.part:
         case Phase.DONE, _:
             return f"done: {cause}"
-        case Phase.ROLLED_BACK, _:
-            return f"rolled back: {cause}"
+        case Phase.ROLLED_BACK, _:  # what a person did says so itself
+            judged = rollout.cause is not None and rollout.cause.what is not What.PERSON
+            return f"rolled back: {cause}" if judged else cause
         case Phase.ROLLING_BACK, part:
             old = f"generation {rollout.baseline}"
             waits = {

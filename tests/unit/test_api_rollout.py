@@ -246,7 +246,7 @@ async def test_history_is_told_newest_first_page_by_page_without_mere_looks(tmp_
         await plane.ask("POST", f"{ROLLOUT}/abort", {"reason": "a hunch"})
         _, whole = await plane.ask("GET", f"{ROLLOUT}/history")
         told = [one["words"][0] for one in whole["steps"]]
-        assert told[0] == "rolled back: uid:0,pid:1 rolled back: a hunch"
+        assert told[0] == "uid:0,pid:1 rolled back: a hunch"
         assert told[-1] == "rollout r begins: plan small, /bin/two"
         assert (whole["steps"][-1]["actor"], whole["steps"][-1]["reason"]) == ("uid:0,pid:1", "new model")
         paged, before = [], ""
@@ -268,7 +268,7 @@ async def test_what_happened_before_a_restart_is_still_told_and_an_old_rollout_e
         _, told = await plane.ask("GET", ROLLOUT)
         assert any("rollout r2 begins" in words for one in told["events"] for words in one["words"])
         _, told = await plane.ask("GET", f"{ROLLOUT}/why?rollout=r")
-        assert told["lines"][0].startswith("rollout r (plan small): rolled back")
+        assert told["lines"][0].startswith("rollout r (plan small): uid:0,pid:1 rolled back")
 
 
 @pytest.mark.requirement("VERB-3")
