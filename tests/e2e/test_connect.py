@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ WORKER_LOST, NO_WORKER = -31010, -31011
 ASKING = Path(__file__).parents[1] / "workers" / "asking_worker.py"
 NOON = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
 MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningDaemon]:
+    """Give the tests after which it is as it was one daemon."""
+    with RunningDaemon.start(async_worker()) as daemon:
+        yield daemon
 
 
 def over_stdio(daemon: RunningDaemon) -> StdioServerParameters:
@@ -66,22 +74,21 @@ async def transcript(client: JsonRpcClient) -> list[Any]:
 
 
 @pytest.mark.requirement("CONN-1")
-async def test_a_client_sees_over_stdio_what_it_sees_on_the_socket() -> None:
-    with RunningDaemon.start(async_worker()) as daemon:
-        async with connected(daemon.tools_socket) as client:
-            direct = await transcript(client)
-        async with bridge(env=daemon.environment()) as running:
-            assert await transcript(running.client) == direct
-            running.end_input()
-            assert await running.status() == 0
-            assert running.said() == ""
+async def test_a_client_sees_over_stdio_what_it_sees_on_the_socket(shared: RunningDaemon) -> None:
+    async with connected(shared.tools_socket) as client:
+        direct = await transcript(client)
+    async with bridge(env=shared.environment()) as running:
+        assert await transcript(running.client) == direct
+        running.end_input()
+        assert await running.status() == 0
+        assert running.said() == ""
 
 
 @pytest.mark.requirement("CONN-1")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_client_works_over_stdio_in_both_eras_and_through_a_restart(mode: Any) -> None:
     with RunningDaemon.start(TIME) as daemon:
-        async with asyncio.timeout(50), Client(over_stdio(daemon), mode=mode) as client:
+        async with asyncio.timeout(100), Client(over_stdio(daemon), mode=mode) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {"get_current_time", "convert_time"}
             assert "+09:00" in str(await client.call_tool("convert_time", NOON))
             await restarted(daemon, signal.SIGKILL)
@@ -129,7 +136,7 @@ async def test_the_official_client_is_told_which_call_was_lost_and_goes_on(tmp_p
         heard.append(type(message).__name__)
 
     with RunningDaemon.start(async_worker()) as daemon:
-        async with asyncio.timeout(50), Client(over_stdio(daemon), mode="legacy", message_handler=hear) as client:
+        async with asyncio.timeout(100), Client(over_stdio(daemon), mode="legacy", message_handler=hear) as client:
             await client.list_tools()
             calls = [
                 asyncio.ensure_future(client.call_tool("append", {"file": str(file), "value": "v", "ms": 60_000})),
@@ -261,16 +268,17 @@ def script(*calls: Message) -> str:
 
 
 @pytest.mark.requirement("CONN-1")
-async def test_what_is_in_flight_at_the_end_of_input_is_answered_whatever_stdin_and_stdout_are(tmp_path: Path) -> None:
+async def test_what_is_in_flight_at_the_end_of_input_is_answered_whatever_stdin_and_stdout_are(
+    shared: RunningDaemon, tmp_path: Path
+) -> None:
     text = script({"name": "sleep", "arguments": {"ms": 300, "value": 1}}, {"name": "echo"})
-    with RunningDaemon.start(async_worker()) as daemon:
-        piped = await asyncio.to_thread(daemon.cli, "connect", stdin=text)
-        (tmp_path / "in").write_text(text)
-        with (tmp_path / "in").open() as stdin, (tmp_path / "out").open("w") as stdout:
-            asked = [EXECUTABLE, "connect"]
-            filed = await asyncio.to_thread(
-                subprocess.run, asked, stdin=stdin, stdout=stdout, env=daemon.environment(), timeout=60, check=False
-            )
+    piped = await asyncio.to_thread(shared.cli, "connect", stdin=text)
+    (tmp_path / "in").write_text(text)
+    with (tmp_path / "in").open() as stdin, (tmp_path / "out").open("w") as stdout:
+        asked = [EXECUTABLE, "connect"]
+        filed = await asyncio.to_thread(
+            subprocess.run, asked, stdin=stdin, stdout=stdout, env=shared.environment(), timeout=60, check=False
+        )
     assert (piped.returncode, piped.stderr, filed.returncode) == (0, "", 0)
     for output in (piped.stdout, (tmp_path / "out").read_text()):
         assert sorted(json.loads(line)["id"] for line in output.splitlines()) == [0, 1, 2]
@@ -278,28 +286,29 @@ async def test_what_is_in_flight_at_the_end_of_input_is_answered_whatever_stdin_
 
 @pytest.mark.requirement("CONN-1")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_cleanly_in_the_middle_of_a_call(number: signal.Signals) -> None:
-    with RunningDaemon.start(async_worker()) as daemon:
-        async with bridge(env=daemon.environment()) as running:
-            await running.open()
-            running.client.begin("sleep", {"ms": 60_000})
-            await begun(running.client, "sleep", 1)
-            running.send_signal(number)
-            assert await running.status() == 0
-            assert running.said() == ""
-        async with connected(daemon.tools_socket) as client:
-            assert told(await client.call("cancelled", {"count": 1}))["reasons"] == ["the client disconnected"]
+async def test_a_signal_ends_it_cleanly_in_the_middle_of_a_call(shared: RunningDaemon, number: signal.Signals) -> None:
+    async with bridge(env=shared.environment()) as running:
+        await running.open()
+        before = told(await running.client.call("started", {"name": "hang", "count": 0}))["count"]
+        cancelled = len(told(await running.client.call("cancelled", {"count": 0}))["reasons"])
+        running.client.begin("hang")
+        await begun(running.client, "hang", before + 1)
+        running.send_signal(number)
+        assert await running.status() == 0
+        assert running.said() == ""
+    async with connected(shared.tools_socket) as client:
+        reasons = told(await client.call("cancelled", {"count": cancelled + 1}))["reasons"]
+        assert reasons[cancelled:] == ["the client disconnected"]
 
 
 @pytest.mark.requirement("CONN-1")
-async def test_a_client_that_reads_no_more_ends_it_cleanly() -> None:
-    with RunningDaemon.start(async_worker()) as daemon:
-        words = f"printf '%s\\n' \"$SCRIPT\" '' | '{EXECUTABLE}' connect | head -c 20; echo ${{PIPESTATUS[1]}}"
-        env = daemon.environment({"SCRIPT": script({"name": "large", "arguments": {"bytes": MIB}})})
-        done = await asyncio.to_thread(
-            subprocess.run, ["bash", "-c", words], env=env, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert (done.stdout, done.stderr) == ('{"jsonrpc":"2.0","id0\n', "")
+async def test_a_client_that_reads_no_more_ends_it_cleanly(shared: RunningDaemon) -> None:
+    words = f"printf '%s\\n' \"$SCRIPT\" '' | '{EXECUTABLE}' connect | head -c 20; echo ${{PIPESTATUS[1]}}"
+    env = shared.environment({"SCRIPT": script({"name": "large", "arguments": {"bytes": MIB}})})
+    done = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", words], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ('{"jsonrpc":"2.0","id0\n', "")
 
 
 @pytest.mark.requirement("CONN-1")
@@ -342,21 +351,22 @@ async def test_a_line_over_the_daemons_limit_is_refused_in_the_daemons_words() -
 
 @pytest.mark.requirement("CONN-3")
 @pytest.mark.parametrize("kind", ["claude", "cursor", "vscode", "json"])
-async def test_a_client_that_does_as_the_printed_configuration_says_finds_the_daemon(kind: str) -> None:
-    with RunningDaemon.start(async_worker()) as daemon:
-        printed = await asyncio.to_thread(daemon.cli, "connect", "--print-config", kind, "--name", "tools")
-        assert printed.returncode == 0, printed.stderr
-        whole = json.loads(printed.stdout)
-        if kind == "json":
-            assert whole.pop("name") == "tools"
-            entry = whole
-        else:
-            entry = whole["servers" if kind == "vscode" else "mcpServers"]["tools"]
-        assert entry.pop("type", None) == (None if kind in {"claude", "json"} else "stdio")
-        assert set(entry) == {"command", "args"}
-        home = {"HOME": str(daemon.home), "PATH": "/usr/bin:/bin"}
-        async with bridge(*entry["args"], env=home, command=(entry["command"],)) as running:
-            assert (await running.open())["serverInfo"]["name"] == "async-worker"
+async def test_a_client_that_does_as_the_printed_configuration_says_finds_the_daemon(
+    shared: RunningDaemon, kind: str
+) -> None:
+    printed = await asyncio.to_thread(shared.cli, "connect", "--print-config", kind, "--name", "tools")
+    assert printed.returncode == 0, printed.stderr
+    whole = json.loads(printed.stdout)
+    if kind == "json":
+        assert whole.pop("name") == "tools"
+        entry = whole
+    else:
+        entry = whole["servers" if kind == "vscode" else "mcpServers"]["tools"]
+    assert entry.pop("type", None) == (None if kind in {"claude", "json"} else "stdio")
+    assert set(entry) == {"command", "args"}
+    home = {"HOME": str(shared.home), "PATH": "/usr/bin:/bin"}
+    async with bridge(*entry["args"], env=home, command=(entry["command"],)) as running:
+        assert (await running.open())["serverInfo"]["name"] == "async-worker"
 
 
 @pytest.mark.requirement("CONN-1")
