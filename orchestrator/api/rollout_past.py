@@ -128,9 +128,14 @@ class RolloutPast:
         except Exception as error:  # noqa: BLE001 - the present is told all the same
             log.warning("what happened earlier cannot be read", reason=str(error))
             return
-        first = self._lately[0].n if self._lately else None
-        older = [one for one in page.steps if first is None or one.n < first]  # newest first
+        known = {_same(one) for one in self._lately}  # of this life: told a moment later than it was written
+        older = [one for one in page.steps if _same(one) not in known]  # newest first
         self._lately.extendleft(older[: LATELY - len(self._lately)])
+
+
+def _same(one: HappenedShown) -> tuple[object, ...]:
+    """Return what a step is known by, whether it was noted or read."""
+    return one.revision, one.rollout, one.actor, tuple(one.words)
 
 
 def _decoded(page: Sequence[Step]) -> list[tuple[int, Record]]:

@@ -271,6 +271,19 @@ async def test_what_happened_before_a_restart_is_still_told_and_an_old_rollout_e
         assert told["lines"][0].startswith("rollout r (plan small): uid:0,pid:1 rolled back")
 
 
+@pytest.mark.requirement("VERB-5")
+async def test_a_step_that_was_noted_a_moment_after_it_was_written_is_told_once(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        past = plane.control.engine.desk.past
+        later = [one.model_copy(update={"n": one.n + 1}) for one in past._lately]
+        past._lately.clear()
+        past._lately.extend(later)
+        _, told = await plane.ask("GET", ROLLOUT)
+        words = [tuple(one["words"]) for one in told["events"]]
+        assert len(words) == len(set(words)) > 1
+
+
 @pytest.mark.requirement("VERB-3")
 async def test_who_follows_is_told_what_is_new_and_nothing_twice(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
