@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -104,5 +105,5 @@ def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_named_statement_fits_the_schema(folder: str, file: str, tmp_path: Path) -> None:
     with closing(connect(tmp_path / "a.db", statements.migrations(folder))) as connection:
         for statement in statements.named(folder, file).values():
-            parameters = {word.strip(":(),;"): 1 for word in statement.split() if ":" in word}
+            parameters = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
             assert connection.execute(f"EXPLAIN {statement}", parameters).fetchall()
