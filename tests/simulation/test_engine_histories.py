@@ -177,17 +177,37 @@ class History:
         await self.end()
 
 
-@pytest.mark.requirement("ENG-3")
-@given(
+ANY_HISTORY = given(
     story=st.sampled_from([WITH_CANARY[:1], WITH_CANARY, SWITCHED, THREE]),
     happenings=st.lists(HAPPENINGS, min_size=10, max_size=40),
 )
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
-def test_no_life_comes_back_with_less_than_was_acknowledged_while_a_store_could_hold_it(
-    story: tuple[ev.Event, ...], happenings: list[Happening]
-) -> None:
+RUN = settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
+
+
+def come_back(story: tuple[ev.Event, ...], happenings: list[Happening]) -> None:
+    """Live through a history; `History` says when less came back than was acknowledged."""
+
     async def history() -> None:
         async with asyncio.timeout(BOUND):
             await History().live(story, happenings)
 
     asyncio.run(history())
+
+
+@pytest.mark.requirement("ENG-3")
+@RUN
+@ANY_HISTORY
+def test_no_life_comes_back_with_less_than_was_acknowledged_while_a_store_could_hold_it(
+    story: tuple[ev.Event, ...], happenings: list[Happening]
+) -> None:
+    come_back(story, happenings)
+
+
+@pytest.mark.soak
+@pytest.mark.requirement("ENG-3")
+@settings(RUN, max_examples=10_000, derandomize=False)
+@ANY_HISTORY
+def test_no_life_of_thousands_comes_back_with_less_than_was_acknowledged(
+    story: tuple[ev.Event, ...], happenings: list[Happening]
+) -> None:
+    come_back(story, happenings)
