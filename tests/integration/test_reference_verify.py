@@ -68,7 +68,7 @@ class Desk:
         self.store = store
         self.gates = SetGates()
         world = World(self.tree, home / "state", dry_run)
-        self._tools = ReviewTools(store, Modes(lambda _subject: self.gates), world, lambda: WHEN)
+        self._tools = ReviewTools(store, Modes(self.gates), world, lambda: WHEN)
 
     async def verify(self, **arguments: Any) -> dict[str, Any]:
         """Have the next ready task worked on and verified; return the structured answer."""
