@@ -32,7 +32,7 @@ CHECKS: list[CheckFunction] = [
 PATIENCE = 60.0
 """Seconds that starting or ending the server may take."""
 BRIEF = settings(
-    max_examples=8,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     database=None,
