@@ -23,6 +23,7 @@ from orchestrator.domain.routing import Lane
 from orchestrator.domain.samples import Pair, Sample
 from orchestrator.domain.state import Rollout, State
 from orchestrator.guard.guard import Guard
+from orchestrator.guard.warm_up import initial_delay
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("guard")
@@ -124,7 +125,7 @@ class GuardDesk:
         if watch is None or rollout is None:
             self.on_trial(None, 0.0)
             return
-        self._since = self._clock.wall()
+        self._since = self._clock.wall() + initial_delay(rollout.plan, watch, former.watch if former else None)
         self._guard = self._made(rollout.plan, watch, former)
         self._put_on_trial(rollout, watch)
         log.info("watching", epoch=watch.epoch, share=watch.share, alpha=watch.alpha, judged=watch.judged)

@@ -230,6 +230,10 @@ class Judge:
         Spread, about("`even`: each epoch has its part of alpha. `none`: each has the whole, so together more.")
     ] = Spread.EVEN
     look_every: Annotated[int, about("Calls of the canary between two looks.", "whole number from 1 up", ge=1)] = 10
+    initial_delay: Annotated[
+        Duration,
+        about("Time after the canary's first share of the calls in which none is judged: a fresh process is slow."),
+    ] = 0.0
 
 
 @dataclass(frozen=True, slots=True)

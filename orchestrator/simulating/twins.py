@@ -18,6 +18,7 @@ from orchestrator.domain.routing import Lane, RoutingTable
 from orchestrator.domain.samples import Sample
 from orchestrator.domain.state import Moved
 from orchestrator.guard.guard import Guard
+from orchestrator.guard.warm_up import initial_delay
 from orchestrator.simulating.traffic import Told, Traffic
 
 
@@ -109,9 +110,11 @@ class Surroundings:
         if self.guard is not None and watch == self.guard.watch:
             return
         past = self.guard.figures() if self.guard is not None else None
+        former = self.guard.watch if self.guard is not None else None
         self.guard = None if watch is None else Guard(self._plan, watch, past)
         self._served.flag, self._served.share = (watch.flag, watch.share) if watch is not None else ("", 0.0)
-        self._since, self._told, self._fresh = self._clock.now, None, False
+        delay = initial_delay(self._plan, watch, former) if watch is not None else 0.0
+        self._since, self._told, self._fresh = self._clock.now + delay, None, False
 
     def rehearse(self, rollout: str, spec: Spec) -> None:  # noqa: ARG002 - the port's
         """Take the rehearsal as passed."""

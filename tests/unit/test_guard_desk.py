@@ -233,3 +233,15 @@ def test_a_look_says_more_when_a_verdict_changes_or_after_a_while() -> None:
     assert says_more(first, replace(first, doubtful=True))
     assert says_more(first, replace(first, verdict=Verdict.WITHIN_MARGIN))
     assert says_more(first, replace(first, at=60.0))
+
+
+async def test_the_first_calls_of_a_fresh_canary_are_not_judged_for_the_plan_s_delay() -> None:
+    desk = Desk()
+    plan = replace(PLAN, judge=replace(PLAN.judge, initial_delay=2.0))
+    desk.engine.state = replace(desk.engine.state, rollout=replace(ROLLOUT, plan=plan))
+    desk.desk.observe(WATCH, None)
+    list(desk.calls(150, bad=True))
+    assert desk.engine.urged == []
+    desk.desk.observe(replace(WATCH, epoch="r-1/steps/1/2"), None)  # warm by now
+    list(desk.calls(400, bad=True))
+    assert len(desk.engine.urged) == 1
