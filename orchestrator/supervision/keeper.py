@@ -303,7 +303,7 @@ class Keeper:
                 tasks.start_soon(self._cancel_when, over, tasks.cancel_scope)
                 await link.drained()
                 tasks.cancel_scope.cancel()
-        if bound.cancelled_caught:  # with no call left it is a task whose outcome nobody fetched
+        if bound.cancelled_caught and (self._drain or link.in_flight):  # no call left: an outcome nobody fetched
             log.warning("drain timed out", generation=self.generation.number, calls=link.in_flight, bound=self._drain)
 
     async def _end(self, life: Life, process: WorkerProcess, link: Link) -> str:
