@@ -159,8 +159,8 @@ class Daemon:
         )  # fmt: skip
         self.rollouts = RolloutDesk(
             self.driver, self.verbs, registry=lambda: self.flags.registry, settings=lambda: self._settings.rollout,
-            runs=paths.state_dir / UPGRADES, clock=clock, counters=Counters.of(self.dispatcher),
-            journal=storage.journal, looks=self.samples.keeping.store, lost=self.conducting.cut.lost,
+            runs=paths.state_dir / UPGRADES, counters=Counters.of(self.dispatcher), stands=self.conducting.flags.stands,
+            clock=clock, journal=storage.journal, looks=self.samples.keeping.store, lost=self.conducting.cut.lost,
         )  # fmt: skip
         self.guard, self.rollouts.latest = self.conducting.guard, self.conducting.guard.latest
         places = {"log_file": paths.log_file, "tools_socket": paths.tools_socket, "analytics": paths.analytics}

@@ -21,6 +21,7 @@ from orchestrator.api.rollout_verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain import events as ev
 from orchestrator.domain.flag_declaration import Registry
+from orchestrator.domain.flag_values import Value
 from orchestrator.domain.look import Look
 from orchestrator.domain.plan_guide import guide
 from orchestrator.domain.ports import Clock
@@ -84,6 +85,7 @@ class RolloutDesk:
         journal: Steps,
         looks: LooksOf | None = None,
         lost: Callable[[], str] = lambda: "",
+        stands: Callable[[str, Value], bool] = lambda _flag, _to: False,
     ) -> None:
         """Build it.
 
@@ -98,9 +100,10 @@ class RolloutDesk:
             journal: the rollout's memory.
             looks: where looks are stored, None where they are not.
             lost: says how many calls may have written since an exclusive cut-over.
+            stands: tells whether a flag has a value already, for everybody.
         """
         self.verbs = RolloutVerbs(
-            driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock, lost=lost
+            driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock, lost=lost, stands=stands
         )
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None

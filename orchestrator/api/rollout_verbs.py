@@ -18,6 +18,7 @@ from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flag_declaration import Registry
+from orchestrator.domain.flag_values import Value
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.plan_lint import Finding, Severity, lint
 from orchestrator.domain.plan_times import min_stable
@@ -67,6 +68,7 @@ class RolloutVerbs:
         runs: Path,
         clock: Clock,
         lost: Callable[[], str] = lambda: "",
+        stands: Callable[[str, Value], bool] = lambda _flag, _to: False,
     ) -> None:
         """Build the verbs.
 
@@ -78,6 +80,7 @@ class RolloutVerbs:
             runs: directory of the rehearsals, whose names are not given again.
             clock: whose `wall` names rollouts and says what is left.
             lost: says how many calls may have written since an exclusive cut-over, "" when nobody knows.
+            stands: tells whether a flag has a value already, for everybody.
         """
         self._driver = driver
         self._verbs = verbs
@@ -86,6 +89,7 @@ class RolloutVerbs:
         self._runs = runs
         self._clock = clock
         self._lost = lost
+        self._stands = stands
 
     async def upgrade(self, asked: UpgradeBody, *, actor: str) -> BegunRollout:
         """Begin to carry a plan out.
@@ -101,9 +105,11 @@ class RolloutVerbs:
         if asked.command is not None:
             spec = await self._verbs.spec(tuple(asked.command), asked.cwd, asked.env, asked.source)
         run = await self._fresh(asked.id)
+        moving = tuple(stage for stage in file.plan.flags if not self._stands(stage.flag, stage.to))
+        left_out = [one.flag for one in file.plan.flags if one not in moving]
         event = ev.UpgradeAsked(
             rollout=run,
-            plan=resolved(file.plan, self._registry()),
+            plan=resolved(replace(file.plan, flags=moving), self._registry()),
             spec=spec,
             salt=secrets.token_hex(8),
             force=asked.force,
@@ -112,7 +118,8 @@ class RolloutVerbs:
             reason=asked.reason,
         )
         told = self._told(await self._ask(event))
-        return BegunRollout(run, told, tuple(_words(one) for one in found))
+        still = tuple(f"{flag} has its value already: its stage is left out" for flag in left_out)
+        return BegunRollout(run, told, (*(_words(one) for one in found), *still))
 
     async def retry(self, run: str | None = None, *, actor: str, reason: str = "") -> BegunRollout:
         """Run the last rollout's candidate again, from its rehearsal."""

@@ -73,6 +73,13 @@ class FlagMoves:
 
         return has_it
 
+    def stands(self, flag: str, to: Value) -> bool:
+        """Tell whether a flag has a value already, for everybody: to move it there moves nothing."""
+        declaration = self._flags.registry.declarations.get(flag)
+        if declaration is None or self._flags.flags.state(flag).targeting:
+            return False
+        return same(value_of(declaration, self._flags.flags), to)
+
     async def run(self) -> None:
         """Work for ever."""
         while True:

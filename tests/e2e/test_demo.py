@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -24,11 +26,17 @@ PATIENCE = 240.0
 def test_the_demo_takes_a_good_version_over_and_a_bad_one_back_and_loses_no_call(tmp_path: Path) -> None:
     record = tmp_path / "recording.txt"
     asked = f"DEMO=--without-rehearsal --record {record}"
-    done = subprocess.run(
-        ["make", "demo", asked], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True,
-        timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    out = tmp_path / "out"
+    with out.open("w") as printed:
+        demo = subprocess.Popen(
+            ["make", "demo", asked], cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            status = demo.wait(PATIENCE)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(demo.pid, signal.SIGKILL)
+    assert status == 0, out.read_text()
     told = record.read_text()
     assert re.search(r"calls lost: +0$", told, re.MULTILINE)
     assert re.search(r"why: +error rate", told)

@@ -163,11 +163,13 @@ class StoryEngine:
         self.verbs = Verbs(self.driver)
         self.chosen: Counter[int] = Counter()
         self.settings = Rollout()
+        self.standing: set[str] = set()
         self.steps: list[tuple[State, State]] = []
         counters = Counters(lambda: self.router.table, self.chosen.__getitem__, lambda _number: 0)
         self.desk = RolloutDesk(
             self.driver, self.verbs, registry=registry, settings=lambda: self.settings, runs=folder / "upgrades",
             clock=clock, counters=counters, journal=self.journal, looks=self._looks,
+            stands=lambda flag, _to: flag in self.standing,
         )  # fmt: skip
 
         self.desk.latest = self.guard.latest

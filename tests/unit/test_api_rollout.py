@@ -43,6 +43,15 @@ async def test_every_flag_stage_says_what_it_wants_before_the_machine_hears_of_i
 
 
 @pytest.mark.requirement("VERB-1")
+async def test_a_stage_whose_flag_has_its_value_already_is_left_out_and_that_is_said(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        plane.control.engine.standing.add("beta")
+        _, told = await begin(plane, tmp_path)
+        assert "beta has its value already: its stage is left out" in told["warnings"]
+        assert plane.control.engine.driver.state.under_way.plan.flags == ()
+
+
+@pytest.mark.requirement("VERB-1")
 async def test_a_plan_that_is_not_there_or_cannot_work_is_refused_with_what_to_do(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         status, told = await begin(plane, tmp_path, plan="defalt")

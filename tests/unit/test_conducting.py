@@ -246,6 +246,18 @@ async def test_whom_no_draw_decided_on_is_in_neither_half(tmp_path: Path) -> Non
         assert {has_it(key) for key in KEYS[3:]} == {True, False}
 
 
+async def test_a_flag_stands_at_a_value_only_when_everybody_has_it(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as flags:
+        assert flags.moves.stands("ONE", "off")
+        assert not flags.moves.stands("ONE", "on")
+        assert not flags.moves.stands("GONE", "on")
+        await flags.move(HALF)
+        assert not flags.moves.stands("ONE", "on")
+        assert not flags.moves.stands("ONE", "off")
+        await flags.move(WHOLE)
+        assert flags.moves.stands("ONE", "on")
+
+
 async def test_a_flag_that_may_not_move_is_told_with_the_reason(tmp_path: Path) -> None:
     async with at_work(tmp_path) as flags:
         await flags.move(Moved("TWO", "on", 100), Moved("GONE", "on", 100))
