@@ -85,15 +85,16 @@ async def test_a_client_sees_over_stdio_what_it_sees_on_the_socket(shared: Runni
 
 
 @pytest.mark.requirement("CONN-1")
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_official_client_works_over_stdio_in_both_eras_and_through_a_restart(mode: Any) -> None:
+@pytest.mark.parametrize(("mode", "how"), [("legacy", signal.SIGKILL), ("auto", signal.SIGTERM)])
+async def test_the_official_client_works_over_stdio_in_both_eras_and_through_a_restart(
+    mode: Any, how: signal.Signals
+) -> None:
     with RunningDaemon.start(TIME) as daemon:
         async with asyncio.timeout(100), Client(over_stdio(daemon), mode=mode) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {"get_current_time", "convert_time"}
             assert "+09:00" in str(await client.call_tool("convert_time", NOON))
-            await restarted(daemon, signal.SIGKILL)
+            await restarted(daemon, how)
             assert "+09:00" in str(await client.call_tool("convert_time", NOON))
-            await restarted(daemon, signal.SIGTERM)
             assert (await client.call_tool("get_current_time", {"timezone": "Nowhere/Land"})).is_error
 
 

@@ -59,23 +59,27 @@ async def session(daemon: RunningDaemon) -> AsyncIterator[HttpClient]:
         yield speaker
 
 
+@pytest.fixture(scope="module")
+def twice() -> Iterator[RunningDaemon]:
+    """One daemon with two generations of the reference worker."""
+    worker = [sys.executable, "-m", "workers.reference"]
+    with RunningDaemon.start(worker, options=LOCAL) as daemon:
+        daemon.verb("canary", command=worker, cwd=str(Path.cwd()))
+        yield daemon
+
+
 # --- real clients ---------------------------------------------------------------------------------
 
 
 @pytest.mark.requirement("HTTP-1", "HTTP-5")
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])
-async def test_the_official_client_is_served_in_both_eras_across_a_switch(mode: str) -> None:
-    worker = [sys.executable, "-m", "workers.reference"]
-    with RunningDaemon.start(worker, options=LOCAL) as daemon:
-        url = await reached(daemon)
-        async with asyncio.timeout(50), Client(url, mode=mode) as speaker:
-            names = {tool.name for tool in (await speaker.list_tools()).tools}
-            assert "plan_next" in names
-            await asyncio.to_thread(daemon.verb, "canary", command=worker, cwd=str(Path.cwd()))
-            for _ in range(3):
-                assert not (await speaker.call_tool("health", {})).is_error
-                await asyncio.to_thread(daemon.verb, "switch")
-                await asyncio.to_thread(daemon.verb, "switch-back")
+async def test_the_official_client_is_served_in_both_eras_across_a_switch(twice: RunningDaemon, mode: str) -> None:
+    async with asyncio.timeout(50), Client(await reached(twice), mode=mode) as speaker:
+        names = {tool.name for tool in (await speaker.list_tools()).tools}
+        assert "plan_next" in names
+        for there in ("switch", "switch-back") * 3:
+            assert not (await speaker.call_tool("health", {})).is_error
+            await asyncio.to_thread(twice.verb, there)
 
 
 @pytest.mark.requirement("HTTP-1")
