@@ -36,6 +36,7 @@ def test_the_demo_takes_a_good_version_over_and_a_bad_one_back_and_loses_no_call
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(demo.pid, signal.SIGKILL)
+            demo.wait(PATIENCE)
     assert status == 0, out.read_text()
     told = record.read_text()
     assert re.search(r"calls lost: +0$", told, re.MULTILINE)
