@@ -1,4 +1,4 @@
-"""The demo as a newcomer plays it, the rehearsals left out: they take half of its minute and are shown elsewhere."""
+"""The demo as a newcomer plays it, rehearsals left out; it wants a quiet machine for a minute: `make soak` plays it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ PATIENCE = 240.0
 """Seconds that the demo may take on a machine that does other things, too."""
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("DEMO-1")
 @pytest.mark.timeout(300)
 def test_the_demo_takes_a_good_version_over_and_a_bad_one_back_and_loses_no_call(tmp_path: Path) -> None:
