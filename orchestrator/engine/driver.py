@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from orchestrator.domain import events as ev
 from orchestrator.domain import record, rollout
@@ -19,6 +21,7 @@ from orchestrator.domain.generation import Standing
 from orchestrator.domain.ports import Clock, Journal
 from orchestrator.domain.rollout import Rejected, State, Step
 from orchestrator.domain.rollout_clock import due_at
+from orchestrator.domain.routing import RoutingTable
 from orchestrator.domain.state import What
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.timer import Timer
@@ -54,6 +57,15 @@ class Answer:
     state: State
 
 
+class _Waiting(NamedTuple):
+    """An event that waits: urgent ones (rank 0) come first, the others in the order of asking."""
+
+    rank: int
+    number: int
+    event: ev.Event
+    future: asyncio.Future[Answer] | None
+
+
 class Driver:
     """Feeds events to the machine and has its commands carried out."""
 
@@ -85,8 +97,9 @@ class Driver:
         self._on_step = on_step
         self._retry = retry
         self._owed: tuple[ev.Event, Step] | None = None
-        self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[Answer] | None]] = asyncio.Queue(QUEUE)
-        self._urgent: list[ev.Event] = []
+        self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(QUEUE)
+        self._numbers = itertools.count()
+        self._urged: list[tuple[ev.Event, RoutingTable]] = []
         self.before_tick: Callable[[], object] = lambda: None
         self.timer = Timer(clock, self._due)
         self.timer.set(due_at(state))
@@ -96,25 +109,24 @@ class Driver:
     async def submit(self, event: ev.Event) -> Answer:
         """Have an event decided; returns when its effects on routing are in force."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        await self._queue.put((event, future))
+        await self._queue.put(_Waiting(1, next(self._numbers), event, future))
         return await future
 
     def post(self, event: ev.Event) -> None:
         """Report a fact without waiting for what it leads to."""
-        self._queue.put_nowait((event, None))
+        self._queue.put_nowait(_Waiting(1, next(self._numbers), event, None))
 
     def urge(self, event: ev.Event) -> None:
-        """Report what must take effect at once: its routing does before this returns, the rest follows in its turn.
+        """Report what must take effect at once: its routing does before this returns, the rest before all that waits.
 
         A write that is under way holds it up for nothing; what that write decides to route gives way.
         """
         outcome = rollout.step(self.state, event, self._clock.wall())
-        if isinstance(outcome, Step):
-            for command in outcome.commands:
-                if isinstance(command, Route):
-                    self.executor.route(command.table)
-        self._urgent.append(event)
-        self._queue.put_nowait((event, None))
+        for command in outcome.commands if isinstance(outcome, Step) else ():
+            if isinstance(command, Route):
+                self._urged.append((event, command.table))
+                self.executor.route(command.table)
+        self._queue.put_nowait(_Waiting(0, next(self._numbers), event, None))
 
     def _due(self) -> None:
         """A deadline has come: whoever has fresh news of the part that ends gives them first."""
@@ -145,12 +157,11 @@ class Driver:
             if next_one is None:
                 await self._write_owed()
                 continue
-            event, future = next_one
-            answer = await self._decide(event)
-            if future is not None and not future.done():
-                future.set_result(answer)
+            answer = await self._decide(next_one.event)
+            if next_one.future is not None and not next_one.future.done():
+                next_one.future.set_result(answer)
 
-    async def _next(self) -> tuple[ev.Event, asyncio.Future[Answer] | None] | None:
+    async def _next(self) -> _Waiting | None:
         """Wait for an event; None when it is time to write what is owed to the journal."""
         if self._owed is None:
             return await self._queue.get()
@@ -165,9 +176,13 @@ class Driver:
 
     async def _decide(self, event: ev.Event) -> Answer:
         before = self.state
-        self._urgent = [one for one in self._urgent if one is not event]
+        urged = next((table for one, table in self._urged if one is event), None)
+        self._urged = [one for one in self._urged if one[0] is not event]
         outcome = rollout.step(before, event, self._clock.wall())
         if isinstance(outcome, Rejected):
+            if urged is not None:  # what was written meanwhile left it nothing to do: route as that says
+                revision = max(urged.revision, before.table.revision)
+                self.executor.route(replace(before.table, revision=revision))
             self.timer.set(due_at(before))
             log.info("refused", asked=type(event).__name__, reason=outcome.reason)
             return Answer(accepted=False, reason=outcome.reason, state=before)
@@ -183,7 +198,7 @@ class Driver:
                 self._stop_automation(trouble)
                 return Answer(accepted=False, reason=f"nothing was changed: {trouble}", state=before)
             self.state = outcome.state
-            overtaken = Route if self._urgent else ()  # what is urgent has routed already, and is decided next
+            overtaken = Route if self._urged else ()  # what is urgent has routed already, and is decided next
             await self._carry_out(event, tuple(one for one in outcome.commands if not isinstance(one, overtaken)))
         if not any(isinstance(command, PUBLISHING) for command in outcome.commands):
             await self.executor.publish(self.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from engine_world import Life, Stores, living
@@ -122,3 +123,43 @@ async def test_a_regression_that_was_urged_is_decided_once() -> None:
             sum(isinstance(step[0], ev.Looked) and step[0].look.verdict is Verdict.REGRESSION for step in life.steps)
             == 1
         )
+
+
+async def test_what_was_urged_and_then_has_nothing_to_do_leaves_routing_as_the_state_says() -> None:
+    stores = Stores()
+    stores.journal = journal = SlowJournal()
+    async with living(stores) as life:
+        await begun(life, to(Phase.STEPPING, 1))
+        worse = look(life.driver.state, Verdict.REGRESSION)
+        journal.slow = True
+        weighing = asyncio.create_task(life.driver.submit(ev.WeightAsked(weight=30, actor="ann")))
+        await journal.writing.wait()
+        life.driver.urge(worse)
+        again = look(life.driver.state, Verdict.REGRESSION)
+        life.driver.urge(replace(again, look=replace(again.look, epoch="r-0/steps/0/1")))  # of nothing that is watched
+        late = asyncio.create_task(life.driver.submit(ev.PauseAsked(actor="ann")))
+        journal.slow = False
+        journal.go_on.set()
+        await asyncio.gather(weighing, late)
+        await life.idle()
+        wanted = life.driver.state.table
+        assert replace(life.table, revision=wanted.revision) == wanted
+
+
+async def test_what_is_urgent_is_decided_before_what_waited_already() -> None:
+    stores = Stores()
+    stores.journal = journal = SlowJournal()
+    async with living(stores) as life:
+        await begun(life, to(Phase.STEPPING, 1))
+        journal.slow = True
+        pausing = asyncio.create_task(life.driver.submit(ev.PauseAsked(actor="ann")))
+        await journal.writing.wait()
+        waiting = asyncio.create_task(life.driver.submit(ev.WeightAsked(weight=30, actor="ann")))
+        await asyncio.sleep(0)
+        life.driver.urge(look(life.driver.state, Verdict.REGRESSION))
+        journal.slow = False
+        journal.go_on.set()
+        answer = await waiting
+        await pausing
+        assert not answer.accepted
+        assert (life.table.canary, life.driver.state.phase) == (None, Phase.STEADY)
