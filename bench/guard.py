@@ -20,7 +20,7 @@ from bench.figures import Report
 from bench.guard_judges import Certifying, Fixed, Judge, Kayenta, Ours, Paired
 from bench.guard_plans import rolled_back
 from bench.guard_worlds import METRICS, Regression, World, calls, pairs
-from orchestrator.domain.plan_limits import Limit
+from orchestrator.domain.plans.limits import Limit
 from orchestrator.plans.shipped import find_plan
 
 ALPHA = 0.01

@@ -16,13 +16,13 @@ from typing import Protocol
 import numpy as np
 
 from bench.guard_worlds import METRICS, Call, World
-from orchestrator.domain.look import Verdict, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_limits import Judge as PlanJudge
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.plan_steps import Step
+from orchestrator.domain.evidence.look import Verdict, Watch
+from orchestrator.domain.evidence.samples import Outcome, Pair, Sample
+from orchestrator.domain.plans.limits import Judge as PlanJudge
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Step
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Outcome, Pair, Sample
 from orchestrator.guard.guard import Guard
 
 LIMITS = {

@@ -12,11 +12,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.domain.look import Verdict, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_epochs import Place, epochs
+from orchestrator.domain.evidence.look import Verdict, Watch
+from orchestrator.domain.evidence.samples import Origin, Outcome, Pair, Sample
+from orchestrator.domain.plans.epochs import Place, epochs
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from orchestrator.guard.guard import Guard
 
 RATE = 1.0

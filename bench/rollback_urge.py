@@ -13,9 +13,9 @@ from collections import deque
 from pathlib import Path
 
 from bench.rollout_story import a_look, planner, spec
-from orchestrator.domain import events as ev
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.rollout import State
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor

@@ -26,9 +26,9 @@ from pathlib import Path
 
 from bench.figures import Report
 from bench.rollout_story import WEEKS, planner, rollout_events
-from orchestrator.domain import events as ev
-from orchestrator.domain import record
-from orchestrator.domain.rollout import State, Step, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import record
+from orchestrator.domain.rollouts.rollout import State, Step, step
 from orchestrator.engine.recovery import recover
 from orchestrator.simulating import Ending, recording_of, simulate
 from state.journal import SqliteJournal

@@ -9,14 +9,14 @@ import dataclasses
 from collections.abc import Generator
 from typing import Final
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.evidence.look import Arm, LimitLook, Look, Verdict, Watch
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.look import Arm, LimitLook, Look, Verdict, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.rollout import State
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Part
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Part
 from orchestrator.plans.shipped import find_plan
 
 BEGIN: Final = 1_800_000_000.0

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Final
 
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.plans.form import Member, members, tables
 
 INTRODUCTION: Final = """\
 # The format of a plan
 
-<!-- Written by `make docs` from orchestrator/domain/plan.py and its parts; change those. -->
+<!-- Written by `make docs` from orchestrator/domain/plans/plan.py and its parts; change those. -->
 
 A plan is a file in [TOML](https://toml.io). [plans.md](plans.md) says what it is for. A member that does not exist, a
 value of another type or one out of its bounds is refused; the message lists every problem with its line and what is

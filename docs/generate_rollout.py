@@ -1,7 +1,7 @@
 """Writes the page of the rollout machine from its own table, so that the diagram cannot be wrong.
 
 Above: `generate`, and a test that compares the page with what this would write.  Below: `rollout_states`, which lets
-the machine run, and `orchestrator.domain.rollout`.
+the machine run, and `orchestrator.domain.rollouts.rollout`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final, get_args
 
 from docs import rollout_states
 from docs.rollout_states import arrows
-from orchestrator.domain import events as ev
-from orchestrator.domain.rollout import TRANSITIONS, Handler, Phase, Rejected, routes_first, step
-from orchestrator.domain.state import OVER
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import TRANSITIONS, Handler, Phase, Rejected, routes_first, step
+from orchestrator.domain.rollouts.state import OVER
 
 PAGE: Final = Path(__file__).with_name("rollout.md")
 
 INTRODUCTION: Final = """\
 # How routing changes
 
-<!-- Written by `make docs` from orchestrator/domain/rollout.py; change that. -->
+<!-- Written by `make docs` from orchestrator/domain/rollouts/rollout.py; change that. -->
 
 There is one way: an event comes in, `step(state, event, now)` decides, and out come a new state and commands. Verbs,
 signals, time, the guard's looks and the reports of supervision are events like any other. What the table below does not

@@ -2,7 +2,7 @@
 
 Two states are of one kind when they differ in numbers and times alone.  By hand everything is tried; rollouts are tried
 from one steady state, with small plans that have a part of every sort.  Above: `generate_rollout`.  Below:
-`orchestrator.domain.rollout`.
+`orchestrator.domain.rollouts.rollout`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Hashable, Iterator
 from functools import cache
 from typing import Final
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.evidence.look import Look, Verdict
 from orchestrator.domain.generation import Spec, Standing
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
-from orchestrator.domain.plan_limits import Answer, Limit
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
-from orchestrator.domain.rollout import TRANSITIONS, Phase, Rejected, State, step
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Cause, Quarantined, What
+from orchestrator.domain.plans.limits import Answer, Limit
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, Rehearsal, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.rollout import TRANSITIONS, Phase, Rejected, State, step
+from orchestrator.domain.rollouts.state import Cause, Quarantined, What
 
 SPEC: Final = Spec(("server",), "/", fingerprint="of its files")
 HELD: Final = "earlier"

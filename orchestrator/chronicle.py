@@ -15,9 +15,9 @@ from anyio.abc import TaskGroup
 
 from orchestrator.api.models import Status
 from orchestrator.api.rollout_shown import HappenedShown
-from orchestrator.domain import events as ev
-from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Phase, Rollout
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Phase, Rollout
 from orchestrator.storage import Storage
 from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import get_logger

@@ -29,11 +29,11 @@ from orchestrator.api.verbs import Verbs
 from orchestrator.chronicle import Chronicle, feed_watchdog
 from orchestrator.conducting.opened import open_conducting
 from orchestrator.conducting.opened import start as start_conducting
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError, SwitchoverError
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.protocol import Era, Place
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.doors import Doors, OpenControl, OpenHttp, Signals, reload_doors, signals
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor

@@ -12,8 +12,8 @@ from typing import Any
 from anyio.abc import TaskGroup
 
 from orchestrator.domain.errors import SwitchoverError
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_report import Finding
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.report import Finding
 from orchestrator.domain.ports import Clock
 from orchestrator.flags.book import Book
 from orchestrator.flags.poll import beat, poll

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.api.verbs import Verbs
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import StartError
+from orchestrator.domain.rollouts import events as ev
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.recovery import resume
 from orchestrator.settings import Worker

@@ -27,7 +27,7 @@ from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec
 from orchestrator.domain.rehearsal import EXIT_FAILED, alarm
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress

@@ -10,12 +10,12 @@ from typing import Any
 
 import anyio
 
-from orchestrator.domain import events as ev
 from orchestrator.domain.compatibility import Surface, compare
 from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era, Place
+from orchestrator.domain.rollouts import events as ev
 from orchestrator.engine.driver import Driver
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class SampleRow(NamedTuple):
-    """One sample, as `orchestrator.domain.samples` describes it; `metrics` is JSON text, `key` a digest."""
+    """One sample, as `orchestrator.domain.evidence.samples` describes it; `metrics` is JSON text, `key` a digest."""
 
     at: float
     generation: int

@@ -17,8 +17,8 @@ from orchestrator.api.rollout_shown import Drilled
 from orchestrator.api.rollout_verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollouts.state import Phase, State
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.state import Phase, State
 from orchestrator.engine.driver import Driver
 from orchestrator.proxy.dispatch import Dispatcher
 

@@ -33,7 +33,7 @@ from orchestrator.api.flag_models import (
     Waiting,
 )
 from orchestrator.api.models import Refused
-from orchestrator.domain.flag_change import FlagRefusedError, FlagsMovedError, UnknownFlagError
+from orchestrator.domain.flags.change import FlagRefusedError, FlagsMovedError, UnknownFlagError
 from orchestrator.flags.book import FlagsNotReadError, FlagsNotWrittenError
 from orchestrator.flags.service import FlagsService
 from orchestrator.flags.told import Changed

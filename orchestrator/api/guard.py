@@ -25,8 +25,8 @@ from orchestrator.api.models import Refused
 from orchestrator.api.rollout import RolloutControl
 from orchestrator.api.rollout_report import look_shown
 from orchestrator.api.verbs import RefusedError, Verbs
-from orchestrator.domain.look import Look
-from orchestrator.domain.state import State
+from orchestrator.domain.evidence.look import Look
+from orchestrator.domain.rollouts.state import State
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
 TAGS: Final[list[Any]] = ["guard"]

@@ -9,11 +9,11 @@ import math
 
 from orchestrator.api.guard_models import ConfigNow, Evaluation, Threshold, VersionStats
 from orchestrator.api.rollout_report import weight_of
-from orchestrator.domain.judgement import part_of
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.state import Phase, Rollout, State, What
-from orchestrator.domain.why import limit_words
+from orchestrator.domain.evidence.look import Look, Verdict
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.rollouts.judgement import part_of
+from orchestrator.domain.rollouts.state import Phase, Rollout, State, What
+from orchestrator.domain.rollouts.why import limit_words
 
 IDLE = "no rollout is under way, so nothing is watched; begin one with: switchover upgrade -- COMMAND"
 

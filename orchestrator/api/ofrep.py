@@ -23,7 +23,7 @@ from orchestrator.api.flags import FlagsControl
 from orchestrator.api.ofrep_models import BulkEvaluation, BulkFailure, Evaluation, Failure, NotFound, request_body
 from orchestrator.api.tcp import STREAM
 from orchestrator.api.tokens import TokensControl
-from orchestrator.domain.flag_change import UnknownFlagError
+from orchestrator.domain.flags.change import UnknownFlagError
 from orchestrator.flags.told import Changed, FlagView
 
 PREFIX: Final = "/ofrep/v1/evaluate/flags"

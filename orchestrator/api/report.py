@@ -11,7 +11,7 @@ import psutil
 
 from orchestrator.api.models import FlagsInForce, GenerationStatus, LateReader, Queue, ShadowDiffs, Status, SwitchStatus
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.engine.driver import Driver
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher

@@ -19,14 +19,14 @@ from orchestrator.api.rollout_report import Split, is_quarantined, look_shown, q
 from orchestrator.api.rollout_shown import Explained, Guide, HappenedShown, LookShown, LooksPage, RolloutNow
 from orchestrator.api.rollout_verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
-from orchestrator.domain import events as ev
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_values import Value
-from orchestrator.domain.look import Look
-from orchestrator.domain.plan_guide import guide
+from orchestrator.domain.evidence.look import Look
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.values import Value
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.state import Rollout, State
-from orchestrator.domain.why import why
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.guide import guide
+from orchestrator.domain.rollouts.state import Rollout, State
+from orchestrator.domain.rollouts.why import why
 from orchestrator.engine.driver import Driver
 from orchestrator.plans.shipped import SHIPPED
 from orchestrator.settings import Rollout as RolloutSettings

@@ -1,6 +1,6 @@
 """What happened, in words: lately from memory, earlier from the journal.
 
-Above: `rollout_desk`.  Below: the journal behind `Steps`, `domain.told` for the words.
+Above: `rollout_desk`.  Below: the journal behind `Steps`, `domain.rollouts.told` for the words.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 import anyio
 
 from orchestrator.api.rollout_shown import HappenedShown, HistoryPage
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import JournalError
-from orchestrator.domain.record import Record, decode
-from orchestrator.domain.state import Rollout, State
-from orchestrator.domain.told import told
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.record import Record, decode
+from orchestrator.domain.rollouts.state import Rollout, State
+from orchestrator.domain.rollouts.told import told
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("api")

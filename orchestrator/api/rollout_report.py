@@ -20,12 +20,12 @@ from orchestrator.api.rollout_shown import (
     RolloutShown,
     StageShown,
 )
-from orchestrator.domain.judgement import step_words
-from orchestrator.domain.look import LimitLook, Look
-from orchestrator.domain.plan_steps import FlagStage
-from orchestrator.domain.state import Cause, Part, Phase, Rollout, State, What
-from orchestrator.domain.told import where
-from orchestrator.domain.why import limit_words
+from orchestrator.domain.evidence.look import LimitLook, Look
+from orchestrator.domain.plans.steps import FlagStage
+from orchestrator.domain.rollouts.judgement import step_words
+from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, State, What
+from orchestrator.domain.rollouts.told import where
+from orchestrator.domain.rollouts.why import limit_words
 
 MOST = 1e300
 """Evidence that is shown; JSON has no infinity."""

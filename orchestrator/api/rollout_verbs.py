@@ -1,6 +1,6 @@
 """The verbs of rollouts: from the words of a person or a client to one event each, and to an answer in words.
 
-Above: the routes, the guard API.  Below: the engine decides, `plans` reads, `domain.plan_lint` examines.
+Above: the routes, the guard API.  Below: the engine decides, `plans` reads, `domain.plans.lint` examines.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import anyio
 
 from orchestrator.api.rollout_models import UpgradeBody
 from orchestrator.api.verbs import RefusedError, Told, Verbs
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_values import Value
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_lint import Finding, Severity, lint
-from orchestrator.domain.plan_times import min_stable
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.values import Value
+from orchestrator.domain.plans.lint import Finding, Severity, lint
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.times import min_stable
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.rollout import State
-from orchestrator.domain.rollout_back import WRITTEN, loses
-from orchestrator.domain.told import stands, where
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.back import WRITTEN, loses
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.told import stands, where
 from orchestrator.engine.driver import Driver
 from orchestrator.plans.plan_file import PlanFile, read_plan
 from orchestrator.plans.shipped import find_plan

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import anyio
 
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.engine.driver import Answer, Driver
 from orchestrator.supervision.fingerprint import fingerprint
 

@@ -30,8 +30,8 @@ from orchestrator.access.key import load_key
 from orchestrator.cli.canary import program
 from orchestrator.cli.errors import FailedError
 from orchestrator.domain.errors import SwitchoverError
-from orchestrator.domain.flag_document import document, payload
-from orchestrator.domain.flags import FlagSet, chosen
+from orchestrator.domain.flags.document import document, payload
+from orchestrator.domain.flags.flags import FlagSet, chosen
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import EXIT_FAILED, Options
 from orchestrator.flags.publisher import Publisher

@@ -13,8 +13,8 @@ import click
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.terminal import RED, YELLOW, has_colours, paint, safe
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.plan_lint import Finding, Severity, lint
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.plans.lint import Finding, Severity, lint
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.plan_file import PlanFile
 from orchestrator.plans.shipped import find_plan

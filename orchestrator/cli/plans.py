@@ -10,7 +10,7 @@ import click
 
 from orchestrator.cli.lint import flags_option, plan_file, registry_of
 from orchestrator.cli.terminal import Cell, columns, has_colours, heading, show
-from orchestrator.domain.plan_words import told
+from orchestrator.domain.plans.words import told
 from orchestrator.plans.plan_file import document
 from orchestrator.plans.shipped import SHIPPED
 

@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.api.rollout_shown import HappenedShown, LimitShown, RolloutNow, RolloutShown, StageShown
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, Cell, columns, heading, paint
-from orchestrator.domain.why import odds
+from orchestrator.domain.rollouts.why import odds
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 PHASES: Final = {"done": GREEN, "rolled_back": RED, "rolling_back": RED}

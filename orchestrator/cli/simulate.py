@@ -14,9 +14,9 @@ import msgspec
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.lint import flags_option, plan_file, registry_of
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, safe
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_times import min_stable
-from orchestrator.domain.sample_lines import SampleLineError, decoded
+from orchestrator.domain.evidence.sample_lines import SampleLineError, decoded
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.times import min_stable
 from orchestrator.simulating import Ending, Options, Recording, RecordingError, Told, recording_of, simulate
 from orchestrator.simulating.telling import look_lines, moment
 

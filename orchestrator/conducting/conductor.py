@@ -13,11 +13,11 @@ from orchestrator.conducting.flag_moves import FlagMoves
 from orchestrator.conducting.guard_desk import GuardDesk
 from orchestrator.conducting.holds import Holds
 from orchestrator.conducting.rehearsals import Rehearsals
+from orchestrator.domain.evidence.look import Watch
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.look import Watch
-from orchestrator.domain.plan_steps import Hold
+from orchestrator.domain.plans.steps import Hold
+from orchestrator.domain.rollouts.state import Moved
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.state import Moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ import anyio
 
 from orchestrator.conducting.kept_state import RESTORED, SERVED, KeptState, prune
 from orchestrator.conducting.writes import Writes
-from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.state import State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.state import State
 from orchestrator.engine.driver import Answer
 from orchestrator.proxy.holding import Holding
 from orchestrator.rehearsal.artifacts import SNAPSHOTS

@@ -12,13 +12,13 @@ from typing import Final, TypeAlias
 
 import anyio
 
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import SwitchoverError
-from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, Target
-from orchestrator.domain.flag_values import Value, same
-from orchestrator.domain.flags import value_of
-from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Moved, Phase
+from orchestrator.domain.flags.change import Change, FlagRefusedError, SetValue, Target
+from orchestrator.domain.flags.flags import value_of
+from orchestrator.domain.flags.values import Value, same
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Moved, Phase
 from orchestrator.flags.service import FlagsService
 from orchestrator.telemetry.logging import get_logger
 

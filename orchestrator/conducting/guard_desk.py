@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.flag_values import Value
-from orchestrator.domain.look import Look, Verdict, Watch
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.evidence.look import Look, Verdict, Watch
+from orchestrator.domain.evidence.samples import Pair, Sample
+from orchestrator.domain.flags.values import Value
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.state import Rollout, State
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Pair, Sample
-from orchestrator.domain.state import Rollout, State
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.warm_up import initial_delay
 from orchestrator.telemetry.logging import get_logger
@@ -69,7 +69,7 @@ Trial = Callable[[Callable[[str], bool | None] | None, float], None]
 
 
 class GuardDesk:
-    """Watches one epoch at a time; fits `domain.samples.SampleSink`.
+    """Watches one epoch at a time; fits `domain.evidence.samples.SampleSink`.
 
     Attributes:
         on_trial: told what flag is on trial.

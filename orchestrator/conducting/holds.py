@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.plan_steps import Hold, HoldKind
+from orchestrator.domain.plans.steps import Hold, HoldKind
+from orchestrator.domain.rollouts import events as ev
 from orchestrator.telemetry.logging import get_logger
 
 if TYPE_CHECKING:

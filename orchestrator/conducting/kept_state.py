@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.domain.state import Snapshot
+from orchestrator.domain.rollouts.state import Snapshot
 from orchestrator.rehearsal import cloning, snapshot
 from orchestrator.rehearsal.artifacts import iso, write_json
 

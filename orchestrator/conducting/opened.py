@@ -17,10 +17,10 @@ from orchestrator.conducting.guard_desk import GuardDesk
 from orchestrator.conducting.holds import Holds
 from orchestrator.conducting.rehearsals import Harness, Rehearsals
 from orchestrator.conducting.writes import Writes
-from orchestrator.domain.plan_limits import Source
+from orchestrator.domain.plans.limits import Source
 from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollouts.state import Rollout
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.state import Rollout
 from orchestrator.engine.driver import Driver
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher

@@ -16,10 +16,10 @@ from anyio.abc import TaskGroup
 
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
-from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.state import State
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.state import State
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("rollout")

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from switchover_kit.decision import Decision
 
 from orchestrator.domain.access import Caller
-from orchestrator.domain.flag_records import FlagChange, FlagWrite, Notice, StoredFlags
+from orchestrator.domain.evidence.look import Watch
+from orchestrator.domain.flags.records import FlagChange, FlagWrite, Notice, StoredFlags
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.look import Watch
-from orchestrator.domain.plan_steps import Hold
+from orchestrator.domain.plans.steps import Hold
 from orchestrator.domain.protocol import Era
+from orchestrator.domain.rollouts.state import Moved
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.state import Moved
 
 
 class Clock(Protocol):

@@ -1,4 +1,4 @@
-"""The driver: one event at a time through `domain.rollout.step`, the journal and the executor.
+"""The driver: one event at a time through `domain.rollouts.rollout.step`, the journal and the executor.
 
 The only writer of the state.  An asked event is durable before it takes effect; a fact, or a move towards safety,
 takes effect first and is written second (`routes_first`), so that a full disk never holds up a retreat.  What could not
@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from orchestrator.domain import events as ev
-from orchestrator.domain import record, rollout
-from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.ports import Clock, Journal
-from orchestrator.domain.rollout import Rejected, State, Step
-from orchestrator.domain.rollout_clock import due_at
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import record, rollout
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.commands import Command, Retire, Route, Start
+from orchestrator.domain.rollouts.rollout import Rejected, State, Step
+from orchestrator.domain.rollouts.state import What
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.state import What
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.timer import Timer
 from orchestrator.telemetry.logging import get_logger

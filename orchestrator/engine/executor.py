@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from orchestrator.domain.commands import (
+from orchestrator.domain.ports import Conductor, DesiredState, Fleet, Router
+from orchestrator.domain.rollouts.commands import (
     AskHold,
     CancelRehearsal,
     Command,
@@ -18,8 +19,7 @@ from orchestrator.domain.commands import (
     Route,
     Start,
 )
-from orchestrator.domain.ports import Conductor, DesiredState, Fleet, Router
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.telemetry.logging import get_logger
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.domain import record
-from orchestrator.domain.commands import Command
-from orchestrator.domain.effects import wanted
 from orchestrator.domain.errors import JournalError, StateError
 from orchestrator.domain.generation import Generation, Standing
 from orchestrator.domain.ports import DesiredState, Journal
-from orchestrator.domain.rollout import Phase, State
+from orchestrator.domain.rollouts import record
+from orchestrator.domain.rollouts.commands import Command
+from orchestrator.domain.rollouts.effects import wanted
+from orchestrator.domain.rollouts.rollout import Phase, State
+from orchestrator.domain.rollouts.state import Part, Quarantined, Rollout
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.state import Part, Quarantined, Rollout
 from orchestrator.engine.executor import GENERATION_PREFIX, NEXT_KEY, QUARANTINE_KEY, ROLLOUT_KEY, ROUTING_KEY
 from orchestrator.telemetry.logging import get_logger
 

@@ -2,7 +2,7 @@
 
 They are changes like any other, by the actor "database": checked by the same rules, and refused by the same sentences.
 
-Above: `book`.  Below: `domain.flags`.
+Above: `book`.  Below: `domain.flags.flags`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from orchestrator.domain.flag_change import FlagRefusedError, SetValue
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flags import FlagSet, apply, parse
+from orchestrator.domain.flags.change import FlagRefusedError, SetValue
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.flags import FlagSet, apply, parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.domain.errors import SwitchoverError
-from orchestrator.domain.flag_change import Reset
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_records import FlagRow, FlagWrite, StoredFlags
-from orchestrator.domain.flags import FlagSet, FlagState, apply, is_safe_move, safe_values, stored_flaws
+from orchestrator.domain.flags.change import Reset
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.flags import FlagSet, FlagState, apply, is_safe_move, safe_values, stored_flaws
+from orchestrator.domain.flags.records import FlagRow, FlagWrite, StoredFlags
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.flags import falls
 from orchestrator.flags.adoption import Adopted, adopt

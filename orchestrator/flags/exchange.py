@@ -1,6 +1,6 @@
 """Flags as a file: what was set and targeted, to be kept, compared or taken to another daemon.  Pure.
 
-Above: `service`.  Below: `domain.flags`.
+Above: `service`.  Below: `domain.flags.flags`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from orchestrator.domain.flag_change import Change, FlagRefusedError, SetValue, Target, Unset
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_values import same, show
-from orchestrator.domain.flags import HASH_VERSION, FlagSet
+from orchestrator.domain.flags.change import Change, FlagRefusedError, SetValue, Target, Unset
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.flags import HASH_VERSION, FlagSet
+from orchestrator.domain.flags.values import same, show
 
 FORMAT: Final = 1
 MEMBERS: Final = ("value", "targeting", "salt", "hash_version")

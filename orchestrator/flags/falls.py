@@ -1,7 +1,7 @@
 """Flags that another registry brings down to their safe values, and back: what the history is told of it, pure.
 
 What was set stays stored, so that it counts again once the registry allows it.  Meanwhile the flag answers its safe
-value, and the history has that as a change.  Above: `book`.  Below: `domain.flags`.
+value, and the history has that as a change.  Above: `book`.  Below: `domain.flags.flags`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_records import FlagRow
-from orchestrator.domain.flags import FlagSet, stored_flaws
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.flags import FlagSet, stored_flaws
+from orchestrator.domain.flags.records import FlagRow
 
 Rows = Mapping[str, FlagRow]
 NAMED: Final = 5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 from orchestrator.domain.ports import Clock, FlagOutbox
 from orchestrator.flags.book import FlagsNotReadError, FlagsNotWrittenError
 from orchestrator.telemetry.logging import get_logger

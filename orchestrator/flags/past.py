@@ -5,8 +5,8 @@ Above: `service`.  Below: the store behind `domain.ports.FlagStore`, `rows` for 
 
 from __future__ import annotations
 
-from orchestrator.domain.flag_change import FlagRefusedError
-from orchestrator.domain.flags import declared
+from orchestrator.domain.flags.change import FlagRefusedError
+from orchestrator.domain.flags.flags import declared
 from orchestrator.flags.book import Book, FlagsNotReadError
 from orchestrator.flags.rows import as_of, remembered
 from orchestrator.flags.told import AsOf, Remembered

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, cast
 
 from switchover_kit.push_messages import Hello, Lines, MessageError, decode_from_reader
 
-from orchestrator.domain.flag_values import can_be_kept
+from orchestrator.domain.flags.values import can_be_kept
 from orchestrator.flags.told import Reader
 from orchestrator.telemetry.logging import get_logger
 

@@ -2,7 +2,7 @@
 
 A flag that cannot be used is invalid and leaves the others alone; only a file that is no TOML at all is refused whole.
 
-Above: `daemon` at start and reload, `flags lint`.  Below: `shapes`, `domain.flag_declaration`, the settings' line
+Above: `daemon` at start and reload, `flags lint`.  Below: `shapes`, `domain.flags.declaration`, the settings' line
 finder.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.flag_declaration import Declaration, Flaw, Registry, registry
+from orchestrator.domain.flags.declaration import Declaration, Flaw, Registry, registry
 from orchestrator.flags.shapes import declaration_of, flaws_in
 from orchestrator.settings.lines import Place, find_lines, line_of
 

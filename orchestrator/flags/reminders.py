@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import anyio
 
-from orchestrator.domain.flag_report import Finding, expiries
+from orchestrator.domain.flags.report import Finding, expiries
 from orchestrator.domain.ports import Clock, DesiredState
 from orchestrator.flags.service import FlagsService
 from orchestrator.telemetry.logging import get_logger

@@ -1,6 +1,6 @@
 """Between the store's rows and the domain's values: pure.
 
-Above: `service`.  Below: `domain.flags` and `domain.flag_records`.
+Above: `service`.  Below: `domain.flags.flags` and `domain.flags.records`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from orchestrator.domain.flag_declaration import Declaration, Registry
-from orchestrator.domain.flag_records import FlagChange, FlagRow, StoredFlag, StoredFlags
-from orchestrator.domain.flag_values import Value, same
-from orchestrator.domain.flags import FlagSet, FlagState, alike, stored_flaws
+from orchestrator.domain.flags.declaration import Declaration, Registry
+from orchestrator.domain.flags.flags import FlagSet, FlagState, alike, stored_flaws
+from orchestrator.domain.flags.records import FlagChange, FlagRow, StoredFlag, StoredFlags
+from orchestrator.domain.flags.values import Value, same
 from orchestrator.flags.told import AsOf, Difference, Remembered
 
 

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from switchover_kit.decision import Decision
 
-from orchestrator.domain.flag_change import Change, FlagRefusedError, Reset, SetValue, Target
-from orchestrator.domain.flag_declaration import Registry
-from orchestrator.domain.flag_document import document, payload
-from orchestrator.domain.flag_report import Finding
-from orchestrator.domain.flag_values import Value, show
-from orchestrator.domain.flags import FlagSet, apply, chosen, declared, parse, resets, values_of
+from orchestrator.domain.flags.change import Change, FlagRefusedError, Reset, SetValue, Target
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.document import document, payload
+from orchestrator.domain.flags.flags import FlagSet, apply, chosen, declared, parse, resets, values_of
+from orchestrator.domain.flags.report import Finding
+from orchestrator.domain.flags.values import Value, show
 from orchestrator.domain.ports import Clock
 from orchestrator.flags.book import Book, Reason
 from orchestrator.flags.deciding import Deciding

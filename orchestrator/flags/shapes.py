@@ -1,6 +1,6 @@
 """From one table of a registry file to a declaration: the shape of each member, before the domain looks at its sense.
 
-Above: `registry_file`.  Below: `domain.flag_declaration`.
+Above: `registry_file`.  Below: `domain.flags.declaration`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from orchestrator.domain.flag_declaration import Declaration, Flaw, Prerequisite
-from orchestrator.domain.flag_values import FlagType, Value, fitted, show
+from orchestrator.domain.flags.declaration import Declaration, Flaw, Prerequisite
+from orchestrator.domain.flags.values import FlagType, Value, fitted, show
 
 
 class Member(NamedTuple):

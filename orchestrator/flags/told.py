@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain.flag_declaration import Prerequisite
-from orchestrator.domain.flag_values import Value
+from orchestrator.domain.flags.declaration import Prerequisite
+from orchestrator.domain.flags.values import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.domain.flag_declaration import Declaration
-from orchestrator.domain.flag_report import Finding, Use, expiries, stale
-from orchestrator.domain.flags import FlagState, value_of
+from orchestrator.domain.flags.declaration import Declaration
+from orchestrator.domain.flags.flags import FlagState, value_of
+from orchestrator.domain.flags.report import Finding, Use, expiries, stale
 from orchestrator.flags.book import Book
 from orchestrator.flags.readers import Readers
 from orchestrator.flags.told import FlagView

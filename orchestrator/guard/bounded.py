@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.betting import Purse
-from orchestrator.domain.plan_limits import Limit, Statistic
-from orchestrator.domain.units import Block
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.evidence.betting import Purse
+from orchestrator.domain.evidence.units import Block
+from orchestrator.domain.plans.limits import Limit, Statistic
 from orchestrator.guard.scope import Scope
 from orchestrator.guard.series import QUANTILES
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from orchestrator.domain.plan_fields import lasting
-from orchestrator.domain.plan_limits import Policy
+from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.plans.limits import Policy
 
 
 class Breach(msgspec.Struct, frozen=True):

@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.domain.badness import Kind, Yardstick
-from orchestrator.domain.betting import Purse, together
-from orchestrator.domain.certainty import MeanWithin, Tolerance, TypicalWithin
-from orchestrator.domain.evidence import MetricEvidence, PairEvidence
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.units import Block
+from orchestrator.domain.evidence.badness import Kind, Yardstick
+from orchestrator.domain.evidence.betting import Purse, together
+from orchestrator.domain.evidence.certainty import MeanWithin, Tolerance, TypicalWithin
+from orchestrator.domain.evidence.evidence import MetricEvidence, PairEvidence
+from orchestrator.domain.evidence.units import Block
+from orchestrator.domain.plans.limits import Limit
 from orchestrator.guard.scope import WARM, Scope
 
 WIDTH: Final = 7

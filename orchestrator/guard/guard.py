@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from orchestrator.domain.look import Look, Verdict, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.samples import Pair, Sample
-from orchestrator.domain.units import Block, Blocks
+from orchestrator.domain.evidence.look import Look, Verdict, Watch
+from orchestrator.domain.evidence.samples import Pair, Sample
+from orchestrator.domain.evidence.units import Block, Blocks
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.guard.breaches import Breach, is_immediate
 from orchestrator.guard.limit_judge import LimitJudge, LimitState, MetricState
 from orchestrator.guard.scope import OF_A_PROCESS, WARM, Scope

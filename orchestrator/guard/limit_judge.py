@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.domain.look import Arm, LimitLook, Verdict
-from orchestrator.domain.plan_limits import MEASURED, JudgeKind, Limit, Source
-from orchestrator.domain.units import Block
+from orchestrator.domain.evidence.look import Arm, LimitLook, Verdict
+from orchestrator.domain.evidence.units import Block
+from orchestrator.domain.plans.limits import MEASURED, JudgeKind, Limit, Source
 from orchestrator.guard import bounded, compared, threshold
 from orchestrator.guard.bounded import Bounded
 from orchestrator.guard.breaches import Breach

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.domain.look import Look, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.samples import Pair, Sample
+from orchestrator.domain.evidence.look import Look, Watch
+from orchestrator.domain.evidence.samples import Pair, Sample
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.guard.guard import Guard
 
 

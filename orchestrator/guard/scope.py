@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.certainty import Tolerance
-from orchestrator.domain.evidence import DOWN, UP
-from orchestrator.domain.look import Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_limits import MEASURED, SCALES, Direction, JudgeKind, Limit
-from orchestrator.domain.plan_steps import FlagStage, Step
-from orchestrator.domain.samples import Origin, Sample
-from orchestrator.domain.units import BLOCK_SECONDS
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.evidence.certainty import Tolerance
+from orchestrator.domain.evidence.evidence import DOWN, UP
+from orchestrator.domain.evidence.look import Watch
+from orchestrator.domain.evidence.samples import Origin, Sample
+from orchestrator.domain.evidence.units import BLOCK_SECONDS
+from orchestrator.domain.plans.limits import MEASURED, SCALES, Direction, JudgeKind, Limit
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import FlagStage, Step
 
 WARM: Final = "duration"
 """The metric that pairs say nothing of: the second of two calls runs warm."""

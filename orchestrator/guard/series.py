@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.domain.plan_limits import MOST_CALLS, Statistic, Window
+from orchestrator.domain.plans.limits import MOST_CALLS, Statistic, Window
 
 NEWEST: Final = 120
 """Values that percentiles are taken of where no window says how many."""

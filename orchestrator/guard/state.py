@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from orchestrator.domain.look import Verdict, Watch
-from orchestrator.domain.pool import Pool
-from orchestrator.domain.units import Blocks
+from orchestrator.domain.evidence.look import Verdict, Watch
+from orchestrator.domain.evidence.pool import Pool
+from orchestrator.domain.evidence.units import Blocks
 from orchestrator.guard.limit_judge import LimitState
 from orchestrator.guard.scope import Scope, watched
 from orchestrator.guard.series import Figure, Sides

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.samples import FAILED, Sample
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.evidence.samples import FAILED, Sample
 from orchestrator.guard.series import Series
 
 ALWAYS: Final = frozenset({"error", "duration"})

@@ -16,8 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.domain.look import Arm
-from orchestrator.domain.plan_limits import Limit, Statistic
+from orchestrator.domain.evidence.look import Arm
+from orchestrator.domain.plans.limits import Limit, Statistic
 from orchestrator.guard.scope import OF_A_PROCESS, OF_THE_LOAD, WARM, Scope
 from orchestrator.guard.series import QUANTILES, Figure, Series, Sides, quantile
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.look import GRAVITY, LimitLook, Look, Verdict
-from orchestrator.domain.plan_limits import Limit
+from orchestrator.domain.evidence.look import GRAVITY, LimitLook, Look, Verdict
+from orchestrator.domain.plans.limits import Limit
 from orchestrator.guard.breaches import Breach
 from orchestrator.guard.scope import Scope
 from orchestrator.guard.state import Progress

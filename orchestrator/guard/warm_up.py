@@ -5,8 +5,8 @@ Above: whoever feeds a guard, live or simulated.  Below: `plan`, `look`.
 
 from __future__ import annotations
 
-from orchestrator.domain.look import Watch
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.evidence.look import Watch
+from orchestrator.domain.plans.plan import Plan
 
 
 def initial_delay(plan: Plan, watch: Watch, former: Watch | None) -> float:

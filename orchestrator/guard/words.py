@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.look import LimitLook, Verdict
-from orchestrator.domain.plan_limits import JudgeKind, Limit, Statistic
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.evidence.look import LimitLook, Verdict
+from orchestrator.domain.plans.limits import JudgeKind, Limit, Statistic
 from orchestrator.guard.scope import Scope
 
 MIB: Final = 1024.0**2

@@ -18,8 +18,8 @@ import msgspec
 from orchestrator.api.mirror_models import DecisionsShown, MirrorStatus, ToolMirrored
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.comparison import Answer
+from orchestrator.domain.evidence.samples import Outcome, Pair, Sample, SampleSink
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Outcome, Pair, Sample, SampleSink
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.proxy import codec
 from orchestrator.proxy.dispatch import Dispatcher

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.access.key import load_key
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.state import State
+from orchestrator.domain.rollouts.state import State
 from orchestrator.mirroring.examiner import Examiner
 from orchestrator.mirroring.live import Mirroring, bounds_of
 from orchestrator.mirroring.messages import Begin

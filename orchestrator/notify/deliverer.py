@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 from orchestrator.domain.ports import Clock, FlagOutbox
 from orchestrator.notify.destinations import Destination
 from orchestrator.notify.schedule import Again, Mark, Outcome, Row, Rules, plan, settle

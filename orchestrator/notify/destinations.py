@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 from orchestrator.domain.ports import Clock
 from orchestrator.notify.options import NotifyOptions
 from orchestrator.notify.people import People

@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 from orchestrator.notify.message import Message, message
 from orchestrator.notify.schedule import Again, Delivered, Never, Outcome
 

@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 
 AT_ONCE: Final = 4
 """Notices of one destination under way at once: a burst of flags is told quickly, and nobody is flooded."""

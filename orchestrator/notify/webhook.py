@@ -13,7 +13,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from orchestrator.domain.flag_records import Notice
+from orchestrator.domain.flags.records import Notice
 from orchestrator.domain.ports import Clock
 from orchestrator.notify.schedule import Again, Never, Outcome, judge
 

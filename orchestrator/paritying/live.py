@@ -17,10 +17,10 @@ from anyio.abc import TaskGroup
 from orchestrator.access.key import load_key
 from orchestrator.api.parity_models import DifferenceShown, ParityStatus, PartingShown
 from orchestrator.api.verbs import RefusedError
+from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.samples import Outcome
-from orchestrator.domain.state import State
+from orchestrator.domain.rollouts.state import State
 from orchestrator.parity.clean import Clean, Parting
 from orchestrator.paritying.kept import FOLDER, Followed, keep, load
 from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon

@@ -1,4 +1,4 @@
 """Plans as files: read, described, and those that ship.
 
-Above: the verbs `lint` and `plans`, the rollout's verbs, `simulate`.  Below: `domain.plan`, the settings' line finder.
+Above: the verbs `lint` and `plans`, the rollout's verbs, `simulate`.  Below: `domain.plans`, the settings' line finder.
 """

@@ -1,6 +1,6 @@
 """The form of a plan's file: every member there is, what may be written there and what it means.
 
-Above: `plan_file` words errors with it, and the page of the format is generated from it.  Below: `domain.plan`, the
+Above: `plan_file` words errors with it, and the page of the format is generated from it.  Below: `domain.plans`, the
 only place where a member is declared.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 
 from pydantic.fields import FieldInfo
 
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plans.plan import Plan
 
 NAMES: Final[Mapping[Any, str]] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 

@@ -1,6 +1,6 @@
 """A plan's file: TOML in, a plan out, or every problem at once with its file and line and what is allowed.
 
-Above: `shipped`, the verbs.  Below: `form`, `places`, `domain.plan`.
+Above: `shipped`, the verbs.  Below: `form`, `places`, `domain.plans.plan`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_presets import expanded
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.presets import expanded
 from orchestrator.plans.form import member_at, members
 from orchestrator.plans.places import find_places
 from orchestrator.settings.lines import Place, line_of

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.errors import INVALID_PARAMS, Code
+from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.routing import Choice, Lane, RoutingTable, chance, choose
-from orchestrator.domain.samples import Outcome
 from orchestrator.proxy import codec, mcp, reasons
 from orchestrator.proxy.attributes import Attributes, Reader
 from orchestrator.proxy.cursors import Cursors

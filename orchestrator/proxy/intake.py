@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET
 
 from orchestrator.domain.errors import INVALID_PARAMS, INVALID_REQUEST, Code
+from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS, LIST_METHODS, STATELESS_VERSION, Era
-from orchestrator.domain.samples import Outcome
 from orchestrator.proxy import codec, listening, mcp, restoring
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.gating import GATED, Gating

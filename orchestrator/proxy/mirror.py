@@ -14,9 +14,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from orchestrator.domain.evidence.samples import FAILED, Outcome
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import FAILED, Outcome
 from orchestrator.proxy import codec, mcp
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call

@@ -1,7 +1,7 @@
 """What is mirrored, as values: a call that was answered, its mirrored call, and what both said.
 
-Above: `mirror` makes them, `orchestrator.mirroring` compares what both said.  Below: `domain.samples` for how a call
-ends.
+Above: `mirror` makes them, `orchestrator.mirroring` compares what both said.  Below: `domain.evidence.samples` for how
+a call ends.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UnsetType
 
+from orchestrator.domain.evidence.samples import REPORTED, Outcome
 from orchestrator.domain.protocol import Era
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import REPORTED, Outcome
 from orchestrator.proxy import codec
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.sampling import METRICS, NAME, REPORT_BYTES, finite

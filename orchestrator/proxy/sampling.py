@@ -2,8 +2,8 @@
 
 What a call was assigned to is noted when it is routed (`dispatch`), what became of it when it leaves the ledger.  An
 answer is sent before its sample is made, and whatever goes wrong here costs the sample, not the call.  Above:
-`dispatch` and `answers` say how a call ended.  Below: `domain.samples`, whose sink the daemon attaches; without one
-nothing is made.
+`dispatch` and `answers` say how a call ended.  Below: `domain.evidence.samples`, whose sink the daemon attaches;
+without one nothing is made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from orchestrator.domain.errors import Code
-from orchestrator.domain.samples import REPORTED, Outcome, Sample, SampleSink
+from orchestrator.domain.evidence.samples import REPORTED, Outcome, Sample, SampleSink
 from orchestrator.proxy import codec
 from orchestrator.proxy.ledger import Call
 from orchestrator.telemetry.logging import get_logger

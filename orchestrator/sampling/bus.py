@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.domain.samples import Pair, Sample, SampleSink
+from orchestrator.domain.evidence.samples import Pair, Sample, SampleSink
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("samples")
 
 
 class SampleBus:
-    """Tells its sinks, in the order in which they came; fits `domain.samples.SampleSink`.
+    """Tells its sinks, in the order in which they came; fits `domain.evidence.samples.SampleSink`.
 
     Attributes:
         missed: samples and pairs that a sink failed on.

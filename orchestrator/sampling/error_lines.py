@@ -10,8 +10,8 @@ from typing import Final
 
 import anyio
 
+from orchestrator.domain.evidence.samples import Origin, Sample, SampleSink
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.samples import Origin, Sample, SampleSink
 
 METRIC: Final = "error_logs"
 """Name of the metric; the preset `atlasforge` wants none."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio
 
-from orchestrator.domain.samples import Pair, Sample
+from orchestrator.domain.evidence.samples import Pair, Sample
 from orchestrator.sampling.rows import Pseudonyms, rows_of
 from orchestrator.settings import Samples
 from orchestrator.telemetry.logging import get_logger
@@ -55,7 +55,7 @@ class Counts:
 
 
 class Keeping:
-    """A sink that stores; fits `domain.samples.SampleSink`.
+    """A sink that stores; fits `domain.evidence.samples.SampleSink`.
 
     Attributes:
         counts: what became of what it was told.

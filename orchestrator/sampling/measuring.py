@@ -14,10 +14,10 @@ from anyio.abc import TaskGroup
 from orchestrator.access.key import load_key
 from orchestrator.api.sample_models import Kept, Posted, Taken
 from orchestrator.api.verbs import RefusedError
+from orchestrator.domain.evidence.sample_lines import header, line
+from orchestrator.domain.evidence.samples import Origin
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.sample_lines import header, line
-from orchestrator.domain.samples import Origin
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.sampling import EVERY
 from orchestrator.sampling.bus import SampleBus

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import anyio
 
+from orchestrator.domain.evidence.samples import Origin, Sample, SampleSink
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.samples import Origin, Sample, SampleSink
 from orchestrator.supervision.usage import Usage, usage_of_all
 from orchestrator.telemetry.logging import get_logger
 

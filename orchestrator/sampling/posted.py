@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.domain.evidence.samples import Origin, Sample
 from orchestrator.domain.routing import Lane, RoutingTable, chance, choose
-from orchestrator.domain.samples import Origin, Sample
 
 EARLY: Final = 3600.0
 """Seconds a measurement may lie back: who is later posts about another part of the rollout."""

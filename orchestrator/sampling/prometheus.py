@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import msgspec
 
+from orchestrator.domain.evidence.samples import Origin, Sample, SampleSink
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.samples import Origin, Sample, SampleSink
 from orchestrator.sampling.posted import Measured, samples_of
 from orchestrator.telemetry.logging import get_logger
 

@@ -1,6 +1,6 @@
 """Samples as rows of `samples.db` and back; keys leave as keyed digests.
 
-Above: `keeping`, `measuring`.  Below: `domain.samples`, `state.sample_rows`.
+Above: `keeping`, `measuring`.  Below: `domain.evidence.samples`, `state.sample_rows`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from orchestrator.domain.evidence.samples import Origin, Outcome, Pair, Sample
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from state.sample_rows import PairRow, Row, SampleRow
 
 DIGEST: Final = 12

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_fields import lasting
-from orchestrator.domain.plan_steps import HoldKind
+from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import HoldKind
 from orchestrator.simulating.recording import Recording
 
 EDGE: Final = 5_000

@@ -1,6 +1,6 @@
 """Recorded samples sorted by what they are used for: when calls come, what each version gave, what was measured.
 
-Pure.  Above: `traffic` has it happen again, `telling` says what was taken for granted.  Below: `domain.samples`.
+Pure.  Above: `traffic` has it happen again, `telling` says what was taken for granted.  Below: `domain.evidence`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.domain.errors import SwitchoverError
+from orchestrator.domain.evidence.samples import Origin, Pair, Sample
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Pair, Sample
 
 GAP: Final = 1.0
 """Seconds from one call to the next where a recording does not say: it has one call, or all came at once."""

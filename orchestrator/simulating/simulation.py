@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.evidence.look import Verdict
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_steps import Hold, HoldKind
-from orchestrator.domain.rollout import State
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Part, Phase, Rollout
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Hold, HoldKind
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Part, Phase, Rollout
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.simulating.assumed import EDGE, assumed

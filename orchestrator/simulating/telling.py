@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.flag_values import as_text
-from orchestrator.domain.judgement import missing_words
-from orchestrator.domain.look import LimitLook, Look, Verdict
-from orchestrator.domain.plan_fields import lasting
-from orchestrator.domain.state import Part, Phase, Rollout
+from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
+from orchestrator.domain.flags.values import as_text
+from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.judgement import missing_words
+from orchestrator.domain.rollouts.state import Part, Phase, Rollout
 
 DAY: Final = 86_400
 

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from orchestrator.domain.evidence.samples import Pair, Sample
 from orchestrator.domain.routing import BUCKETS, Lane, RoutingTable, bucket, choose
-from orchestrator.domain.samples import Pair, Sample
 from orchestrator.simulating.recording import Measure, Recording
 
 EVERYBODY: Final = 100

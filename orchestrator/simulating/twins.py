@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.evidence.look import Look, Watch
+from orchestrator.domain.evidence.samples import Sample
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.look import Look, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_steps import Hold
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Hold
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.state import Moved
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.samples import Sample
-from orchestrator.domain.state import Moved
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.warm_up import initial_delay
 from orchestrator.simulating.traffic import Told, Traffic

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.plan_findings import Severity
-from orchestrator.domain.plan_lint import lint
+from orchestrator.domain.plans.findings import Severity
+from orchestrator.domain.plans.lint import lint
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.plan_file import read_plan
 

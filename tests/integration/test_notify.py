@@ -15,7 +15,7 @@ import pytest
 from hook_receiver import ENDLESS, HANG, OK, Receiver, receiver, status
 from structlog.testing import capture_logs
 
-from orchestrator.domain.flag_records import FlagRow, FlagWrite
+from orchestrator.domain.flags.records import FlagRow, FlagWrite
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.notify.notifier import Notifier
 from orchestrator.notify.options import NotifyOptions

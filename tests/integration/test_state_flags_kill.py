@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.domain.flag_records import FlagRow, FlagWrite
+from orchestrator.domain.flags.records import FlagRow, FlagWrite
 from orchestrator.storage import open_storage
 from state.database import transaction
 from state.directory import StateDirectory
@@ -26,7 +26,7 @@ BOUND = 60.0
 KILLED_AT_EVERY_STATEMENT = """
 import os, shutil, signal, sys
 from pathlib import Path
-from orchestrator.domain.flag_records import FlagRow, FlagWrite
+from orchestrator.domain.flags.records import FlagRow, FlagWrite
 from state import statements
 from state.database import connect
 from state.flag_entries import FlagWrite as Checked

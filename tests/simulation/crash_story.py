@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from engine_world import Fuse, Life, Stores, living
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.effects import unstarted
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.rollout import Phase, State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.effects import unstarted
+from orchestrator.domain.rollouts.rollout import Phase, State
 from orchestrator.domain.routing import RoutingTable
 
 

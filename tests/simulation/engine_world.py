@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.evidence.look import Watch
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.look import Watch
-from orchestrator.domain.plan_steps import Hold
-from orchestrator.domain.rollout import State
+from orchestrator.domain.plans.steps import Hold
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Moved
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.state import Moved
 from orchestrator.engine.driver import Answer, Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume

@@ -15,12 +15,12 @@ from engine_world import FOUNDED, CrashError, Fuse, FusedJournal, Stores, spec
 from orchestrator.conducting import kept_state
 from orchestrator.conducting.cut_over import CutOver, Places
 from orchestrator.conducting.writes import Writes
-from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Generation
-from orchestrator.domain.plan import Bake, Plan, Rehearsal, StateUse
+from orchestrator.domain.plans.plan import Bake, Plan, Rehearsal, StateUse
 from orchestrator.domain.ports import Journal
-from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Phase
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Phase
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume

@@ -27,7 +27,7 @@ from engine_world import (
     weight,
 )
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.rollouts import events as ev
 
 pytestmark = pytest.mark.requirement("ENG-3")
 

@@ -31,9 +31,9 @@ from engine_world import (
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.rollout import State, Step, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State, Step, step
 from orchestrator.domain.routing import RoutingTable
 
 THREE = (*SWITCHED, canary("three"), READY[2])

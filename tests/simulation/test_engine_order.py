@@ -28,10 +28,10 @@ from engine_world import (
     weight,
 )
 
-from orchestrator.domain import events as ev
-from orchestrator.domain import record
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import record
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import GENERATION_PREFIX, Executor
 from state.memory import MemoryDesiredState

@@ -22,10 +22,10 @@ from engine_world import (
     weight,
 )
 
-from orchestrator.domain import events as ev
 from orchestrator.domain.errors import StateError
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.rollout import State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
 from orchestrator.engine.executor import GENERATION_PREFIX, ROUTING_KEY
 from orchestrator.engine.recovery import recover, resume
 from state.errors import StorageError, StorageFullError

@@ -21,7 +21,7 @@ from engine_world import (
     weight,
 )
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.rollouts import events as ev
 from orchestrator.engine.driver import LAST_WORDS
 
 pytestmark = pytest.mark.requirement("ENG-4")

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from virtual_time import EPOCH, VirtualClock, simulate
 
-from orchestrator.domain.flag_records import FlagRow, FlagWrite, Notice
+from orchestrator.domain.flags.records import FlagRow, FlagWrite, Notice
 from orchestrator.notify.deliverer import Deliverer
 from orchestrator.notify.schedule import AT_ONCE, Again, Delivered, Never, Outcome, Rules
 from state.errors import StorageFullError

@@ -13,16 +13,16 @@ import pytest
 from crash_story import Told, killed, killed_then_told_to_the_end, without_a_crash
 from engine_world import FOUNDED, READY, CrashError, living, spec
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.effects import mirrored
-from orchestrator.domain.look import LimitLook, Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
-from orchestrator.domain.record import decode
-from orchestrator.domain.rollout import State, step
-from orchestrator.domain.rollout import Step as Taken
-from orchestrator.domain.state import Part, Phase
+from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, Rehearsal, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.effects import mirrored
+from orchestrator.domain.rollouts.record import decode
+from orchestrator.domain.rollouts.rollout import State, step
+from orchestrator.domain.rollouts.rollout import Step as Taken
+from orchestrator.domain.rollouts.state import Part, Phase
 
 pytestmark = pytest.mark.requirement("ROLL-12")
 

@@ -9,10 +9,10 @@ import pytest
 from engine_world import Life, Stores, living
 from test_rollout_crash import BEGUN, bad, events_of, look, to
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.record import decode
-from orchestrator.domain.state import Phase, What
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.record import decode
+from orchestrator.domain.rollouts.state import Phase, What
 from state.memory import MemoryJournal
 
 pytestmark = pytest.mark.requirement("ROLL-13")

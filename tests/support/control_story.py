@@ -28,10 +28,10 @@ from orchestrator.api.sse import Closing
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
-from orchestrator.domain.flag_values import FlagType
+from orchestrator.domain.evidence.sample_lines import header
+from orchestrator.domain.flags.declaration import Declaration, Prerequisite, registry
+from orchestrator.domain.flags.values import FlagType
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.sample_lines import header
 from orchestrator.flags.book import Book
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.service import FlagsService

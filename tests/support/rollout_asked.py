@@ -10,7 +10,7 @@ from typing import Any
 
 from control_story import StoryPlane
 
-from orchestrator.domain import events as ev
+from orchestrator.domain.rollouts import events as ev
 
 ROLLOUT = "/v1/rollout"
 PLAN = """

@@ -19,12 +19,12 @@ import msgspec
 from orchestrator.api.drill import Counters
 from orchestrator.api.rollout_desk import RolloutDesk
 from orchestrator.api.verbs import Verbs
-from orchestrator.domain import events as ev
-from orchestrator.domain.flag_declaration import Registry
+from orchestrator.domain.evidence.look import Arm, LimitLook, Look, Verdict
+from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.look import Arm, LimitLook, Look, Verdict
 from orchestrator.domain.ports import Clock
-from orchestrator.domain.rollout import State, Step, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State, Step, step
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor

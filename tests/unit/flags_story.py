@@ -10,8 +10,8 @@ from typing import Any
 
 from switchover_kit.page import PageReader
 
-from orchestrator.domain.flag_declaration import Declaration, Prerequisite, Registry, registry
-from orchestrator.domain.flag_values import FlagType
+from orchestrator.domain.flags.declaration import Declaration, Prerequisite, Registry, registry
+from orchestrator.domain.flags.values import FlagType
 from orchestrator.flags.book import Book
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.service import FlagsService

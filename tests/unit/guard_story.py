@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.domain.look import LimitLook, Look, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.plan_steps import Step
+from orchestrator.domain.evidence.look import LimitLook, Look, Watch
+from orchestrator.domain.evidence.samples import Origin, Outcome, Pair, Sample
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Step
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from orchestrator.guard.guard import Guard
 
 NOW = 1_000_000.0

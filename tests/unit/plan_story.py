@@ -10,11 +10,10 @@ from typing import Any
 from flags_story import flag
 from hypothesis import strategies as st
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.flag_declaration import Registry, registry
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
-from orchestrator.domain.plan_freeze import ORDER, FreezeWindow
-from orchestrator.domain.plan_limits import (
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.flags.declaration import Registry, registry
+from orchestrator.domain.plans.freeze import ORDER, FreezeWindow
+from orchestrator.domain.plans.limits import (
     Answer,
     Direction,
     Judge,
@@ -29,8 +28,9 @@ from orchestrator.domain.plan_limits import (
     Tighter,
     Window,
 )
-from orchestrator.domain.plan_lint import Finding, lint
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
+from orchestrator.domain.plans.lint import Finding, lint
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, Rehearsal, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
 
 ERROR = Limit("error", margin=0.05, min_samples=30)
 GOOD = Plan(

@@ -7,9 +7,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.evidence.samples import Origin, Outcome, Sample
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Outcome, Sample
 from orchestrator.plans.plan_file import plan_of
 
 BEGAN = 1_790_000_000.0

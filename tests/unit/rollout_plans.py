@@ -7,16 +7,16 @@ from typing import Any
 
 from rollout_story import NOW, founded, ready, spec
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import Command
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.plan import Bake, Plan, Promotion, StateUse
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Step
-from orchestrator.domain.rollout import Outcome, Rejected, State, step
-from orchestrator.domain.rollout import Step as Taken
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Rollout
+from orchestrator.domain.evidence.look import Look, Verdict
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.commands import Command
+from orchestrator.domain.rollouts.rollout import Outcome, Rejected, State, step
+from orchestrator.domain.rollouts.rollout import Step as Taken
+from orchestrator.domain.rollouts.state import Rollout
 
 ERRORS = (Limit("error", margin=0.05),)
 FLAGS = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import Command
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.rollout import Rejected, State, Step, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import Command
+from orchestrator.domain.rollouts.rollout import Rejected, State, Step, step
 
 NOW = 1_800_000_000.0
 

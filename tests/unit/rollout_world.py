@@ -11,8 +11,13 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import (
+from orchestrator.domain.evidence.look import Verdict, Watch
+from orchestrator.domain.generation import Standing
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.steps import Hold
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import JUDGED
+from orchestrator.domain.rollouts.commands import (
     AskHold,
     CancelRehearsal,
     Command,
@@ -26,15 +31,10 @@ from orchestrator.domain.commands import (
     Route,
     Start,
 )
-from orchestrator.domain.effects import unstarted, wanted
-from orchestrator.domain.generation import Standing
-from orchestrator.domain.look import Verdict, Watch
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.plan_steps import Hold
-from orchestrator.domain.rollout import State, Step, routes_first
-from orchestrator.domain.rollout_clock import JUDGED
+from orchestrator.domain.rollouts.effects import unstarted, wanted
+from orchestrator.domain.rollouts.rollout import State, Step, routes_first
+from orchestrator.domain.rollouts.state import Part, Phase, Rollout, What
 from orchestrator.domain.routing import Lane, RoutingTable, choose
-from orchestrator.domain.state import Part, Phase, Rollout, What
 
 KEYS: Final = [f"mission-{n}" for n in range(24)] + ["vip-1"]
 FORWARD: Final = (Phase.REHEARSING, Phase.STEPPING, Phase.PROMOTING, Phase.BAKING, Phase.FLIPPING)

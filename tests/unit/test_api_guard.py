@@ -11,7 +11,7 @@ from rollout_asked import FLAGS_ONLY, ROLLOUT, begin, now, plan_file
 from rollout_engine import judged, regression
 from test_api_over_tcp import OPERATOR, made, over_tcp
 
-from orchestrator.domain.look import Verdict
+from orchestrator.domain.evidence.look import Verdict
 
 
 def trusting(plane: StoryPlane) -> StoryPlane:

@@ -10,7 +10,7 @@ from control_story import StoryPlane, control_plane
 from rollout_asked import FLAGS_ONLY, PLAN, ROLLOUT, begin, judge, later, now, plan_file
 from rollout_engine import judged, regression
 
-from orchestrator.domain.look import Verdict
+from orchestrator.domain.evidence.look import Verdict
 from orchestrator.settings import Rollout
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from plane_story import STATELESS, VERSION, Peer, Plane, tools
 
+from orchestrator.domain.evidence.samples import Pair, Sample
 from orchestrator.domain.routing import Lane, RoutingTable, chance
-from orchestrator.domain.samples import Pair, Sample
 from orchestrator.proxy.attributes import LONGEST
 
 pytestmark = pytest.mark.requirement("ROUTE-2")

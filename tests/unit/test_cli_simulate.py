@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from recorded_story import BEGAN, Version, recorded
 
 from orchestrator.cli.group import switchover
-from orchestrator.domain.sample_lines import header, line
+from orchestrator.domain.evidence.sample_lines import header, line
 
 pytestmark = pytest.mark.requirement("SIM-6")
 

@@ -21,12 +21,12 @@ from orchestrator.api.verbs import RefusedError
 from orchestrator.conducting.flag_moves import FlagMoves
 from orchestrator.conducting.holds import Holds
 from orchestrator.conducting.rehearsals import Rehearsals
-from orchestrator.domain import events as ev
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind
-from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Moved, Phase, Rollout
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Moved, Phase, Rollout
 
 pytestmark = pytest.mark.requirement("CONDUCT-1")
 

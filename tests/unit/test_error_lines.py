@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from orchestrator.domain.evidence.samples import Pair, Sample
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.samples import Pair, Sample
 from orchestrator.sampling.error_lines import ErrorLines
 from orchestrator.supervision.stderr import StderrLines
 

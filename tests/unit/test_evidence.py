@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.badness import OTHERS, STRATA, Kind, Yardstick
-from orchestrator.domain.betting import CEILING, OPENING, STAKES, Purse, bet, evidence, together
-from orchestrator.domain.certainty import MeanWithin, Tolerance, TypicalWithin
-from orchestrator.domain.evidence import DOWN, UP, MetricEvidence, PairEvidence, staked
-from orchestrator.domain.pool import NEWEST, Pool
+from orchestrator.domain.evidence.badness import OTHERS, STRATA, Kind, Yardstick
+from orchestrator.domain.evidence.betting import CEILING, OPENING, STAKES, Purse, bet, evidence, together
+from orchestrator.domain.evidence.certainty import MeanWithin, Tolerance, TypicalWithin
+from orchestrator.domain.evidence.evidence import DOWN, UP, MetricEvidence, PairEvidence, staked
+from orchestrator.domain.evidence.pool import NEWEST, Pool
 
 ALPHA = 0.01
 differences = st.floats(-1, 1)

@@ -9,11 +9,17 @@ from flags_story import declare, flag, switch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.flag_change import FlagRefusedError, FlagsMovedError, Reset, SetValue, Target, UnknownFlagError
-from orchestrator.domain.flag_declaration import Declaration
-from orchestrator.domain.flag_document import document
-from orchestrator.domain.flag_values import FlagType, as_text, fitted, parsed, same
-from orchestrator.domain.flags import (
+from orchestrator.domain.flags.change import (
+    FlagRefusedError,
+    FlagsMovedError,
+    Reset,
+    SetValue,
+    Target,
+    UnknownFlagError,
+)
+from orchestrator.domain.flags.declaration import Declaration
+from orchestrator.domain.flags.document import document
+from orchestrator.domain.flags.flags import (
     FlagSet,
     FlagState,
     apply,
@@ -27,6 +33,7 @@ from orchestrator.domain.flags import (
     value_of,
     values_of,
 )
+from orchestrator.domain.flags.values import FlagType, as_text, fitted, parsed, same
 
 PLAIN = declare(flag("MODE"), flag("OTHER"), switch())
 CHAIN = declare(flag("ENGINE"), flag("POOL", needs=["ENGINE"]), flag("FAST", needs=["POOL"]), flag("FREE"), switch())

@@ -12,8 +12,8 @@ import pytest
 from switchover_kit.flag_parts import read_targeting
 from switchover_kit.page import PageWriter
 
-from orchestrator.domain.flag_document import document, payload
-from orchestrator.domain.flags import FlagSet
+from orchestrator.domain.flags.document import document, payload
+from orchestrator.domain.flags.flags import FlagSet
 from orchestrator.flags.registry_file import SHIPPED, read_registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"

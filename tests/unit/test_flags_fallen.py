@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flags_story import World, declare, flag, switch
 
-from orchestrator.domain.flag_declaration import Prerequisite, Registry, registry
-from orchestrator.domain.flag_values import FlagType
+from orchestrator.domain.flags.declaration import Prerequisite, Registry, registry
+from orchestrator.domain.flags.values import FlagType
 
 pytestmark = pytest.mark.requirement("FLAG-45")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flags_story import NOON, World, declare, flag, switch
 
-from orchestrator.domain.flag_change import UnknownFlagError
+from orchestrator.domain.flags.change import UnknownFlagError
 from state.errors import StorageFullError
 from state.memory import IN_MEMORY
 

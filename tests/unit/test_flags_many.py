@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from flags_story import World, declare, flag
 
-from orchestrator.domain import flags
-from orchestrator.domain.flag_change import FlagRefusedError, SetValue, UnknownFlagError
-from orchestrator.domain.flag_declaration import registry
-from orchestrator.domain.flag_values import FlagType
-from orchestrator.domain.flags import FlagSet, apply, declared, resets
+from orchestrator.domain.flags import flags
+from orchestrator.domain.flags.change import FlagRefusedError, SetValue, UnknownFlagError
+from orchestrator.domain.flags.declaration import registry
+from orchestrator.domain.flags.flags import FlagSet, apply, declared, resets
+from orchestrator.domain.flags.values import FlagType
 from orchestrator.flags import book
 
 MANY = 200

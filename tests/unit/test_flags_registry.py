@@ -11,10 +11,10 @@ from switchover_kit.document import DocumentError
 from switchover_kit.document import flag as checked
 
 from orchestrator.domain.errors import SettingsError
-from orchestrator.domain.flag_declaration import Declaration, Prerequisite, registry
-from orchestrator.domain.flag_document import document
-from orchestrator.domain.flag_values import FlagType
-from orchestrator.domain.flags import FlagSet
+from orchestrator.domain.flags.declaration import Declaration, Prerequisite, registry
+from orchestrator.domain.flags.document import document
+from orchestrator.domain.flags.flags import FlagSet
+from orchestrator.domain.flags.values import FlagType
 from orchestrator.flags.registry_file import read_registry
 
 GOOD = """

@@ -12,8 +12,8 @@ import pytest
 from flags_story import NOON, World, declare, flag, switch
 from switchover_kit.page import PageReader, State
 
-from orchestrator.domain.flag_change import FlagRefusedError, FlagsMovedError
-from orchestrator.domain.flag_declaration import registry
+from orchestrator.domain.flags.change import FlagRefusedError, FlagsMovedError
+from orchestrator.domain.flags.declaration import registry
 from orchestrator.flags.book import FlagsNotWrittenError
 from orchestrator.flags.told import Changed
 from state.errors import StorageFullError

@@ -11,7 +11,7 @@ from flags_story import DAY, NOON, World, declare, flag, switch
 
 from orchestrator.api.models import FlagsInForce, LateReader
 from orchestrator.cli.status_view import _flag_troubles
-from orchestrator.domain.flag_report import Finding, Use, expiries, stale
+from orchestrator.domain.flags.report import Finding, Use, expiries, stale
 from orchestrator.flags.reminders import Reminders
 from orchestrator.notify.message import message
 from orchestrator.notify.webhook import event_of

@@ -11,10 +11,10 @@ from guard_story import ALL, HALF, NOW, call, calls, failing, fed, lasting, only
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan_limits import Direction, Judge, JudgeKind, Limit, Policy, Statistic, Tighter, Window
-from orchestrator.domain.plan_steps import Step
-from orchestrator.domain.samples import Outcome, Sample
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.evidence.samples import Outcome, Sample
+from orchestrator.domain.plans.limits import Direction, Judge, JudgeKind, Limit, Policy, Statistic, Tighter, Window
+from orchestrator.domain.plans.steps import Step
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.replay import judge
 

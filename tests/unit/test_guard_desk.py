@@ -13,15 +13,15 @@ from flags_story import StoryClock
 from rollout_story import after, founded, ready, spec
 
 from orchestrator.conducting.guard_desk import GuardDesk, says_more
-from orchestrator.domain import events as ev
-from orchestrator.domain.look import Look, Verdict, Watch
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_limits import Limit
-from orchestrator.domain.plan_steps import Step
-from orchestrator.domain.rollout import State
+from orchestrator.domain.evidence.look import Look, Verdict, Watch
+from orchestrator.domain.evidence.samples import Outcome, Sample
+from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Moved, Phase, Rollout
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Outcome, Sample
-from orchestrator.domain.state import Moved, Phase, Rollout
 
 pytestmark = pytest.mark.requirement("CONDUCT-2")
 

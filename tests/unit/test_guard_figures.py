@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from guard_story import ALL, FLAG, HALF, NOW, call, calls, failing, fed, lasting, measured, only, pair, plan
 
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan_limits import JudgeKind, Limit, Metric, Source, Statistic, Window
-from orchestrator.domain.plan_steps import FlagStage, Step
-from orchestrator.domain.samples import Outcome
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.evidence.samples import Outcome
+from orchestrator.domain.plans.limits import JudgeKind, Limit, Metric, Source, Statistic, Window
+from orchestrator.domain.plans.steps import FlagStage, Step
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.series import Series, quantile
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.conducting import kept_state
 from orchestrator.conducting.kept_state import AFTER, BEFORE, RESTORED, KeptState, prune
-from orchestrator.domain.state import Snapshot
+from orchestrator.domain.rollouts.state import Snapshot
 from orchestrator.rehearsal.databases import DatabaseError
 
 pytestmark = pytest.mark.requirement("EXCLUSIVE-3")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from plane_story import HANDSHAKE, STATELESS, VERSION, Json, Peer, Plane
 
+from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Outcome
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.mirror import Mirror
 from orchestrator.proxy.mirrored import MOST_TOOLS, OTHERS, Bounds, Mirrored, named, reported

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_story import good, plans
 
-from orchestrator.domain.betting import Purse
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_epochs import Place, epochs, least_units, spread
-from orchestrator.domain.plan_limits import Answer, Judge, Policy, Spread
-from orchestrator.domain.plan_steps import Step
+from orchestrator.domain.evidence.betting import Purse
+from orchestrator.domain.plans.epochs import Place, epochs, least_units, spread
+from orchestrator.domain.plans.limits import Answer, Judge, Policy, Spread
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import Step
 
 
 @pytest.mark.requirement("PLAN-3")

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_story import plans, toml
 
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_fields import lasting, seconds_of
+from orchestrator.domain.plans.fields import lasting, seconds_of
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.plans.form import members, tables
 from orchestrator.plans.places import find_places
 from orchestrator.plans.plan_file import PlanError, document, plan_of, read_plan

@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_story import ERROR, FLAGS, GOOD, found, good, plans, rules
 
-from orchestrator.domain import plan_lint
-from orchestrator.domain.badness import Kind
-from orchestrator.domain.flag_declaration import Prerequisite, Registry, registry
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
-from orchestrator.domain.plan_findings import Severity
-from orchestrator.domain.plan_freeze import FreezeWindow, Weekday
-from orchestrator.domain.plan_limits import (
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.flags.declaration import Prerequisite, Registry, registry
+from orchestrator.domain.plans import lint as plan_lint
+from orchestrator.domain.plans.findings import Severity
+from orchestrator.domain.plans.freeze import FreezeWindow, Weekday
+from orchestrator.domain.plans.limits import (
     Answer,
     Judge,
     JudgeKind,
@@ -30,8 +29,9 @@ from orchestrator.domain.plan_limits import (
     Tighter,
     Window,
 )
-from orchestrator.domain.plan_lint import lint
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
+from orchestrator.domain.plans.lint import lint
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, Rehearsal, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
 
 pytestmark = pytest.mark.requirement("PLAN-4")
 
@@ -101,7 +101,7 @@ def test_each_mistake_is_found_by_its_own_rule_alone(rule: str) -> None:
 
 def test_every_rule_there_is_has_a_case() -> None:
     folder = Path(plan_lint.__file__).parent
-    sources = "".join(path.read_text() for path in folder.glob("plan_lint*.py"))
+    sources = "".join(path.read_text() for path in folder.glob("lint*.py"))
     named = set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', sources))
     elsewhere = {"kill-switch", "min-stable-shortened", "waits-for-min-stable", "skipped", "samples-out-of-reach"}
     assert named - elsewhere == CASES.keys()

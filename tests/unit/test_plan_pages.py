@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate_plans
-from orchestrator.domain.plan_lint import lint
+from orchestrator.domain.plans.lint import lint
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.plan_file import read_plan
 from orchestrator.plans.shipped import SHIPPED

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.plan_findings import Severity
-from orchestrator.domain.plan_limits import PRESET_NAMES, Limit, Statistic
-from orchestrator.domain.plan_lint import lint
-from orchestrator.domain.plan_presets import PRESETS, expanded
+from orchestrator.domain.plans.findings import Severity
+from orchestrator.domain.plans.limits import PRESET_NAMES, Limit, Statistic
+from orchestrator.domain.plans.lint import lint
+from orchestrator.domain.plans.presets import PRESETS, expanded
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.plan_file import PlanError, document, plan_of, read_plan
 from orchestrator.plans.shipped import find_plan

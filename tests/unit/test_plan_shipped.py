@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.plan_findings import Severity
-from orchestrator.domain.plan_limits import JudgeKind, Limit, Statistic, Window
-from orchestrator.domain.plan_lint import lint
-from orchestrator.domain.plan_times import timeline, whole
+from orchestrator.domain.plans.findings import Severity
+from orchestrator.domain.plans.limits import JudgeKind, Limit, Statistic, Window
+from orchestrator.domain.plans.lint import lint
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.times import timeline, whole
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.shipped import SHIPPED, find_plan
 

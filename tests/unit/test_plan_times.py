@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_story import FLAGS, freezes, good, plans
 
-from orchestrator.domain.flag_declaration import registry
-from orchestrator.domain.plan import Bake, Plan, Promotion
-from orchestrator.domain.plan_freeze import FreezeWindow, Weekday, ever_open, next_open
-from orchestrator.domain.plan_steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
-from orchestrator.domain.plan_times import Moment, timeline, whole
-from orchestrator.domain.plan_words import told
+from orchestrator.domain.flags.declaration import registry
+from orchestrator.domain.plans.freeze import FreezeWindow, Weekday, ever_open, next_open
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
+from orchestrator.domain.plans.times import Moment, timeline, whole
+from orchestrator.domain.plans.words import told
 
 VIENNA = ZoneInfo("Europe/Vienna")
 

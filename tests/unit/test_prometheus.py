@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from orchestrator.domain.evidence.samples import Origin, Pair, Sample
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.samples import Origin, Pair, Sample
 from orchestrator.sampling import PrometheusPoller
 
 TABLE = RoutingTable(revision=1, active=1, canary=2, weight=50)

@@ -28,13 +28,13 @@ from rollout_story import (
     weight,
 )
 
-from orchestrator.domain import events as ev
-from orchestrator.domain import record
-from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.errors import JournalError
+from orchestrator.domain.evidence.look import Look, Verdict
 from orchestrator.domain.generation import Generation, Spec, Standing
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.rollout import Rejected, State
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import record
+from orchestrator.domain.rollouts.commands import Command, Retire, Route, Start
+from orchestrator.domain.rollouts.rollout import Rejected, State
 from orchestrator.domain.routing import RoutingTable
 
 pytestmark = pytest.mark.requirement("ROLL-4")

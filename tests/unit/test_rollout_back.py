@@ -29,11 +29,11 @@ from rollout_plans import (
 )
 from rollout_story import BACK, KILL_OFF, KILL_ON, canary, down, failed, ready
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import ResetFlags, Retire, Route, Start
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan_steps import Step
-from orchestrator.domain.state import Phase, What
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.plans.steps import Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import ResetFlags, Retire, Route, Start
+from orchestrator.domain.rollouts.state import Phase, What
 
 pytestmark = pytest.mark.requirement("ROLL-8")
 

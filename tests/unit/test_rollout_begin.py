@@ -24,11 +24,11 @@ from rollout_plans import (
 )
 from rollout_story import BACK, KILL_OFF, KILL_ON, canary, down, failed, ready, spec
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import CancelRehearsal, MoveFlags, Rehearse, Retire, Start
-from orchestrator.domain.plan import Rehearsal
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.state import Phase, What
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.plan import Rehearsal
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import CancelRehearsal, MoveFlags, Rehearse, Retire, Start
+from orchestrator.domain.rollouts.state import Phase, What
 
 pytestmark = pytest.mark.requirement("ROLL-5")
 

@@ -24,12 +24,12 @@ from rollout_plans import (
 )
 from rollout_story import NOW, ready
 
+from orchestrator.domain.evidence.look import Verdict
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.plan_steps import Step
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Phase, What
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.steps import Step
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.state import Phase, What
 
 pytestmark = pytest.mark.requirement("ROLL-10")
 

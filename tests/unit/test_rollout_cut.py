@@ -27,16 +27,16 @@ from rollout_plans import (
 )
 from rollout_story import BACK, KILL_OFF, KILL_ON, NOW, SWITCHED, after, down, failed, ready
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import AskHold, CutBack, CutOver, Observe, ResetFlags, Retire, Route, Start
-from orchestrator.domain.effects import wanted
+from orchestrator.domain.evidence.look import Verdict
 from orchestrator.domain.generation import Standing
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan import Bake, Promotion, StateUse
-from orchestrator.domain.plan_freeze import FreezeWindow
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Phase, Snapshot, What
+from orchestrator.domain.plans.freeze import FreezeWindow
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.plan import Bake, Promotion, StateUse
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.commands import AskHold, CutBack, CutOver, Observe, ResetFlags, Retire, Route, Start
+from orchestrator.domain.rollouts.effects import wanted
+from orchestrator.domain.rollouts.state import Phase, Snapshot, What
 
 pytestmark = pytest.mark.requirement("EXCLUSIVE-2")
 

@@ -35,28 +35,25 @@ from rollout_plans import (
 from rollout_story import BACK, KILL_OFF, KILL_ON, NOW, SERVING, SWITCHED, TWO, down, failed, ready, weight
 from rollout_world import RULES, Change, World, live
 
-from orchestrator.domain import (
-    effects,
-    record,
-    rollout_back,
-    rollout_begin,
-    rollout_clock,
-    rollout_facts,
-    rollout_people,
-    rollout_stages,
-    rollout_steps,
-)
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import Command, CutOver, ResetFlags
-from orchestrator.domain.judgement import Judged
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.moves import _retire, _route
-from orchestrator.domain.plan import Bake, Plan, Promotion, Rehearsal, StateUse
-from orchestrator.domain.plan_limits import Answer, Policy, Slower
-from orchestrator.domain.plan_steps import FlagStage, Keys, Step
-from orchestrator.domain.rollout import Phase, Rejected, State, step
-from orchestrator.domain.rollout_clock import due_at
-from orchestrator.domain.state import Cause, Moved, Part, Rollout
+from orchestrator.domain.evidence.look import Look, Verdict
+from orchestrator.domain.plans.limits import Answer, Policy, Slower
+from orchestrator.domain.plans.plan import Bake, Plan, Promotion, Rehearsal, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Keys, Step
+from orchestrator.domain.rollouts import back as rollout_back
+from orchestrator.domain.rollouts import begin as rollout_begin
+from orchestrator.domain.rollouts import clock as rollout_clock
+from orchestrator.domain.rollouts import effects, record
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import facts as rollout_facts
+from orchestrator.domain.rollouts import people as rollout_people
+from orchestrator.domain.rollouts import stages as rollout_stages
+from orchestrator.domain.rollouts import steps as rollout_steps
+from orchestrator.domain.rollouts.clock import due_at
+from orchestrator.domain.rollouts.commands import Command, CutOver, ResetFlags
+from orchestrator.domain.rollouts.edits import retire, route
+from orchestrator.domain.rollouts.judgement import Judged
+from orchestrator.domain.rollouts.rollout import Phase, Rejected, State, step
+from orchestrator.domain.rollouts.state import Cause, Moved, Part, Rollout
 
 HOLDS = st.sampled_from([None, None, ASK_PERSON, ASK_COMMAND])
 STEPS = st.builds(
@@ -437,8 +434,8 @@ def moved_by_a_fact(state: State, now: float) -> State:
 
 def old_version_stopped(state: State, now: float) -> State:
     rollout, old = state.under_way, state.table.active
-    moved = _route(state, now, active=rollout.trial, previous=None, canary=None, weight=0)
-    return rollout_steps.enter_bake(_retire(moved, old)[0], now)
+    moved = route(state, now, active=rollout.trial, previous=None, canary=None, weight=0)
+    return rollout_steps.enter_bake(retire(moved, old)[0], now)
 
 
 def weight_left(state: State, _weight: int, _now: float, **_others: Any) -> State:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.judgement import watch_anew
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.state import Rollout, State
+from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.rollouts.judgement import watch_anew
+from orchestrator.domain.rollouts.state import Rollout, State
 
 pytestmark = pytest.mark.requirement("ROLL-1")
 

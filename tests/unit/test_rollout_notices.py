@@ -10,8 +10,8 @@ from rollout_plans import ABORT, PAUSE, REHEARSED, RESUME, TICK, Story, asked, p
 from rollout_story import ready
 
 from orchestrator.chronicle import notice_of
-from orchestrator.domain import events as ev
-from orchestrator.domain.look import Verdict
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.rollouts import events as ev
 from orchestrator.notify.message import message
 
 

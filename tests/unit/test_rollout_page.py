@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from docs import generate_rollout
-from orchestrator.domain import events as ev
-from orchestrator.domain.rollout import TRANSITIONS, Phase
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import TRANSITIONS, Phase
 
 pytestmark = pytest.mark.requirement("ROLL-3")
 

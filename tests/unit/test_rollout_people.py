@@ -24,12 +24,12 @@ from rollout_plans import (
 )
 from rollout_story import KILL_OFF, KILL_ON, SWITCH, canary, down, failed, founded, ready, weight
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import AskHold, Observe
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.plan_steps import Keys, Step
-from orchestrator.domain.state import Phase, What
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.steps import Keys, Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import AskHold, Observe
+from orchestrator.domain.rollouts.state import Phase, What
 
 pytestmark = pytest.mark.requirement("ROLL-9")
 

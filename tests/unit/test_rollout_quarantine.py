@@ -9,9 +9,9 @@ import pytest
 from rollout_plans import ABORT, Story, asked, flipping, going_back, stepping
 from rollout_story import NOW, STARTING, after, does, refusal
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.rollout import State
-from orchestrator.domain.state import Cause, Quarantined, What
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import State
+from orchestrator.domain.rollouts.state import Cause, Quarantined, What
 
 pytestmark = pytest.mark.requirement("ROLL-14")
 

@@ -39,12 +39,13 @@ from rollout_story import (
     weight,
 )
 
-from orchestrator.domain import events as ev
-from orchestrator.domain import moves, record
-from orchestrator.domain.commands import Command, Retire, Route, Start
 from orchestrator.domain.generation import Generation, Spec, Standing
-from orchestrator.domain.moves import _create, _retire, _route, _standing_changed
-from orchestrator.domain.rollout import Phase, Rejected, State, Step, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts import moves, record
+from orchestrator.domain.rollouts.commands import Command, Retire, Route, Start
+from orchestrator.domain.rollouts.edits import create, retire, route
+from orchestrator.domain.rollouts.moves import _standing_changed
+from orchestrator.domain.rollouts.rollout import Phase, Rejected, State, Step, step
 from orchestrator.domain.routing import RoutingTable, choose
 
 KEYS = [f"mission-{n}" for n in range(64)]
@@ -302,12 +303,12 @@ class TestRolloutsAtLength(Rollouts.TestCase):  # type: ignore[misc,name-defined
 
 
 def same_revision(state: State, now: float, **changes: Any) -> State:
-    moved = _route(state, now, **changes)
+    moved = route(state, now, **changes)
     return replace(moved, table=replace(moved.table, revision=state.table.revision))
 
 
 def forgotten_warmth(state: State, now: float, **changes: Any) -> State:
-    moved = _route(state, now, **changes)
+    moved = route(state, now, **changes)
     return replace(moved, table=replace(moved.table, previous_warm=state.table.previous_warm))
 
 
@@ -315,26 +316,26 @@ def kept_weight(state: State, now: float, **changes: Any) -> State:
     """Leave the weight when the canary leaves its lane."""
     if changes.get("canary", 0) is None:
         changes.pop("weight", None)
-    return _route(state, now, **changes)
+    return route(state, now, **changes)
 
 
 def stopped_at_once(state: State, *numbers: int | None) -> tuple[State, tuple[Retire, ...]]:
     """Retire previous whenever something else is retired."""
-    kept, retired = _retire(state, *numbers)
+    kept, retired = retire(state, *numbers)
     previous = state.table.previous
     return kept, retired if previous is None or not retired else (*retired, Retire(previous))
 
 
 def forgotten_process(state: State, *numbers: int | None) -> tuple[State, tuple[Retire, ...]]:
-    return _retire(state, *numbers)[0], ()
+    return retire(state, *numbers)[0], ()
 
 
 def retired_but_known(state: State, *numbers: int | None) -> tuple[State, tuple[Retire, ...]]:
-    return state, _retire(state, *numbers)[1]
+    return state, retire(state, *numbers)[1]
 
 
 def number_used_again(state: State, made_of: Spec) -> tuple[State, Generation]:
-    made, generation = _create(replace(state, next_number=max(state.generations, default=0) + 1), made_of)
+    made, generation = create(replace(state, next_number=max(state.generations, default=0) + 1), made_of)
     return made, generation
 
 
@@ -350,8 +351,8 @@ def always_movable(_state: State, _target: int) -> None:
 def cold_fallback(state: State, number: int, now: float) -> Step:
     if state.table.previous is None:
         return Step(state, ())
-    moved = _route(state, now, active=state.table.previous, previous=None)
-    moved, retired = _retire(moved, number)
+    moved = route(state, now, active=state.table.previous, previous=None)
+    moved, retired = retire(moved, number)
     return Step(moved, (Route(moved.table), *retired))
 
 
@@ -360,15 +361,15 @@ def unrouted(state: State, number: int, now: float) -> Step:
 
 
 MUTANTS = [
-    ("_route", same_revision),
-    ("_route", forgotten_warmth),
-    ("_route", kept_weight),
-    ("_retire", stopped_at_once),
-    ("_retire", forgotten_process),
-    ("_retire", retired_but_known),
-    ("_create", number_used_again),
-    ("_with", edited_in_place),
-    ("_not_movable", always_movable),
+    ("route", same_revision),
+    ("route", forgotten_warmth),
+    ("route", kept_weight),
+    ("retire", stopped_at_once),
+    ("retire", forgotten_process),
+    ("retire", retired_but_known),
+    ("create", number_used_again),
+    ("with_generation", edited_in_place),
+    ("not_movable", always_movable),
     ("_active_failed", cold_fallback),
     ("_standing_changed", unrouted),
 ]

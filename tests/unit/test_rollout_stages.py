@@ -25,14 +25,14 @@ from rollout_plans import (
 )
 from rollout_story import canary, down, failed, ready
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import MoveFlags, Observe, Retire
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan import Bake
-from orchestrator.domain.plan_limits import Answer
-from orchestrator.domain.plan_steps import TooYoung
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.plans.limits import Answer
+from orchestrator.domain.plans.plan import Bake
+from orchestrator.domain.plans.steps import TooYoung
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import MoveFlags, Observe, Retire
+from orchestrator.domain.rollouts.state import Moved, Phase
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.state import Moved, Phase
 
 pytestmark = pytest.mark.requirement("ROLL-7")
 

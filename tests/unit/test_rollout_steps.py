@@ -21,14 +21,14 @@ from rollout_plans import (
 )
 from rollout_story import NOW, down, failed, ready
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import AskHold, Observe
-from orchestrator.domain.look import LimitLook, Verdict
-from orchestrator.domain.plan_freeze import FreezeWindow, Weekday
-from orchestrator.domain.plan_limits import Answer, Judge, Policy, Slower, Spread
-from orchestrator.domain.plan_steps import Keys, Step
+from orchestrator.domain.evidence.look import LimitLook, Verdict
+from orchestrator.domain.plans.freeze import FreezeWindow, Weekday
+from orchestrator.domain.plans.limits import Answer, Judge, Policy, Slower, Spread
+from orchestrator.domain.plans.steps import Keys, Step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import AskHold, Observe
+from orchestrator.domain.rollouts.state import Phase, What
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.state import Phase, What
 
 pytestmark = pytest.mark.requirement("ROLL-6")
 

@@ -33,13 +33,13 @@ from rollout_story import (
     weight,
 )
 
-from orchestrator.domain import events as ev
-from orchestrator.domain.commands import Retire, Route, Start
+from orchestrator.domain.evidence.look import Look, Verdict
 from orchestrator.domain.generation import Generation, Standing
-from orchestrator.domain.look import Look, Verdict
-from orchestrator.domain.rollout import TRANSITIONS, Phase, Rejected, State, Step, routes_first, step
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.commands import Retire, Route, Start
+from orchestrator.domain.rollouts.rollout import TRANSITIONS, Phase, Rejected, State, Step, routes_first, step
+from orchestrator.domain.rollouts.state import OVER
 from orchestrator.domain.routing import RoutingTable
-from orchestrator.domain.state import OVER
 
 pytestmark = pytest.mark.requirement("ROLL-1")
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from orchestrator.domain.evidence.samples import Origin, Outcome, Pair, Sample
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from orchestrator.sampling import Keeping
 from orchestrator.sampling.rows import Pseudonyms, told_by
 from orchestrator.settings import Samples

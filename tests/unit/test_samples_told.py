@@ -13,9 +13,9 @@ import msgspec
 import psutil
 import pytest
 
+from orchestrator.domain.evidence.sample_lines import SampleLineError, decoded, header, line
+from orchestrator.domain.evidence.samples import Origin, Outcome, Pair, Sample
 from orchestrator.domain.routing import Lane, RoutingTable
-from orchestrator.domain.sample_lines import SampleLineError, decoded, header, line
-from orchestrator.domain.samples import Origin, Outcome, Pair, Sample
 from orchestrator.sampling import Patrol, SampleBus
 from orchestrator.sampling.posted import Measured, samples_of
 from orchestrator.supervision.usage import Usage, usage, usage_of_all

@@ -9,8 +9,8 @@ import pytest
 from plane_story import STATELESS, VERSION, Peer, Plane, tools
 from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.domain.evidence.samples import REPORTED, Outcome, Pair, Sample
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import REPORTED, Outcome, Pair, Sample
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mcp import mark_state
 from orchestrator.telemetry.measured import Snapshot

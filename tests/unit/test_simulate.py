@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from recorded_story import BEGAN, Version, plan, recorded
 
-from orchestrator.domain.look import Verdict
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.evidence.samples import Sample
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.routing import Lane
-from orchestrator.domain.samples import Sample
 from orchestrator.simulating import Ending, Options, RecordingError, Told, recording_of, simulate
 
 GOOD = Version()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain import ports
-from orchestrator.domain.flag_records import FlagRow, FlagWrite
+from orchestrator.domain.flags.records import FlagRow, FlagWrite
 from state.audit import AuditRow
 from state.errors import CorruptStoreError, StorageFullError
 from state.flag_entries import FlagRow as OwnRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.units import KEYS_KNOWN, MOST_KEYS, MOST_OPEN, Blocks
+from orchestrator.domain.evidence.units import KEYS_KNOWN, MOST_KEYS, MOST_OPEN, Blocks
 
 pytestmark = pytest.mark.requirement("EV-5")
 

@@ -1,0 +1,127 @@
+"""A plan in words: what happens, when, and what would end it.
+
+Above: the verb `plans`, later the guide.  Below: `times`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.values import as_text
+from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.plans.limits import JudgeKind, Limit
+from orchestrator.domain.plans.plan import Plan, StateUse
+from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Step
+from orchestrator.domain.plans.times import Moment, min_stable, timeline, whole
+
+
+def told(plan: Plan, registry: Registry) -> Iterator[str]:
+    """Yield a plan's lines."""
+    yield f"{plan.name}: {plan.description}" if plan.description else plan.name
+    yield ""
+    moments = timeline(plan, registry)
+    if plan.new_generation:
+        yield f"  before  {_rehearsal(plan)}"
+    for moment in moments:
+        for at, line in enumerate(_part(plan, moment, registry)):
+            yield f"  {_at(moment) if not at else '':<12}{line}"
+    decided = " and whatever the holds take" if any(moment.decided for moment in moments) else ""
+    yield f"  {'done':<12}{lasting(whole(plan, registry))} at the least{decided}"
+    yield ""
+    yield from _judged(plan)
+
+
+def _at(moment: Moment) -> str:
+    return f"T+{lasting(moment.at).replace(' min', 'min').replace(' ', '')}" if moment.at else "T+0"
+
+
+def _rehearsal(plan: Plan) -> str:
+    if not plan.rehearsal.run:
+        return "no rehearsal"
+    work = [word for word, is_done in (("build", plan.rehearsal.build), ("test", plan.rehearsal.test)) if is_done]
+    flags = "safe values" if plan.rehearsal.flags == "safe" else "the values set now"
+    return f"rehearse: {', '.join([*work, 'compare'])}, flags at {flags}; differences: {plan.rehearsal.on_differences}"
+
+
+def _part(plan: Plan, moment: Moment, registry: Registry) -> Iterator[str]:
+    match moment.place:
+        case ("steps", int(at)):
+            yield from _step(plan.steps[at], at + 1, len(plan.steps))
+        case ("promotion",):
+            yield from _held(plan.promotion.hold)
+            how = (
+                "hold intake, drain, cut over" if plan.state is StateUse.EXCLUSIVE else "all traffic to the new version"
+            )
+            alone = plan.state is StateUse.EXCLUSIVE
+            yield f"promotion: {how}; the old one {'is parked, its state kept' if alone else 'stays warm'}"
+        case ("bake",):
+            yield _bake(plan)
+        case ("flags", int(at)):
+            yield from _stage(plan.flags[at], moment, at + 1, len(plan.flags), min_stable(plan.flags[at], registry))
+
+
+def _step(step: Step, number: int, count: int) -> Iterator[str]:
+    yield from _held(step.hold)
+    name = f" ({step.name})" if step.name else ""
+    stays = "until resumed" if step.pause is None else f"for {lasting(step.pause)}"
+    judged = "judged" if step.analysis else "not judged"
+    yield f"step {number} of {count}{name}: weight {step.weight} %, {stays}, {judged}"
+    if step.mirror:
+        yield "  read-only calls also go to the other version, and the answers are compared"
+    if step.keys and step.keys.always:
+        yield f"  always on the canary: {', '.join(step.keys.always)}"
+    if step.keys and step.keys.only_new_by:
+        since = step.keys.since or "the rollout's beginning"
+        yield f"  the weight takes only keys whose {step.keys.only_new_by} is after {since}"
+    if step.limits:
+        yield f"  limits: {_listed(step.limits)}"
+
+
+def _held(hold: Hold | None) -> Iterator[str]:
+    if hold is None:
+        return
+    for_whom = {
+        HoldKind.PERSON: "a person resumes",
+        HoldKind.COMMAND: f"`{' '.join(hold.command)}` succeeds",
+        HoldKind.WEBHOOK: f"{hold.url} agrees",
+        HoldKind.PARITY: f"the states have been the same for {lasting(hold.clean or 0.0)}",
+    }
+    yield f"hold until {for_whom[hold.kind]}{f': {hold.say}' if hold.say else ''}"
+
+
+def _bake(plan: Plan) -> str:
+    mirrored = ", read-only calls also to the old version" if plan.bake.mirror else ""
+    unlock = f"; flags may move after {lasting(plan.bake.unlock)}" if plan.flags else ""
+    return f"bake: judged for {lasting(plan.bake.health)}{mirrored}{unlock}"
+
+
+def _stage(stage: FlagStage, moment: Moment, number: int, count: int, stable: float) -> Iterator[str]:
+    head = f"flag {number} of {count}: {stage.flag} to {as_text(stage.to)}"
+    if moment.skipped:
+        yield f"{head} is skipped: the version has not run for {lasting(stable)} then"
+        return
+    half = " (half of the keys for the first half)" if stage.half_first else ""
+    waited = f"; waited {lasting(moment.waited)}: it wants {lasting(stable)}" if moment.waited else ""
+    yield f"{head}, soak {lasting(stage.soak)}{half}{waited}"
+    if stage.limits:
+        yield f"  limits: {_listed(stage.limits)}"
+
+
+def _judged(plan: Plan) -> Iterator[str]:
+    if plan.limits:
+        yield f"limits: {_listed(plan.limits)}"
+    sure = f", wrong with probability {plan.judge.alpha:g} at most"
+    yield f"judge: {plan.judge.kind}{sure if plan.judge.kind is JudgeKind.SEQUENTIAL else ', without a guarantee'}"
+    yield (
+        f"on regression: {plan.on_regression}; on inconclusive: {plan.on_inconclusive}; "
+        f"on missing data: {plan.on_missing_data}"
+    )
+    if plan.deadline is not None:
+        yield f"deadline: {lasting(plan.deadline)}, then {plan.on_deadline}"
+    for window in plan.freeze:
+        yield f"nothing goes on: {window}"
+
+
+def _listed(limits: Sequence[Limit]) -> str:
+    return "; ".join(map(str, limits))

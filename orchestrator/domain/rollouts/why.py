@@ -1,0 +1,132 @@
+"""Why a rollout ended or stands where it does, in words, from the machine's own record.
+
+Above: the control API and the verb `why`.  Below: `state`, `look`, `told`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
+from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.rollouts.judgement import look_at, step_words
+from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
+from orchestrator.domain.rollouts.told import where
+
+PERCENT = 100.0
+
+
+def why(rollout: Rollout, now: float, *, quarantined: bool = False) -> tuple[str, ...]:
+    """Say why a rollout is where it is, most important first.
+
+    Args:
+        rollout: the rollout.
+        now: Unix seconds on the steady clock.
+        quarantined: whether its version is in quarantine now.
+    """
+    lines = [f"rollout {rollout.id} (plan {rollout.plan.name}): {where(rollout)}"]
+    if rollout.is_over or rollout.phase is Phase.ROLLING_BACK:
+        lines += _ended(rollout, quarantined=quarantined)
+    elif rollout.paused is not None:
+        lines += _paused(rollout)
+    else:
+        lines += _goes(rollout, now)
+    return tuple(lines)
+
+
+def limit_words(one: LimitLook) -> str:
+    """Say what one limit sees: figures of both sides, samples, and evidence against what is needed."""
+    figures = f"{_figure(one.trial.figure)} against {_figure(one.baseline.figure)}"
+    if one.baseline.figure is None:
+        figures = _figure(one.trial.figure)
+    seen = f"{figures} ({one.trial.samples} and {one.baseline.samples} samples)"
+    proof = f", evidence {odds(one.evidence)} of {odds(one.needed)} needed" if one.needed else ""
+    note = f"; {one.note}" if one.note else ""
+    return f"{one.limit}: {one.verdict.value.replace('_', ' ')}, {seen}{proof}{note}"
+
+
+def odds(evidence: float) -> str:
+    """Return an e-value as odds, such as `130:1`."""
+    if not math.isfinite(evidence) or evidence >= 1e6:  # noqa: PLR2004 - beyond it digits say nothing
+        return "over 1000000:1"
+    return f"{evidence:.0f}:1" if evidence >= 10 else f"{evidence:.2g}:1"  # noqa: PLR2004 - three figures at most
+
+
+def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
+    cause, look = rollout.cause, rollout.look
+    if cause is None:
+        return
+    yield from _caused(cause, "ended" if rollout.phase is Phase.DONE else "decided")
+    if cause.what is What.REGRESSION and look is not None:
+        yield from _evidence(look)
+    if rollout.moved and rollout.phase is not Phase.DONE:
+        doing = "have" if rollout.is_over else "are being given"
+        yield f"flags it had moved {doing} their safe values: {', '.join(one.flag for one in rollout.moved)}"
+    if quarantined:
+        yield "the version is quarantined: it runs again with switchover retry, or switchover upgrade --force"
+
+
+def _caused(cause: Cause, did: str) -> Iterator[str]:
+    at = f" at {cause.step}" if cause.step and cause.what is not What.DONE else ""
+    by = "" if cause.words.startswith(cause.by) else f" by {cause.by}"
+    yield f"{did}{at}{by}: {cause.words}"
+    if cause.metric:
+        yield f"metric: {cause.metric}"
+    if cause.flag:
+        yield f"flag on trial: {cause.flag}"
+
+
+def _evidence(look: Look) -> Iterator[str]:
+    at = f"call {look.trial} of the version on trial" if look.trial else "the first look"
+    yield f"seen at {at}, look {look.number}, against {look.baseline} calls of the other side"
+    for one in look.limits:
+        if one.verdict is Verdict.REGRESSION:
+            yield limit_words(one)
+    if look.otherwise:
+        yield f"otherwise: {look.otherwise}"
+
+
+def _paused(rollout: Rollout) -> Iterator[str]:
+    paused = rollout.paused
+    if paused is None:
+        return
+    yield from _caused(paused.cause, "paused")
+    if paused.left is not None and not paused.over:
+        yield f"{lasting(paused.left)} of {step_words(rollout)} are left; the guard stays on"
+    if paused.cause.what is What.REGRESSION and rollout.look is not None:
+        yield from _evidence(rollout.look)
+    else:
+        yield from _seen(rollout)
+    yield "go on with: switchover resume; end it with: switchover abort"
+
+
+def _goes(rollout: Rollout, now: float) -> Iterator[str]:
+    if rollout.due is not None and not rollout.waiting:
+        yield f"{lasting(max(0.0, rollout.due - now))} of it are left"
+    elif (rollout.phase, rollout.part, rollout.waiting) == (Phase.STEPPING, Part.RUNNING, False):
+        yield "it stays until somebody goes on: switchover resume"
+    yield from _seen(rollout)
+
+
+def _seen(rollout: Rollout) -> Iterator[str]:
+    """Say what the newest look sees, and what is missing."""
+    look, watch = look_at(rollout), rollout.watch
+    if watch is None:
+        return
+    if look is None:
+        yield "nothing was judged here yet" if watch.judged else "this part is not judged"
+        return
+    yield (
+        f"look {look.number}: {look.verdict.value.replace('_', ' ')}, "
+        f"{look.trial} calls on trial against {look.baseline}"
+    )
+    for one in look.limits:
+        if one.applies:
+            yield limit_words(one) + (f"; about {one.more} more calls are needed" if one.more else "")
+    if look.disagreement is not None:
+        yield f"{look.disagreement * PERCENT:.1f} % of the mirrored answers differ"
+
+
+def _figure(value: float | None) -> str:
+    return "nothing" if value is None or not math.isfinite(value) else f"{value:.4g}"
