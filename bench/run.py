@@ -1,9 +1,9 @@
-"""Run every figure, keep the results, print them as one table.
+"""Run every figure, or those that are named, keep the results, print them as one table.
 
-    python bench/run.py [--quick] [--strict]
+    python bench/run.py [NAME ...] [--quick] [--keep] [--strict]
 
-A full run writes `bench/results.json` and, from it, `docs/performance.md`; a quick one writes nothing.  A missed target
-is said and, with `--strict`, is the exit code 1.
+A full run writes `bench/results.json` and, from it, `docs/performance.md`; a quick one does with `--keep` only.  What
+was not run stays there as it was measured last.  A missed target is said and, with `--strict`, is the exit code 1.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run(name: str, *, quick: bool) -> dict[str, Any]:
     if done.returncode != 0 or not lines:
         raise SystemExit(f"bench/{name}.py failed with exit code {done.returncode}")
     report: dict[str, Any] = json.loads(lines[-1])
-    return report
+    return report | {"when": dt.datetime.now(tz=dt.UTC).date().isoformat(), "machine": machine()}
 
 
 def together(reports: list[dict[str, Any]], *, quick: bool) -> dict[str, Any]:
@@ -68,14 +68,11 @@ def machine() -> str:
     )
 
 
-def keep(reports: list[dict[str, Any]], *, command: str) -> None:
-    """Write the results and the page made from them, with the command that gave them."""
-    results = {
-        "command": command,
-        "when": dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        "machine": machine(),
-        "reports": reports,
-    }
+def keep(reports: list[dict[str, Any]]) -> None:
+    """Write the results and the page made from them; every report carries when and on what it was measured."""
+    kept = json.loads(RESULTS.read_text())["reports"] if RESULTS.exists() else []
+    newest = {report["name"]: report for report in kept + reports}
+    results = {"reports": [newest[name] for name in COMMANDS if name in newest]}
     replace(RESULTS, json.dumps(results, indent=1) + "\n")
     replace(PAGE, page(results))
 
@@ -90,16 +87,20 @@ def replace(path: Path, text: str) -> None:
 def main() -> None:
     """Run all, keep and judge."""
     parser = argparse.ArgumentParser(description="Run every figure.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(COMMANDS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="at most 45 s a figure; keeps nothing unless told to")
     parser.add_argument("--keep", action="store_true", help="keep quick figures, too; the page says that they are")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
     options = parser.parse_args()
+    unknown = [name for name in options.names if name not in COMMANDS]
+    if unknown:
+        parser.error(f"there is no bench {unknown[0]!r}; there are: {', '.join(COMMANDS)}")
     reports = []
-    for name in COMMANDS:
+    for name in options.names or COMMANDS:
         print(f"== bench/{name}.py", flush=True)
         reports.append(run(name, quick=options.quick))
     if options.keep or not options.quick:
-        keep(reports, command="python bench/run.py --quick --keep" if options.quick else "make bench")
+        keep(reports)
     misses = [f"{report['name']}: {miss}" for report in reports for miss in report["misses"]]
     print("every target is reached" if not misses else "missed:\n  " + "\n  ".join(misses))
     print(json.dumps(together(reports, quick=options.quick) | {"holds": not misses, "misses": misses}))
