@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from orchestrator.domain.generation import Standing
 from orchestrator.domain.ports import Clock, Journal
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts import record, rollout
@@ -24,6 +23,7 @@ from orchestrator.domain.rollouts.rollout import Rejected, State, Step
 from orchestrator.domain.rollouts.state import What
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.engine.executor import Executor
+from orchestrator.engine.starts import Starts
 from orchestrator.engine.timer import Timer
 from orchestrator.telemetry.logging import get_logger
 
@@ -37,9 +37,6 @@ RETRY = 5.0
 
 PUBLISHING = (Start, Route, Retire)
 """Commands that publish the state by themselves."""
-
-LAST_WORDS = 64
-"""Failed generations whose reason is kept for whoever asks late; one change is made at a time, so a few would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +100,7 @@ class Driver:
         self.before_tick: Callable[[], object] = lambda: None
         self.timer = Timer(clock, self._due)
         self.timer.set(due_at(state))
-        self._starting: dict[int, asyncio.Future[str | None]] = {}
-        self._failed: dict[int, str] = {}
+        self._starts = Starts()
 
     async def submit(self, event: ev.Event) -> Answer:
         """Have an event decided; returns when its effects on routing are in force."""
@@ -134,21 +130,8 @@ class Driver:
         self.post(ev.Tick())
 
     async def started(self, number: int) -> str | None:
-        """Wait until a generation being started is ready.
-
-        Returns:
-            None when it is ready, else the reason why it is not: supervision's final word, even when it was spoken
-            before this was asked.
-        """
-        generation = self.state.generations.get(number)
-        if generation is not None and generation.standing is Standing.READY:
-            return None
-        if number in self._failed:
-            return self._failed[number]
-        if generation is None:
-            return "it was given up"
-        future = self._starting.setdefault(number, asyncio.get_running_loop().create_future())
-        return await asyncio.shield(future)
+        """Wait until a generation being started is ready; return None when it is, else the reason why it is not."""
+        return await self._starts.wait(number, self.state)
 
     async def run(self) -> None:
         """Decide events for ever, in the order in which they came."""
@@ -180,16 +163,12 @@ class Driver:
         self._urged = [one for one in self._urged if one[0] is not event]
         outcome = rollout.step(before, event, self._clock.wall())
         if isinstance(outcome, Rejected):
-            if urged is not None:  # what was written meanwhile left it nothing to do: route as that says
-                revision = max(urged.revision, before.table.revision)
-                self.executor.route(replace(before.table, revision=revision))
-            self.timer.set(due_at(before))
-            log.info("refused", asked=type(event).__name__, reason=outcome.reason)
+            self._refuse(event, outcome.reason, urged)
             return Answer(accepted=False, reason=outcome.reason, state=before)
         if isinstance(event, ev.Looked) and not _differ(before, outcome.state):
             self.state = outcome.state  # the samples keep looks; a journal of all of them would say nothing more
             return Answer(accepted=True, reason="", state=outcome.state)
-        self._remember(event)
+        self._starts.hear(event)
         if rollout.routes_first(event):
             await self._route_then_write(event, outcome)
         else:
@@ -203,10 +182,18 @@ class Driver:
         if not any(isinstance(command, PUBLISHING) for command in outcome.commands):
             await self.executor.publish(self.state)
         self.timer.set(due_at(self.state))
-        self._settle()
+        self._starts.settle(self.state)
         if self._on_step is not None:
             self._on_step(event, before, outcome.state)
         return Answer(accepted=True, reason="", state=outcome.state)
+
+    def _refuse(self, event: ev.Event, reason: str, urged: RoutingTable | None) -> None:
+        """Leave the state as it is; routing too, where an urgent event found that a write had left it nothing to do."""
+        if urged is not None:
+            revision = max(urged.revision, self.state.table.revision)
+            self.executor.route(replace(self.state.table, revision=revision))
+        self.timer.set(due_at(self.state))
+        log.info("refused", asked=type(event).__name__, reason=reason)
 
     def _stop_automation(self, trouble: str) -> None:
         """Have a rollout under way route safe and stop its clock: it cannot be written down."""
@@ -249,29 +236,6 @@ class Driver:
             log.info("journal written again", asked=type(event).__name__, revision=revision)
         self.trouble = self._owed = None
         return None
-
-    def _remember(self, event: ev.Event) -> None:
-        """Keep supervision's final word for whoever asks late."""
-        if isinstance(event, ev.GenerationFailed):
-            self._failed[event.generation] = event.reason
-            for oldest in list(self._failed)[:-LAST_WORDS]:
-                del self._failed[oldest]
-        elif isinstance(event, ev.GenerationReady):
-            self._failed.pop(event.generation, None)
-
-    def _settle(self) -> None:
-        """Tell whoever waits for a generation what became of it."""
-        for number, future in list(self._starting.items()):
-            generation = self.state.generations.get(number)
-            if number in self._failed or generation is None:
-                reason = self._failed.get(number, "it was given up")
-            elif generation.standing is Standing.READY:
-                reason = None
-            else:
-                continue
-            del self._starting[number]
-            if not future.done():
-                future.set_result(reason)
 
 
 def _differ(before: State, after: State) -> bool:

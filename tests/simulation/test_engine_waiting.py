@@ -22,7 +22,7 @@ from engine_world import (
 )
 
 from orchestrator.domain.rollouts import events as ev
-from orchestrator.engine.driver import LAST_WORDS
+from orchestrator.engine.starts import LAST_WORDS
 
 pytestmark = pytest.mark.requirement("ENG-4")
 
@@ -160,7 +160,7 @@ async def test_the_reasons_kept_are_bounded() -> None:
         await life.ask(*WITH_CANARY[:2])
         for number in range(2, LAST_WORDS + 12):
             await life.ask(canary("another"), ev.GenerationFailed(number, f"reason {number}"))
-        assert len(life.driver._failed) == LAST_WORDS
+        assert len(life.driver._starts._failed) == LAST_WORDS
         assert await life.driver.started(LAST_WORDS + 11) == f"reason {LAST_WORDS + 11}"
         assert await life.driver.started(2) == "it was given up"
 
