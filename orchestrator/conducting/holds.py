@@ -6,19 +6,19 @@ enough.  What it says otherwise is logged, and it is asked again.  Above: `condu
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import Process, TaskGroup
 
 from orchestrator.domain.plans.steps import Hold, HoldKind
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.telemetry.logging import get_logger
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 log = get_logger("rollout")
 
@@ -27,7 +27,7 @@ SHOWN: Final = 300
 
 UNITS: Final = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
-Asks = Callable[[str, Hold], "Awaitable[str | None]"]
+Asks = Callable[[str, Hold], Awaitable[str | None]]
 """Asks once; returns None when it agrees, else why not."""
 
 
@@ -92,19 +92,13 @@ class Holds:
         """Run the command once."""
         try:
             with anyio.fail_after(hold.timeout):
-                done = await anyio.run_process(
-                    hold.command,
-                    env={**self._environ, "SWITCHOVER_ROLLOUT": rollout},
-                    stderr=subprocess.STDOUT,
-                    check=False,
-                    start_new_session=True,
-                )
+                status, output = await _end_of(hold.command, {**self._environ, "SWITCHOVER_ROLLOUT": rollout})
         except TimeoutError:
             return f"it took longer than {hold.timeout:g} s"
         except OSError as error:
             return f"it cannot be run: {error.strerror or error}"
-        said = done.stdout.decode(errors="replace").strip()[-SHOWN:]
-        return None if done.returncode == 0 else f"exit status {done.returncode}: {said}"
+        said = output.decode(errors="replace").strip()[-SHOWN:]
+        return None if status == 0 else f"exit status {status}: {said}"
 
     async def _call(self, rollout: str, hold: Hold) -> str | None:
         """Ask the webhook once."""
@@ -127,6 +121,33 @@ class Holds:
             return None
         size, unit = _unit(seconds)
         return f"clean for {seconds // size:g} {unit} of {wanted / _unit(wanted)[0]:g} {_unit(wanted)[1]}"
+
+
+async def _end_of(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a command in a group of its own; return its exit status and its output once nobody writes to that any more.
+
+    Cancelled, it takes along what the command started.
+
+    Raises:
+        OSError: it cannot be run.
+    """
+    process = await anyio.open_process(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+    )
+    async with process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - a pipe, by default
+            output = b"".join([chunk async for chunk in process.stdout])
+            return await process.wait(), output
+        except BaseException:
+            _kill_group(process)
+            raise
+
+
+def _kill_group(process: Process) -> None:
+    """End a command and what it started; its number is its group's, and stays taken while one of them lives."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _unit(seconds: float) -> tuple[float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -108,6 +109,22 @@ async def test_what_does_not_agree_says_why_and_is_asked_again(hold: Hold, reaso
         tasks.cancel_scope.cancel()
     assert all(reason in (one or "") for one in said)
     assert engine.heard.empty()
+
+
+async def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    pipe = tmp_path / "open-in-the-child"
+    os.mkfifo(pipe)
+    reading, heard = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), [b"nothing yet"]
+    hold = replace(HOLD, command=("/bin/sh", "-c", f"exec 9>{pipe}; echo up >&9; sleep 60 & wait"), timeout=0.3)
+    async with anyio.create_task_group() as tasks:
+        Holds(tasks, Engine().post, {}).ask("r-1", hold)
+        with anyio.fail_after(BOUND):
+            while heard[-1]:  # nothing is read once nobody has it open any more
+                await anyio.wait_readable(reading)
+                heard.append(os.read(reading, 9))
+        tasks.cancel_scope.cancel()
+    os.close(reading)
+    assert heard[1] == b"up\n"
 
 
 async def parity(clean: Callable[[], float] | None, wanted: float) -> str | None:
