@@ -202,7 +202,7 @@ class GuardDesk:
         """Keep a look, and tell the engine when it says something new."""
         news = told or says_more(self._told, look)
         self._look = look
-        if news or look.number == 1 or self._kept == []:
+        if news or self._kept == []:
             self._kept.append(look)
         if not news or self._watch is None or not self._watch.judged:
             return
