@@ -31,7 +31,7 @@ LINGER = 2.0
 
 
 class HttpConnection(asyncio.BufferedProtocol):
-    """Reads requests and writes their answers.
+    """Reads requests and writes their answers; fits `ports.Connection`.
 
     Attributes:
         peer: the client's address.

@@ -15,7 +15,7 @@ from orchestrator.proxy.http.access import Access
 from orchestrator.proxy.http.checks import SESSION
 from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.handshake import ENDED, NO_SESSION, HandshakeSession
-from orchestrator.proxy.http.ports import Bounds
+from orchestrator.proxy.http.ports import Bounds, Connection
 from orchestrator.proxy.http.posted import Clerk
 from orchestrator.proxy.http.refusal import BAD_REQUEST, Refusal
 from orchestrator.proxy.http.request import Request
@@ -36,7 +36,7 @@ TICK = 1.0
 
 
 class HttpDoor:
-    """Serves all connections; fits `connection.Server` and `handshake.Registry`.
+    """Serves all connections; fits `ports.Server` and `handshake.Registry`.
 
     Attributes:
         bounds: what clients may cost.
@@ -50,9 +50,9 @@ class HttpDoor:
         self._clerk = Clerk(owner)
         self._mirrors = mirrors
         self._loop = asyncio.get_running_loop()
-        self._connections: set[HttpConnection] = set()
+        self._connections: set[Connection] = set()
         self._sessions: dict[bytes, HandshakeSession] = {}
-        self._stateless: dict[HttpConnection, StatelessSession] = {}
+        self._stateless: dict[Connection, StatelessSession] = {}
         self._young: deque[tuple[float, RequestStream]] = deque()
         self._young_timer: asyncio.TimerHandle | None = None
         self._tick_timer = self._loop.call_later(self._period, self._tick)
@@ -73,7 +73,7 @@ class HttpDoor:
 
     # --- the connections' side ----------------------------------------------------------------
 
-    def connected(self, connection: HttpConnection) -> Refusal | None:
+    def connected(self, connection: Connection) -> Refusal | None:
         """Welcome a client unless there are too many."""
         self._connections.add(connection)
         limit = self.bounds.connections
@@ -83,7 +83,7 @@ class HttpDoor:
         reason = f"{limit} connections are open already (http.connections)"
         return Refusal(503, reason, fields=b"Retry-After: 1\r\n")
 
-    def disconnected(self, connection: HttpConnection) -> None:
+    def disconnected(self, connection: Connection) -> None:
         """Forget a client, and cancel what ends with its connection."""
         self._connections.discard(connection)
         session = self._stateless.pop(connection, None)
@@ -99,7 +99,7 @@ class HttpDoor:
             request.extra = wire.shared_with(origin)
         return refusal
 
-    def serve(self, connection: HttpConnection, request: Request) -> None:
+    def serve(self, connection: Connection, request: Request) -> None:
         """Have a request answered by its session."""
         if request.method == b"POST":
             self._post(connection, request)
@@ -108,7 +108,7 @@ class HttpDoor:
         else:
             self._without_body(connection, request)
 
-    def _post(self, connection: HttpConnection, request: Request) -> None:
+    def _post(self, connection: Connection, request: Request) -> None:
         if checks.era_of(request) is Era.STATELESS:
             self._post_stateless(connection, request)
             return
@@ -116,7 +116,7 @@ class HttpDoor:
         if session is not None:
             session.post(connection, request)
 
-    def _without_body(self, connection: HttpConnection, request: Request) -> None:
+    def _without_body(self, connection: Connection, request: Request) -> None:
         """Answer GET and DELETE."""
         refusal = checks.refuse_version(request)
         if refusal is None and SESSION not in request.headers:
@@ -146,7 +146,7 @@ class HttpDoor:
         """Forget a session."""
         self._sessions.pop(session.name, None)
 
-    def _find(self, connection: HttpConnection, request: Request) -> HandshakeSession | None:
+    def _find(self, connection: Connection, request: Request) -> HandshakeSession | None:
         """Return the session a request names; a wrong name, or another's, is answered."""
         if SESSION in request.repeated:
             connection.refuse(Refusal(BAD_REQUEST, "the header Mcp-Session-Id comes more than once"))
@@ -162,7 +162,7 @@ class HttpDoor:
         bytes_kept = self.bounds.event_bytes
         return HandshakeSession(_value(), self._clerk, self, subject=request.subject, event_bytes=bytes_kept)
 
-    def _post_stateless(self, connection: HttpConnection, request: Request) -> None:
+    def _post_stateless(self, connection: Connection, request: Request) -> None:
         session = self._stateless.get(connection)
         if session is None:
             session = StatelessSession(_value(), self._clerk, connection, self._mirrors)

@@ -13,8 +13,8 @@ from msgspec import UNSET
 from orchestrator.domain.errors import Code
 from orchestrator.domain.protocol import HANDSHAKE_VERSIONS
 from orchestrator.proxy import codec, mcp
-from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.events import EventLog, parse_id
+from orchestrator.proxy.http.ports import Connection
 from orchestrator.proxy.http.posted import Post, PostedSession, Reply
 from orchestrator.proxy.http.refusal import BAD_REQUEST, CANCELLED, HEADER_MISMATCH, NOT_FOUND, Refusal
 from orchestrator.proxy.http.request import Request
@@ -76,13 +76,13 @@ class HandshakeSession(PostedSession):
 
     # --- HTTP's side --------------------------------------------------------------------------
 
-    def post(self, connection: HttpConnection, request: Request) -> None:
+    def post(self, connection: Connection, request: Request) -> None:
         """Take a posted message."""
         self._since = None
         self._used = self._open
         super().post(connection, request)
 
-    def listen(self, connection: HttpConnection, last_event: bytes | None) -> None:
+    def listen(self, connection: Connection, last_event: bytes | None) -> None:
         """Answer a GET: with what belongs to no request, or with the stream that a connection was lost from."""
         self._since = None
         place = (NOTICES, None) if last_event is None else parse_id(last_event)
@@ -114,7 +114,7 @@ class HandshakeSession(PostedSession):
 
     # --- what is taken ------------------------------------------------------------------------
 
-    def reply_to(self, connection: HttpConnection, request: Request) -> Reply:  # noqa: ARG002 - the other era needs it
+    def reply_to(self, connection: Connection, request: Request) -> Reply:  # noqa: ARG002 - the other era needs it
         """Make the way back for a request."""
         return RequestStream(self, connection)
 

@@ -15,7 +15,7 @@ import msgspec
 from orchestrator.domain.errors import PARSE_ERROR
 from orchestrator.proxy import codec
 from orchestrator.proxy.batch import Batch
-from orchestrator.proxy.http.connection import HttpConnection
+from orchestrator.proxy.http.ports import Connection
 from orchestrator.proxy.http.refusal import BAD_REQUEST, Refusal
 from orchestrator.proxy.http.request import Request
 from orchestrator.proxy.session import Session, SessionOwner
@@ -39,11 +39,11 @@ class Reply(Protocol):
         """Send its answer, in two parts: up to the id, and from there on."""
         ...
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """The client is gone."""
         ...
 
-    def quiet(self, connection: HttpConnection) -> None:
+    def quiet(self, connection: Connection) -> None:
         """There has been no answer for a long time."""
         ...
 
@@ -60,7 +60,7 @@ class Post:
 
     __slots__ = ("connection", "refusal", "reply", "request")
 
-    def __init__(self, connection: HttpConnection, request: Request, reply: Reply) -> None:
+    def __init__(self, connection: Connection, request: Request, reply: Reply) -> None:
         self.connection = connection
         self.request = request
         self.reply = reply
@@ -91,10 +91,10 @@ class MemberReply:
         """Keep its answer for the batch's."""
         self._batch.answered((head, rest), self.client_id)
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """Nothing to do: the whole is told."""
 
-    def quiet(self, connection: HttpConnection) -> None:
+    def quiet(self, connection: Connection) -> None:
         """Nothing to do likewise."""
 
 
@@ -107,12 +107,12 @@ class PostedSession(Session):
         self.replies: dict[bytes, Reply] = {}
         self._post: Post | None = None
         self._blocks = 0
-        self._held: deque[tuple[HttpConnection, Request]] = deque()
+        self._held: deque[tuple[Connection, Request]] = deque()
 
     # --- what the kinds decide ----------------------------------------------------------------
 
     @abstractmethod
-    def reply_to(self, connection: HttpConnection, request: Request) -> Reply:
+    def reply_to(self, connection: Connection, request: Request) -> Reply:
         """Make the way back for a request."""
 
     @abstractmethod
@@ -133,7 +133,7 @@ class PostedSession(Session):
 
     # --- one POST -----------------------------------------------------------------------------
 
-    def post(self, connection: HttpConnection, request: Request) -> None:
+    def post(self, connection: Connection, request: Request) -> None:
         """Take a posted message and see to the answer to its POST."""
         if self._blocks:
             self._held.append((connection, request))

@@ -16,8 +16,8 @@ from orchestrator.domain.protocol import STATELESS_VERSION
 from orchestrator.proxy import codec
 from orchestrator.proxy.http import envelope, wire
 from orchestrator.proxy.http.checks import VERSION, unsupported
-from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.mirrored import Mirror, disagreement
+from orchestrator.proxy.http.ports import Connection
 from orchestrator.proxy.http.posted import Post, PostedSession, Reply
 from orchestrator.proxy.http.refusal import BAD_REQUEST, HEADER_MISMATCH, Refusal
 from orchestrator.proxy.http.request import Request
@@ -33,7 +33,7 @@ class StatelessReply:
 
     __slots__ = ("_connection", "_streaming", "client_id")
 
-    def __init__(self, connection: HttpConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.client_id = b""
         self._connection = connection
         self._streaming = False
@@ -53,10 +53,10 @@ class StatelessReply:
         else:
             self._connection.answer(envelope.status_of(rest), wire.JSON, head, rest)
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """Do nothing: the session ends with the connection, and that cancels the request."""
 
-    def quiet(self, connection: HttpConnection) -> None:
+    def quiet(self, connection: Connection) -> None:
         """Begin the stream, so that something can be said at all."""
         self._streaming = True
         connection.begin(b"", wire.KEEP_ALIVE)
@@ -65,13 +65,13 @@ class StatelessReply:
 class StatelessSession(PostedSession):
     """The requests of one connection."""
 
-    def __init__(self, value: SessionValue, owner: SessionOwner, connection: HttpConnection, mirrors: Mirrors) -> None:
+    def __init__(self, value: SessionValue, owner: SessionOwner, connection: Connection, mirrors: Mirrors) -> None:
         """Build a session that lives as long as its connection."""
         super().__init__(value, owner)
         self._connection = connection
         self._mirrors = mirrors
 
-    def reply_to(self, connection: HttpConnection, request: Request) -> Reply:  # noqa: ARG002 - the other era needs it
+    def reply_to(self, connection: Connection, request: Request) -> Reply:  # noqa: ARG002 - the other era needs it
         """Make the way back for a request."""
         return StatelessReply(connection)
 

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from orchestrator.proxy.codec import RESULT
 from orchestrator.proxy.http import wire
-from orchestrator.proxy.http.connection import HttpConnection
 from orchestrator.proxy.http.events import Event, EventLog
+from orchestrator.proxy.http.ports import Connection
 
 RETRY: Final = 1000
 """Milliseconds a client should wait before it resumes a stream it has lost."""
@@ -59,12 +59,12 @@ class RequestStream:
 
     __slots__ = ("_connection", "_number", "_owner", "client_id", "done", "opening")
 
-    def __init__(self, owner: StreamOwner, connection: HttpConnection) -> None:
+    def __init__(self, owner: StreamOwner, connection: Connection) -> None:
         self.client_id = b""
         self.opening = False
         self.done = False
         self._owner = owner
-        self._connection: HttpConnection | None = connection
+        self._connection: Connection | None = connection
         self._number = 0
 
     def message(self, line: bytes) -> None:
@@ -96,18 +96,18 @@ class RequestStream:
         if not self.done and not self._number:
             self._commit()
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """Go on without a connection; the request is not cancelled by its loss."""
         if self._connection is connection:
             self._connection = None
             if self.opening and not self.done:
                 self._owner.stillborn()
 
-    def quiet(self, connection: HttpConnection) -> None:  # noqa: ARG002 - there is but one
+    def quiet(self, connection: Connection) -> None:  # noqa: ARG002 - there is but one
         """Show that the request is alive by beginning the stream."""
         self.prime()
 
-    def resume(self, connection: HttpConnection, after: int) -> None:
+    def resume(self, connection: Connection, after: int) -> None:
         """Go on on another connection, with what was sent after an event first."""
         old, self._connection = self._connection, connection
         if old is not None:
@@ -137,7 +137,7 @@ class NoticeStream:
     __slots__ = ("_owner", "_told", "connections")
 
     def __init__(self, owner: StreamOwner) -> None:
-        self.connections: list[HttpConnection] = []
+        self.connections: list[Connection] = []
         self._owner = owner
         self._told = 0
 
@@ -148,7 +148,7 @@ class NoticeStream:
             self._told = event.number
             self.connections[-1].more(_written(event))
 
-    def open(self, connection: HttpConnection, after: int | None) -> None:
+    def open(self, connection: Connection, after: int | None) -> None:
         """Send on this connection from now on, what was missed first.
 
         Args:
@@ -166,11 +166,11 @@ class NoticeStream:
         connection.begin(owner.fields, first)
         self._told = max(self._told, missed[-1].number if missed else 0)
 
-    def lost(self, connection: HttpConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """Send on the one opened before, if any."""
         self.connections.remove(connection)
 
-    def quiet(self, connection: HttpConnection) -> None:
+    def quiet(self, connection: Connection) -> None:
         """Do nothing: it is a stream from the start."""
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class NoticeStream:
             connection.end()
 
 
-def replay(connection: HttpConnection, owner: StreamOwner, stream: int, after: int) -> None:
+def replay(connection: Connection, owner: StreamOwner, stream: int, after: int) -> None:
     """Begin a stream on a connection with what another one has carried after an event."""
     connection.begin(owner.fields, b"".join(map(_written, owner.log.after(stream, after))))
 
