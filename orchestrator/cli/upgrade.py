@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
 from orchestrator.cli import rehearsing, rolling
 from orchestrator.cli.canary import program, variable
 from orchestrator.cli.control import ask, paths_of
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import reason_option, state_dir_option
 from orchestrator.domain.rehearsal import Options
 from orchestrator.settings import Paths
@@ -124,10 +126,28 @@ def _rehearse(paths: Paths, named: dict[str, Any], old: str | None, reason: str,
 
 
 def _follow(paths: Paths, run: str) -> int:
-    """Follow a rollout of that name, else a rehearsal."""
-    last = ask(paths, "GET", rolling.ROLLOUT)["rollout"]
-    is_rollout = last is not None and last["id"] == run
-    return rolling.follow(paths, run) if is_rollout else rehearsing.follow(paths, run)
+    """Follow a rollout of that name, else a rehearsal.
+
+    Raises:
+        FailedError: there is neither.
+    """
+    last, name = ask(paths, "GET", rolling.ROLLOUT)["rollout"], quote(run, safe="")
+    if (last is not None and last["id"] == run) or _knows(paths, f"{rolling.ROLLOUT}/why?rollout={name}"):
+        return rolling.follow(paths, run)
+    if _knows(paths, f"/v1/upgrade/{name}"):
+        return rehearsing.follow(paths, run)
+    raise FailedError(f"there is neither a rollout nor a rehearsal {run}; what there was: switchover history")
+
+
+def _knows(paths: Paths, path: str) -> bool:
+    """Say whether the daemon has an answer."""
+    try:
+        ask(paths, "GET", path)
+    except UnreachableError:
+        raise
+    except FailedError:
+        return False
+    return True
 
 
 def _refuse(names: tuple[str, ...], options: dict[str, Any], why: str) -> None:

@@ -20,8 +20,8 @@ from orchestrator.api.rollout_shown import (
     RolloutShown,
     StageShown,
 )
-from orchestrator.cli import rehearsing, rolling
-from orchestrator.cli.errors import UnreachableError
+from orchestrator.cli import rehearsing, rolling, upgrade
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import switchover
 from orchestrator.cli.rollout_view import brief, lines
 
@@ -144,7 +144,7 @@ class Script:
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Script]:
     def play(*answers: Any) -> Script:
         script = Script(*answers)
-        for module in (rolling, rehearsing):
+        for module in (rolling, rehearsing, upgrade):
             monkeypatch.setattr(module, "ask", script)
         monkeypatch.setattr(rolling._Following, "pause", lambda _self: None)
         return script
@@ -209,6 +209,32 @@ def test_a_rollout_that_another_one_followed_is_told_to_its_end_all_the_same(scr
     script(BEGUN, now(rollout(id="r2")), {"rollout": BACK.model_dump()})
     result = run("upgrade", "--", "/bin/two")
     assert (result.exit_code, "rollout r went back" in result.stderr) == (1, True)
+
+
+UNKNOWN = FailedError("no rollout r is remembered")
+
+
+@pytest.mark.requirement("VERB-10")
+def test_an_earlier_rollout_is_followed_to_the_end_it_had(script: Callable[..., Script]) -> None:
+    later = now(rollout(id="r2"))
+    script(later, {"rollout": BACK.model_dump()}, later, {"rollout": BACK.model_dump()})
+    result = run("upgrade", "--follow", "r")
+    assert (result.exit_code, "rollout r went back" in result.stderr) == (1, True)
+
+
+@pytest.mark.requirement("VERB-10")
+def test_a_rehearsal_of_no_rollout_is_followed(script: Callable[..., Script]) -> None:
+    over = {"running": False, "exit_code": 4, "events": []}
+    script(now(rollout(id="r2")), UNKNOWN, over, over)
+    assert run("upgrade", "--follow", "r").exit_code == 4
+
+
+@pytest.mark.requirement("VERB-10")
+def test_to_follow_what_nobody_knows_is_refused_with_what_there_is_instead(script: Callable[..., Script]) -> None:
+    script(now(None), UNKNOWN, FailedError("there is no rehearsal r"))
+    result = run("upgrade", "--follow", "r")
+    assert result.exit_code == 1
+    assert "there is neither a rollout nor a rehearsal r; what there was: switchover history" in result.stderr
 
 
 @pytest.mark.requirement("VERB-10")
