@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from orchestrator.api.mirror_models import MirrorStatus, ToolMirrored
-from orchestrator.cli.control import ask, do, paths_of
-from orchestrator.cli.flags.ask import show_json, understood
+from orchestrator.cli.control import do
+from orchestrator.cli.flags.ask import show_answer
 from orchestrator.cli.flags.show import table, text
 from orchestrator.cli.group import json_option, reason_option, state_dir_option
-from orchestrator.cli.terminal import Cell
+from orchestrator.cli.terminal import Cell, counted
 from orchestrator.telemetry.render import BOLD
 
 MIRROR = "/v1/mirror"
@@ -27,13 +27,8 @@ ORDER = ("equal", "noise", "expected", "additive", "skew", "unexpected", "incomp
 def command(ctx: click.Context, *, as_json: bool, state_dir: Path | None) -> None:
     """Show what is mirrored and how the answers of the two versions differ; or turn it on and off."""
     ctx.obj = state_dir
-    if ctx.invoked_subcommand is not None:
-        return
-    answer = ask(paths_of(state_dir), "GET", MIRROR)
-    if as_json:
-        show_json(answer)
-    else:
-        _show(understood(MirrorStatus, answer))
+    if ctx.invoked_subcommand is None:
+        show_answer(state_dir, MIRROR, MirrorStatus, _show, as_json=as_json)
 
 
 @command.command("on")
@@ -76,7 +71,7 @@ def _show(status: MirrorStatus) -> None:
         but = f"; but {status.silent}" if status.silent else ""
         click.echo(f"on: {status.share:g} % of the calls that only read go to {who} ({status.to}) as well{but}")
     waiting = f"{status.queued} queued, {status.in_flight} in flight, {status.comparing} being compared"
-    click.echo(f"{status.sampled} calls sampled, {status.compared} compared, {waiting}")
+    click.echo(f"{counted(status.sampled, 'call')} sampled, {status.compared} compared, {waiting}")
     if status.dropped:
         reasons = ", ".join(f"{count} {text(reason)}" for reason, count in sorted(status.dropped.items()))
         click.echo(f"dropped: {reasons}")
@@ -90,7 +85,7 @@ def _show(status: MirrorStatus) -> None:
 
 def _row(tool: ToolMirrored, shown: list[str]) -> list[Cell]:
     decisions: Any = ", ".join(f"{name} {count}" for name, count in sorted(tool.decisions.items()))
-    learned = f"{tool.learned_from} answers" if tool.learned_from else "-"
+    learned = counted(tool.learned_from, "answer") if tool.learned_from else "-"
     counts = [Cell(str(tool.results.get(name, 0))) for name in shown]
     return [Cell(text(tool.tool), BOLD), Cell(learned), *counts, Cell(decisions)]
 
@@ -99,4 +94,4 @@ def _decisions(status: MirrorStatus) -> None:
     """Show where the two chose different agents."""
     parted = [one for one in status.decisions if one.agent_old != one.agent_new]
     for one in parted[:10]:
-        click.echo(f"agent {text(one.agent_old)} -> {text(one.agent_new)}: {one.pairs} pairs")
+        click.echo(f"agent {text(one.agent_old)} -> {text(one.agent_new)}: {counted(one.pairs, 'pair')}")

@@ -9,12 +9,12 @@ import click
 
 from orchestrator.api.parity_models import ParityStatus, PartingShown
 from orchestrator.cli.canary import program, variable
-from orchestrator.cli.control import ask, do, paths_of
-from orchestrator.cli.flags.ask import show_json, understood
+from orchestrator.cli.control import do
+from orchestrator.cli.flags.ask import show_answer
 from orchestrator.cli.flags.show import short, table, text
 from orchestrator.cli.group import json_option, reason_option, state_dir_option
 from orchestrator.cli.status_view import duration
-from orchestrator.cli.terminal import Cell
+from orchestrator.cli.terminal import Cell, counted
 from orchestrator.telemetry.render import BOLD
 
 PARITY = "/v1/parity"
@@ -27,13 +27,8 @@ PARITY = "/v1/parity"
 def command(ctx: click.Context, *, as_json: bool, state_dir: Path | None) -> None:
     """Show whether new code writes the same state as the one in service, and since when; or begin and end that."""
     ctx.obj = state_dir
-    if ctx.invoked_subcommand is not None:
-        return
-    answer = ask(paths_of(state_dir), "GET", PARITY)
-    if as_json:
-        show_json(answer)
-    else:
-        _show(understood(ParityStatus, answer))
+    if ctx.invoked_subcommand is None:
+        show_answer(state_dir, PARITY, ParityStatus, _show, as_json=as_json)
 
 
 @command.command("start")
@@ -85,7 +80,9 @@ def _show(status: ParityStatus) -> None:
     else:
         click.echo(f"not clean: {text(status.reason)}")
     ended = "" if status.running else "; nothing is followed any more"
-    click.echo(f"{status.calls} write calls, the states were the same after call {status.compared_after}{ended}")
+    click.echo(
+        f"{counted(status.calls, 'write call')}, the states were the same after call {status.compared_after}{ended}"
+    )
     if status.held:
         click.echo(f"held by {text(status.held)}")
     if status.parting is not None:

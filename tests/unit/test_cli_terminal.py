@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from orchestrator.cli.terminal import Cell, columns, has_colours, heading, is_terminal, safe, show
+from orchestrator.cli.terminal import Cell, columns, counted, has_colours, heading, is_terminal, safe, show
 
 pytestmark = pytest.mark.requirement("CLI-1")
 
@@ -74,3 +74,7 @@ def test_columns_are_aligned_numbers_to_the_right_and_nothing_trails() -> None:
 def test_colours_do_not_shift_columns() -> None:
     rows = [[Cell("a", "\x1b[31m"), Cell("b")], [Cell("long"), Cell("c")]]
     assert columns(rows, colour=True) == ["\x1b[31ma\x1b[0m     b", "long  c"]
+
+
+def test_one_is_one_and_everything_else_is_many() -> None:
+    assert [counted(count, "call") for count in (0, 1, 2)] == ["0 calls", "1 call", "2 calls"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -41,6 +41,17 @@ def understood(shape: type[Shape], answer: dict[str, Any]) -> Shape:
         raise FailedError(
             f"the daemon's answer is not what this command knows; is the daemon of another version? {error}"
         ) from error
+
+
+def show_answer(
+    state_dir: Path | None, path: str, shape: type[Shape], show: Callable[[Shape], None], *, as_json: bool
+) -> None:
+    """Ask for how something stands, and show it: for a person, or as JSON."""
+    answer = fetch(state_dir, "GET", path)
+    if as_json:
+        show_json(answer)
+    else:
+        show(understood(shape, answer))
 
 
 def path_of(key: str, *more: str) -> str:
