@@ -1,6 +1,6 @@
 """Reads a worker's state from its directory, each database in one transaction; what is too much is said, not skipped.
 
-Above: `orchestrator.paritying`.  Below: `scrub`, sqlite3.
+Above: `orchestrator.paritying`.  Below: `scrub`, `database_file`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orchestrator.database_file import SIDE, is_database, open_to_read
 from orchestrator.parity.scrub import UUID, Scrubber
 from orchestrator.parity.values import Table, Tree
 
-MAGIC: Final = b"SQLite format 3\0"
-SIDE: Final = ("-wal", "-shm", "-journal")
 BUSY: Final = 5.0
 """Seconds to wait for a writer."""
 TEXT_BYTES: Final = 4 << 20
@@ -74,9 +73,7 @@ class Reader:
             if stat.S_ISLNK(mode):
                 tree.files[name] = f"-> {path.readlink()}"
             elif stat.S_ISREG(mode):
-                with path.open("rb") as file:
-                    head = file.read(len(MAGIC))
-                if head == MAGIC:
+                if is_database(path):
                     self._database(path, name, scrubber, tree)
                 elif not name.endswith(SIDE):
                     tree.files[name] = _content(path, scrubber)
@@ -84,7 +81,7 @@ class Reader:
             return  # gone while we read; the other state will show whether that matters
 
     def _database(self, path: Path, name: str, scrubber: Scrubber, tree: Tree) -> None:
-        with closing(_open(path)) as connection:
+        with closing(open_to_read(path, BUSY)) as connection:
             connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
             connection.execute("BEGIN")
             made = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
@@ -134,17 +131,3 @@ def _content(path: Path, scrubber: Scrubber) -> str:
         with contextlib.suppress(UnicodeDecodeError):
             body = "\n".join(scrubber.text(line) for line in body.decode().split("\n")).encode()
     return f"{len(body)} bytes, {hashlib.blake2b(body, digest_size=8).hexdigest()}"
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open for reading; a log that nobody has open needs its shared memory made, which a reader may not."""
-    place = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
-            raise
-        return sqlite3.connect(f"{place}?mode=rw", uri=True, timeout=BUSY, isolation_level=None)
-    return connection

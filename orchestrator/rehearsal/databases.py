@@ -1,6 +1,6 @@
 """SQLite databases of a worker: found, examined, and copied as they stand at one moment while the worker writes.
 
-Above: `preflight`, `snapshot`.  Below: sqlite3; https://www.sqlite.org/backup.html.
+Above: `preflight`, `snapshot`.  Below: `database_file`; https://www.sqlite.org/backup.html.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-MAGIC: Final = b"SQLite format 3\0"
-SIDE: Final = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database; it belongs to it and is never copied by itself."""
+from orchestrator.database_file import is_database, open_to_read
+
 BUSY: Final = 10.0
 """Seconds to wait for a writer that holds the file."""
 STEP_PAGES: Final = 512
@@ -28,15 +27,6 @@ INSTRUCTIONS: Final = 100_000
 
 class DatabaseError(Exception):
     """A database cannot be read, or is damaged; the message names it."""
-
-
-def is_database(path: Path) -> bool:
-    """Tell by its first bytes whether a file is a SQLite database."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 def databases(tree: Path) -> Iterator[Path]:
@@ -61,7 +51,7 @@ def examine(path: Path, seconds: float) -> str | None:
     """
     until = time.monotonic() + seconds
     try:
-        with closing(_open(path)) as connection:
+        with closing(open_to_read(path, BUSY)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > until, INSTRUCTIONS)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
@@ -80,27 +70,13 @@ def copy_database(source: Path, target: Path) -> None:
         DatabaseError: it cannot be read or written, or the copy is damaged.
     """
     try:
-        with closing(_open(source)) as reading, closing(sqlite3.connect(target)) as writing:
+        with closing(open_to_read(source, BUSY)) as reading, closing(sqlite3.connect(target)) as writing:
             _back_up(reading, writing)
     except sqlite3.Error as error:
         raise DatabaseError(f"{source} cannot be copied: {error}") from error
     trouble = examine(target, float("inf"))
     if trouble is not None:
         raise DatabaseError(f"the copy of {source} is damaged: {trouble}")
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open for reading; a database whose log nobody has open needs its shared memory made, which a reader may not."""
-    place = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
-            raise
-        return sqlite3.connect(f"{place}?mode=rw", uri=True, timeout=BUSY, isolation_level=None)
-    return connection
 
 
 def _back_up(reading: sqlite3.Connection, writing: sqlite3.Connection) -> None:

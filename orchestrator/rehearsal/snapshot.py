@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orchestrator.database_file import SIDE, is_database
 from orchestrator.domain.rehearsal import Check, Status
 from orchestrator.rehearsal import cloning
-from orchestrator.rehearsal.databases import SIDE, DatabaseError, copy_database, is_database
+from orchestrator.rehearsal.databases import DatabaseError, copy_database
 
 TRIES: Final = 5
 """Copies made of a file that keeps changing, before it is taken as it is and said."""
