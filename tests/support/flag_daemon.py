@@ -1,6 +1,6 @@
 """A running daemon with flags, gates and all doors open, for tests of what stands at them.
 
-Above: integration tests.  Below: `daemon`.
+Above: integration tests.  Below: `daemon`, `flag_registry`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import RunningDaemon
+from flag_registry import declared
 from waiting import WORKERS, eventually
 
 TOKEN = "a-token-of-many-letters"  # noqa: S105 - a test's
@@ -20,20 +21,7 @@ OPERATOR = {"authorization": f"Bearer {TOKEN}"}
 ANSWER = 20.0
 """Seconds an answer may take."""
 
-REGISTRY = """
-[flags.DISABLE_NEW]
-type = "enum"
-values = ["0", "1"]
-default = "0"
-safe = "0"
-kill_switch = true
-
-[flags.MODE]
-type = "enum"
-values = ["legacy", "wsjf"]
-default = "legacy"
-safe = "legacy"
-
+FLAGS = """
 [flags.tool-access]
 type = "bool"
 default = false
@@ -73,9 +61,7 @@ def flag_worker() -> list[str]:
 
 def start(folder: Path, *options: str) -> RunningDaemon:
     """Start the daemon; its registry is written into `folder`."""
-    registry = folder / "flags.toml"
-    registry.write_text(REGISTRY)
-    config = CONFIG.format(registry=registry, token=TOKEN)
+    config = CONFIG.format(registry=declared(folder, FLAGS), token=TOKEN)
     return RunningDaemon.start(flag_worker(), config=config, options=("--http", "127.0.0.1:0", *options))
 
 

@@ -1,7 +1,7 @@
 """Versions that end well or badly, the plan they are tried by, and a daemon around the first of them.
 
 Everything takes seconds, and only evidence ends what takes long.  Above: the rollouts of `tests/e2e`.  Below: `daemon`,
-`version_worker`.
+`flag_registry`, `version_worker`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from daemon import RunningDaemon
+from flag_registry import declared
 from waiting import WORKERS
 
 WORKER: Final = "version_worker.py"
-REGISTRY = """
-[flags.DISABLE_NEW]
-type = "enum"
-values = ["0", "1"]
-default = "0"
-safe = "0"
-kill_switch = true
-
-[flags.MODE]
-type = "enum"
-values = ["legacy", "wsjf"]
-default = "legacy"
-safe = "legacy"
-
+FLAGS = """
 [flags.CACHE]
 type = "enum"
 values = ["off", "on"]
@@ -131,7 +119,6 @@ def version(story: Story, number: int) -> list[str]:
 @contextmanager
 def serving(folder: Path) -> Iterator[RunningDaemon]:
     """Run the daemon around a first good version."""
-    registry = folder / "flags.toml"
-    registry.write_text(REGISTRY)
-    with RunningDaemon.start(version(GOOD, 0), config=f'[flags]\nfile = "{registry}"\n') as daemon:
+    config = f'[flags]\nfile = "{declared(folder, FLAGS)}"\n'
+    with RunningDaemon.start(version(GOOD, 0), config=config) as daemon:
         yield daemon
