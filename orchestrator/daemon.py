@@ -41,6 +41,7 @@ from orchestrator.engine.recovery import reached, recover
 from orchestrator.flagging import Flagging
 from orchestrator.flags.service import FlagsService
 from orchestrator.founding import begin, trouble_in_founding
+from orchestrator.in_force import InForce, take_over
 from orchestrator.mirroring.opened import LiveMirroring
 from orchestrator.others import Others
 from orchestrator.paritying.live import Parity
@@ -65,7 +66,7 @@ from orchestrator.telemetry.clock import SteadyClock, SystemClock
 from orchestrator.telemetry.logging import LogSetup, get_logger
 from orchestrator.telemetry.sd_notify import Notify
 from orchestrator.upgrades import Upgrades
-from orchestrator.wiring import Wiring, care_of, limits_of, take_over, told_of
+from orchestrator.wiring import Wiring, care_of, limits_of, told_of
 from state.directory import StateDirectory
 
 log = get_logger("daemon")
@@ -148,10 +149,11 @@ class Daemon:
         self._admission = Admission(settings, paths, self._flagging.service, clock, gating)
         self.samples = Measuring(settings, paths, self.dispatcher, self.fleet, clock)
         self.verbs = Verbs(self.driver, settings.worker.source)
-        self.upgrades = self._upgrades_of(mark)
-        live: Any = {"environment": {**options.environ, MARK: mark}, "state": lambda: self.driver.state, "clock": clock}
-        self.mirroring = LiveMirroring(tasks, self.dispatcher, lambda: self._settings, paths, **live)
-        self.parity = Parity(tasks, self.mirroring.mirror, lambda: self._settings, paths, **live)
+        here = InForce(lambda: self._settings, lambda: self.driver.state, paths, {**options.environ, MARK: mark}, clock)
+        tell = self._flagging.tell
+        self.upgrades = Upgrades(tasks, here, flags=self.flags, dispatcher=self.dispatcher, tell=tell)
+        self.mirroring = LiveMirroring(tasks, self.dispatcher, here)
+        self.parity = Parity(tasks, self.mirroring.mirror, here)
         self.conducting = open_conducting(
             tasks, self.driver, clock, environ=options.environ, flags=self.flags, harness=self.upgrades,
             samples=self.samples, mirror=self.mirroring, clean_for=self.parity.clean_for, dispatcher=self.dispatcher,
@@ -170,19 +172,6 @@ class Daemon:
         self._report.mirror, self.mirroring.sink = self.mirroring.metrics, self.samples.bus
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
         self._chronicle.notice = self._flagging.tell
-
-    def _upgrades_of(self, mark: str) -> Upgrades:
-        """Return who runs rehearsals, with the settings and the state of the moment they begin in."""
-        return Upgrades(
-            self._tasks,
-            lambda: self._settings,
-            self._options.paths,
-            environment={**self._options.environ, MARK: mark},
-            flags=self._flagging.service,
-            state=lambda: self.driver.state,
-            dispatcher=self.dispatcher,
-            tell=self._flagging.tell,
-        )
 
     # --- one life -----------------------------------------------------------------------------
 

@@ -27,15 +27,15 @@ from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec
 from orchestrator.domain.rehearsal import EXIT_FAILED, alarm
-from orchestrator.domain.rollouts.rollout import State
 from orchestrator.flags.service import FlagsService
+from orchestrator.in_force import InForce
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress
 from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import Suite, SuiteError, read
 from orchestrator.rehearsal.summary import read_summary
-from orchestrator.settings import Paths, Settings
+from orchestrator.settings import Settings
 from orchestrator.supervision.private_copy import prepare
 from orchestrator.supervision.process import LAUNCHER, Grace, WorkerProcess
 from orchestrator.supervision.warden import MARK, mark_of_life
@@ -76,12 +76,9 @@ class Upgrades:
     def __init__(
         self,
         tasks: TaskGroup,
-        settings: Callable[[], Settings],
-        paths: Paths,
+        here: InForce,
         *,
-        environment: Mapping[str, str],
         flags: FlagsService,
-        state: Callable[[], State],
         dispatcher: Dispatcher,
         tell: Tell,
     ) -> None:
@@ -89,21 +86,15 @@ class Upgrades:
 
         Args:
             tasks: where runs are followed.
-            settings: those in force.
-            paths: the daemon's places.
-            environment: the daemon's, with its mark.
+            here: the settings, and what is active, at the moment a run begins.
             flags: to pin a view of.
-            state: the rollout's, for what is active.
             dispatcher: sends the calls that may be recorded.
             tell: tells those who are to be told of a change, if there are any.
         """
-        self.recorder = Recorder(dispatcher, environment)
+        self.recorder = Recorder(dispatcher, here.environment)
         self._tasks = tasks
-        self._settings = settings
-        self._paths = paths
-        self._environment = environment
+        self._here = here
         self._flags = flags
-        self._state = state
         self._tell = tell
         self._running: _Running | None = None
         self._starting = anyio.Lock()
@@ -127,7 +118,7 @@ class Upgrades:
             run = asked.id or new_run(time.time())
             if not RUN.fullmatch(run):
                 raise RefusedError(f"the id {run!r} cannot be a folder's name: use letters, digits, '.', '_' and '-'")
-            if (self._paths.state_dir / FOLDER / run).exists():
+            if (self._here.paths.state_dir / FOLDER / run).exists():
                 raise RefusedError(f"there is a rehearsal {run} already; choose another --id")
             await self._begin(run, asked, new, live_flags=live_flags)
             log.info("rehearsal begun", run=run, actor=actor, command=list(new.command))
@@ -141,7 +132,7 @@ class Upgrades:
         """
         if not RUN.fullmatch(run):
             raise RefusedError(f"there is no rehearsal {run!r}")
-        folder = self._paths.state_dir / FOLDER / run
+        folder = self._here.paths.state_dir / FOLDER / run
         runs = self._running is not None and self._running.run == run
         events = await anyio.to_thread.run_sync(read_progress, folder / PROGRESS)
         if not runs and not folder.is_dir():
@@ -181,26 +172,26 @@ class Upgrades:
     # --- one run --------------------------------------------------------------------------------
 
     async def _begin(self, run: str, asked: Asked, new: Spec, *, live_flags: bool) -> None:
-        settings = self._settings()
+        settings = self._here.settings()
         suite = await anyio.to_thread.run_sync(self._suite, asked, settings)
         active = self._active()
-        old = await anyio.to_thread.run_sync(prepare, active, self._paths.generations)
+        old = await anyio.to_thread.run_sync(prepare, active, self._here.paths.generations)
         flags = await self._pinned(suite, live=live_flags)
-        mark = mark_of_life(self._environment.get(MARK, ""))
-        key = load_key(settings.access.key_file, self._paths.state_dir)
+        mark = mark_of_life(self._here.environment.get(MARK, ""))
+        key = load_key(settings.access.key_file, self._here.paths.state_dir)
         request = Request(
             run=run,
-            state_dir=str(self._paths.state_dir),
-            worker_state=str(settings.worker.state or self._paths.worker_state),
+            state_dir=str(self._here.paths.state_dir),
+            worker_state=str(settings.worker.state or self._here.paths.worker_state),
             old=old,
             new=new,
             generation=active.number,
             options=asked.options(),
             settings=settings.upgrade.model_dump(mode="json"),
             suite=asked.suite or (None if settings.upgrade.suite is None else str(settings.upgrade.suite)),
-            environ={**self._environment, MARK: mark},
+            environ={**self._here.environment, MARK: mark},
             flags=str(flags),
-            tools_socket=str(self._paths.tools_socket),
+            tools_socket=str(self._here.paths.tools_socket),
             grace=Grace(settings.worker.stop_grace.close_stdin, settings.worker.stop_grace.terminate),
             start_timeout=settings.worker.start_timeout,
             key=hmac.new(key, b"what a rehearsal leaves", "sha256").hexdigest(),
@@ -220,7 +211,7 @@ class Upgrades:
             raise RefusedError(str(error)) from error
 
     def _active(self) -> Generation:
-        state = self._state()
+        state = self._here.state()
         if state.table.active is None:
             raise RefusedError("nothing is active, so there is nothing to compare with")
         return state.generations[state.table.active]
@@ -235,15 +226,15 @@ class Upgrades:
 
     async def _start(self, request: Request, mark: str) -> WorkerProcess:
         """Start the program, hand it the request and wait until it says that it begins."""
-        self._paths.logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._paths.logs_dir / LOG).open("wb") as errors:
+        self._here.paths.logs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._here.paths.logs_dir / LOG).open("wb") as errors:
             popen = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec, from the thread its life is tied to
                 [sys.executable, "-S", "-I", LAUNCHER, str(os.getpid()), sys.executable, "-m", "orchestrator.rehearse"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                cwd=self._paths.state_dir,
-                env={**self._environment, MARK: mark},
+                cwd=self._here.paths.state_dir,
+                env={**self._here.environment, MARK: mark},
                 start_new_session=True,
             )
         process = WorkerProcess(popen, lambda: None, mark)
@@ -256,7 +247,9 @@ class Upgrades:
             with anyio.CancelScope(shield=True):
                 await process.stop(GRACE)
             if isinstance(error, (TimeoutError, msgspec.MsgspecError, OSError)):
-                raise RefusedError(f"the harness did not begin; {self._paths.logs_dir / LOG} may say why") from error
+                raise RefusedError(
+                    f"the harness did not begin; {self._here.paths.logs_dir / LOG} may say why"
+                ) from error
             raise
         if begun.refused:
             await process.stop(GRACE)
@@ -275,7 +268,7 @@ class Upgrades:
     async def _warn(self, run: str) -> None:
         """Warn people when this was one of too many runs in a row that had differences."""
         try:
-            summary = await anyio.to_thread.run_sync(read_summary, self._paths.analytics)
+            summary = await anyio.to_thread.run_sync(read_summary, self._here.paths.analytics)
             alarmed = alarm(summary.in_a_row) if summary is not None and summary.run == run else None
             if summary is None or alarmed is None:
                 return

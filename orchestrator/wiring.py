@@ -186,9 +186,3 @@ def told_of(settings: Settings, paths: Paths) -> dict[str, str]:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     told = {"SWITCHOVER_WORKER_STATE": state, "SWITCHOVER_FLAGS": paths.flags, "SWITCHOVER_ANALYTICS": paths.analytics}
     return {name: str(path) for name, path in told.items()}
-
-
-def take_over(target: object, source: object) -> None:
-    """Copy every field of one bounds object into another of its kind that others already hold."""
-    for name in type(target).__slots__:  # type: ignore[attr-defined]  # slotted dataclasses, both
-        setattr(target, name, getattr(source, name))

@@ -7,7 +7,6 @@ of write calls.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import anyio
@@ -19,8 +18,7 @@ from orchestrator.api.parity_models import DifferenceShown, ParityStatus, Partin
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.ports import Clock
-from orchestrator.domain.rollouts.state import State
+from orchestrator.in_force import InForce
 from orchestrator.parity.clean import Clean, Parting
 from orchestrator.paritying.kept import FOLDER, Followed, keep, load
 from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon
@@ -28,7 +26,6 @@ from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mirror import ALONE, Mirror
 from orchestrator.rehearsal.cloning import remove_tree
-from orchestrator.settings import Paths, Settings
 from orchestrator.supervision.helper import Helper, Program
 from orchestrator.supervision.process import Grace
 from orchestrator.telemetry.logging import get_logger
@@ -49,31 +46,18 @@ class Parity:
         self,
         tasks: TaskGroup,
         mirror: Mirror,
-        settings: Callable[[], Settings],
-        paths: Paths,
-        *,
-        environment: Mapping[str, str],
-        state: Callable[[], State],
-        clock: Clock,
+        here: InForce,
     ) -> None:
         """Build it; `resume` goes on with what was followed before.
 
         Args:
             tasks: where the program is waited for.
             mirror: tells of write calls.
-            settings: those in force.
-            paths: the daemon's places.
-            environment: the daemon's, with its mark.
-            state: the rollout's, for what is active and what is the canary.
-            clock: the daemon's.
+            here: the section `parity`, and what is active and what is the canary.
         """
         self._tasks = tasks
         self._mirror = mirror
-        self._settings = settings
-        self._paths = paths
-        self._environment = dict(environment)
-        self._state = state
-        self._clock = clock
+        self._here = here
         self._followed: Followed | None = None
         self._helper: Helper | None = None
         self._held = ""
@@ -91,7 +75,7 @@ class Parity:
         """
         if self._mirror.isolated:
             raise RefusedError(f"writes cannot be followed: {ALONE}")
-        table, generations = self._state().table, self._state().generations
+        table, generations = self._here.state().table, self._here.state().generations
         if table.active is None:
             raise RefusedError("nothing is active, so there is nothing to follow")
         if spec is None:
@@ -99,7 +83,7 @@ class Parity:
                 raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
             spec = generations[table.canary].spec
         await self._end()
-        self._followed = Followed(spec=spec, generation=table.active, begun=self._clock.wall())
+        self._followed = Followed(spec=spec, generation=table.active, begun=self._here.clock.wall())
         log.info("parity started", actor=actor, command=list(spec.command))
         await self._begin(resume=False)
         return "the state is being copied; from then on every write call is done again, and the states are compared"
@@ -115,12 +99,12 @@ class Parity:
         log.info("parity stopped", actor=actor)
         await self._end()
         self._followed = None
-        await anyio.to_thread.run_sync(remove_tree, self._paths.state_dir / FOLDER)
+        await anyio.to_thread.run_sync(remove_tree, self._here.paths.state_dir / FOLDER)
         return "parity is off; the copy of the state is removed"
 
     async def resume(self) -> None:
         """Go on with what was followed when the daemon last stopped."""
-        followed = await anyio.to_thread.run_sync(load, self._paths.state_dir)
+        followed = await anyio.to_thread.run_sync(load, self._here.paths.state_dir)
         if followed is None:
             return
         self._followed = followed
@@ -158,7 +142,7 @@ class Parity:
         if outcome in {Outcome.LOST, Outcome.EXPIRED, Outcome.CANCELLED}:
             why = f"call {followed.last} ({call.tool}) had no answer; nobody knows whether it changed anything"
             self._unknown(why)
-        if followed.last - self._done > self._settings().parity.queue or helper.backlog > BACKLOG:
+        if followed.last - self._done > self._here.settings().parity.queue or helper.backlog > BACKLOG:
             self._unknown(
                 f"the new code lies too far behind (call {followed.last}); begin anew: switchover parity start"
             )
@@ -176,12 +160,12 @@ class Parity:
         self._sure, self._done, self._is_stuck = False, followed.last, False
         program = Program(
             "orchestrator.paritying.follow",
-            self._paths.state_dir,
-            self._paths.logs_dir / "parity.log",
-            self._environment,
+            self._here.paths.state_dir,
+            self._here.paths.logs_dir / "parity.log",
+            self._here.environment,
             GRACE,
         )
-        (self._paths.state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._here.paths.state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._helper = helper = Helper(program, self._received, self._over)
         self._mirror.watch_writes(self._written)
         self._keep()
@@ -193,18 +177,18 @@ class Parity:
         helper.send(encode(self._asked(followed, resume=resume)))
 
     def _asked(self, followed: Followed, *, resume: bool) -> Begin:
-        settings = self._settings()
-        key = load_key(settings.access.key_file, self._paths.state_dir)
+        settings = self._here.settings()
+        key = load_key(settings.access.key_file, self._here.paths.state_dir)
         grace = settings.worker.stop_grace
         return Begin(
             spec=followed.spec,
             generation=followed.generation,
-            live=str(settings.worker.state or self._paths.worker_state),
-            folder=str(self._paths.state_dir / FOLDER),
+            live=str(settings.worker.state or self._here.paths.worker_state),
+            folder=str(self._here.paths.state_dir / FOLDER),
             resume=resume,
             last=followed.last,
             since=followed.copied,
-            environ=self._environment,
+            environ=dict(self._here.environment),
             settings=settings.parity.model_dump(mode="json"),
             network=settings.upgrade.allow_network,
             write=tuple(settings.upgrade.write),
@@ -212,7 +196,7 @@ class Parity:
             start_timeout=settings.worker.start_timeout,
             grace=Grace(grace.close_stdin, grace.terminate),
             answer_bytes=settings.upgrade.answer_bytes,
-            flags=str(self._paths.flags),
+            flags=str(self._here.paths.flags),
             key=hmac.new(key, b"what parity leaves", "sha256").digest(),
         )
 
@@ -285,7 +269,7 @@ class Parity:
         if self._followed is None:
             return
         try:
-            keep(self._paths.state_dir, self._followed)
+            keep(self._here.paths.state_dir, self._followed)
         except OSError as error:
             log.warning("the clock of parity is not kept", reason=str(error))
 
@@ -305,7 +289,7 @@ class Parity:
             on=True,
             running=running,
             command=list(followed.spec.command),
-            clean_seconds=self.clean_for(self._clock.wall()),
+            clean_seconds=self.clean_for(self._here.clock.wall()),
             clean_since=clean.since if self._sure else None,
             reason=reason,
             copied_at=followed.copied or None,
