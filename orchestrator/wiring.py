@@ -1,14 +1,15 @@
 """The joints between rooms that do not know each other: supervision's word becomes the proxy's and the engine's.
 
-Above: `daemon`.  Below: engine, proxy, supervision, settings.
+Above: `daemon`.  Below: engine, `tool_plane`, `others`, supervision, settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from orchestrator.domain.compatibility import Surface, compare
 from orchestrator.domain.errors import RequestFailedError, StartError
@@ -17,17 +18,21 @@ from orchestrator.domain.ports import Link
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.engine.driver import Driver
+from orchestrator.in_force import InForce
+from orchestrator.others import Others
 from orchestrator.proxy.answers import Answers
 from orchestrator.proxy.dispatch import Dispatcher
-from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.restoring import restore
 from orchestrator.settings import Paths, Settings
-from orchestrator.supervision.care import Care
+from orchestrator.supervision.care import Care, KeeperOwner
+from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn
+from orchestrator.supervision.warden import MARK
 from orchestrator.telemetry.logging import get_logger
+from orchestrator.tool_plane import ToolPlane
 
 log = get_logger("daemon")
 
@@ -145,15 +150,37 @@ class Wiring:
             self._again.discard(link)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """Return the tool plane's bounds."""
-    return Limits(
-        call_timeout=settings.limits.call_timeout,
-        calls_per_session=settings.limits.calls_per_session,
-        sessions=settings.limits.sessions,
-        replay_idempotent=settings.replay.idempotent,
-        by_call=frozenset(settings.routing.assign_by_call),
+def open_fleet(
+    tasks: TaskGroup, care: Care, plane: ToolPlane, here: InForce, *, owner: KeeperOwner, inherited: Mapping[str, str]
+) -> Fleet:
+    """Return who runs workers; the tool plane learns whom to tell of one that it suspects.
+
+    Args:
+        tasks: where they are looked after.
+        care: how.
+        plane: has the ends of their pipes.
+        here: their places, the daemon's mark, the time.
+        owner: is told what becomes of them.
+        inherited: the environment that they inherit.
+    """
+    fleet = Fleet(
+        tasks,
+        care,
+        contract={MARK: here.environment[MARK], **told_of(here.settings(), here.paths)},
+        environment=inherited,
+        copies=here.paths.generations,
+        link_factory=plane.link,
+        owner=owner,
+        clock=here.clock,
     )
+    plane.dispatcher.on_suspect = fleet.suspect
+    return fleet
+
+
+def others_of(settings: Settings, plane: ToolPlane, fleet: Fleet) -> Others:
+    """Return who has workers started beside a generation's own."""
+    warm, idle = settings.worker.session_warm, settings.worker.session_idle
+    return Others(plane.dispatcher, fleet, plane.lists, plane.link, warm=warm, idle=idle)
 
 
 def care_of(settings: Settings) -> Care:

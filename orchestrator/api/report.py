@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import psutil
@@ -16,6 +15,7 @@ from orchestrator.engine.driver import Driver
 from orchestrator.flags.service import FlagsService
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.rehearsal.summary import SummaryError, read_summary
+from orchestrator.settings import Paths
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
@@ -35,16 +35,16 @@ class Report:
         flags: FlagsService,
         *,
         version: str,
-        places: Mapping[str, Path],
+        paths: Paths,
     ) -> None:
-        """Build a report over the rooms; `places` names the log file, the tools socket and `analytics`."""
+        """Build a report over the rooms; `paths` has the log file, the tools socket and `analytics`."""
         self._driver = driver
         self._dispatcher = dispatcher
         self._fleet = fleet
         self._clock = clock
         self._flags = flags
         self._version = version
-        self._places = {name: str(path) for name, path in places.items()}
+        self._paths = paths
         self.mirror: Callable[[], MirrorCounts] = MirrorCounts
         self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
@@ -74,8 +74,8 @@ class Report:
             unmet=list(dispatcher.unmet),
             flags=self._in_force(),
             queue=self._queue(),
-            log_file=self._places["log_file"],
-            tools_socket=self._places["tools_socket"],
+            log_file=str(self._paths.log_file),
+            tools_socket=str(self._paths.tools_socket),
             memory_bytes=self._process.memory_info().rss,
         )
 
@@ -98,7 +98,7 @@ class Report:
 
     def _queue(self) -> Queue:
         try:
-            summary = read_summary(Path(self._places["analytics"]))
+            summary = read_summary(self._paths.analytics)
         except SummaryError as error:
             return Queue(shadow_diffs_error=str(error))
         return Queue(shadow_diffs=None if summary is None else ShadowDiffs(**msgspec.structs.asdict(summary)))

@@ -12,8 +12,9 @@ import uvloop
 
 from orchestrator.cli.errors import FailedError, MisconfiguredError
 from orchestrator.cli.group import state_dir_option
-from orchestrator.daemon import Options, serve
+from orchestrator.daemon import serve
 from orchestrator.domain.errors import SettingsError, SwitchoverError
+from orchestrator.options import Options
 from orchestrator.proxy.allocator import keep_large_buffers
 from orchestrator.settings import Settings, load, locate
 from orchestrator.telemetry import logging

@@ -10,6 +10,10 @@ from typing import Protocol
 
 from anyio.abc import TaskGroup
 
+from orchestrator.api.drill import Counters
+from orchestrator.api.rollout_desk import RolloutDesk
+from orchestrator.api.rollout_past import Steps
+from orchestrator.api.verbs import Verbs
 from orchestrator.conducting.conductor import Conducting
 from orchestrator.conducting.cut_over import CutOver, Places
 from orchestrator.conducting.flag_moves import FlagMoves
@@ -23,13 +27,14 @@ from orchestrator.domain.rollouts.state import Rollout
 from orchestrator.domain.routing import Lane
 from orchestrator.engine.driver import Driver
 from orchestrator.flags.service import FlagsService
+from orchestrator.in_force import InForce
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.holding import Holding
-from orchestrator.proxy.movement import Movement
+from orchestrator.proxy.sampling import Sampling
 from orchestrator.rehearsal.artifacts import FOLDER as UPGRADES
 from orchestrator.sampling.measuring import Measuring
-from orchestrator.settings import Paths, Settings
 from orchestrator.supervision.fleet import Fleet
+from orchestrator.tool_plane import ToolPlane
 
 
 class Mirror(Protocol):
@@ -43,18 +48,15 @@ class Mirror(Protocol):
 def open_conducting(
     tasks: TaskGroup,
     driver: Driver,
-    clock: Clock,
+    here: InForce,
+    plane: ToolPlane,
+    fleet: Fleet,
     *,
     flags: FlagsService,
-    harness: Harness,
     samples: Measuring,
+    harness: Harness,
     mirror: Mirror,
     clean_for: Callable[[float], float],
-    dispatcher: Dispatcher,
-    movement: Movement,
-    fleet: Fleet,
-    settings: Callable[[], Settings],
-    paths: Paths,
     environ: Mapping[str, str],
 ) -> Conducting:
     """Return the conductor of a daemon, known to its driver; `start` has it work.
@@ -62,43 +64,98 @@ def open_conducting(
     Args:
         tasks: where everything runs.
         driver: the engine.
-        clock: of samples and deadlines.
+        here: how long a drain may take, where states are and how many of them are kept, the time.
+        plane: tells calls apart by a flag on trial, and lets them wait during a cut-over.
+        fleet: stops and starts processes in a cut-over.
         flags: changes flags.
-        harness: runs rehearsals.
         samples: tells of every call, and keeps looks.
+        harness: runs rehearsals.
         mirror: mirrors calls.
         clean_for: returns for how many seconds the states of both versions have been the same at a Unix time.
-        dispatcher: tells calls apart by a flag on trial, and lets them wait during a cut-over.
-        movement: has listeners wait, too.
-        fleet: stops and starts processes in a cut-over.
-        settings: how long a drain may take, where the worker's state is, how much of it is kept.
-        paths: where rehearsals and kept states are.
         environ: the daemon's environment, for commands.
     """
-    moves = FlagMoves(flags, driver.post, lambda: driver.state)
-    guard = GuardDesk(driver, clock, samples.keeping.store, moves.trial)
-    guard.on_trial = lambda has_it, share: dispatcher.sampling.put_on_trial(has_it, share, clock.monotonic())
-    guard.on_mirror = mirror.set
-
-    def watching(rollout: Rollout | None) -> None:
-        samples.keeping.rollout = rollout.id if rollout is not None else ""
-        samples.prometheus.queries = _queries(rollout)
-
-    guard.on_rollout = watching
-    samples.bus.attach(guard, idle=False)
-    rehearsals = Rehearsals(tasks, harness, paths.state_dir / UPGRADES, driver.post, lambda: driver.state)
-    holds = Holds(tasks, driver.post, environ, clean=lambda: clean_for(clock.wall()))
-    places = Places.below(
-        paths.state_dir,
-        live=lambda: settings().worker.state or paths.worker_state,
-        keep=lambda: settings().rollout.keep_snapshots,
-        drain=lambda: settings().drain_timeout,
+    runs = here.paths.state_dir / UPGRADES
+    moves = FlagMoves(flags, driver.post, here.state)
+    conducting = Conducting(
+        guard=_guard_of(driver, here.clock, moves, samples=samples, mirror=mirror, calls=plane.dispatcher.sampling),
+        rehearsals=Rehearsals(tasks, harness, runs, driver.post, here.state),
+        holds=Holds(tasks, driver.post, environ, clean=lambda: clean_for(here.clock.wall())),
+        flags=moves,
+        cut=_cut_of(driver, fleet, plane, here),
     )
-    cut = CutOver(driver, fleet, Holding(dispatcher, movement), writes=Writes(dispatcher), places=places, clock=clock)
-    conducting = Conducting(guard, rehearsals, holds, moves, cut)
     driver.executor.conductor = conducting
-    driver.before_tick = guard.evaluate
+    driver.before_tick = conducting.guard.evaluate
     return conducting
+
+
+def open_desk(
+    conducting: Conducting,
+    driver: Driver,
+    here: InForce,
+    dispatcher: Dispatcher,
+    *,
+    flags: FlagsService,
+    samples: Measuring,
+    verbs: Verbs,
+    journal: Steps,
+) -> RolloutDesk:
+    """Return who takes in what people ask of rollouts.
+
+    Args:
+        conducting: knows what stands and what would be lost.
+        driver: the engine.
+        here: the section `rollout`, the daemon's places, the time.
+        dispatcher: counts calls.
+        flags: knows what is declared.
+        samples: keeps looks.
+        verbs: the other verbs.
+        journal: the rollout's memory.
+    """
+    desk = RolloutDesk(
+        driver,
+        verbs,
+        registry=lambda: flags.registry,
+        settings=lambda: here.settings().rollout,
+        runs=here.paths.state_dir / UPGRADES,
+        clock=here.clock,
+        counters=Counters.of(dispatcher),
+        journal=journal,
+        looks=samples.keeping.store,
+        lost=conducting.cut.lost,
+        stands=conducting.flags.stands,
+    )
+    desk.latest = conducting.guard.latest
+    return desk
+
+
+def _guard_of(
+    driver: Driver, clock: Clock, moves: FlagMoves, *, samples: Measuring, mirror: Mirror, calls: Sampling
+) -> GuardDesk:
+    """Return the guard, which hears every sample and says what is mirrored, told apart and asked for."""
+    guard = GuardDesk(driver, clock, samples.keeping.store, moves.trial)
+    guard.on_trial = lambda has_it, share: calls.put_on_trial(has_it, share, clock.monotonic())
+    guard.on_mirror = mirror.set
+    guard.on_rollout = lambda rollout: _watch_samples(samples, rollout)
+    samples.bus.attach(guard, idle=False)
+    return guard
+
+
+def _watch_samples(samples: Measuring, rollout: Rollout | None) -> None:
+    """Have samples kept under a rollout's name, and its plan's queries asked; None for neither."""
+    samples.keeping.rollout = rollout.id if rollout is not None else ""
+    samples.prometheus.queries = _queries(rollout)
+
+
+def _cut_of(driver: Driver, fleet: Fleet, plane: ToolPlane, here: InForce) -> CutOver:
+    """Return who hands the worker's state over, by the settings of the moment."""
+    places = Places.below(
+        here.paths.state_dir,
+        live=lambda: here.settings().worker.state or here.paths.worker_state,
+        keep=lambda: here.settings().rollout.keep_snapshots,
+        drain=lambda: here.settings().drain_timeout,
+    )
+    intake, writes = Holding(plane.dispatcher, plane.movement), Writes(plane.dispatcher)
+    return CutOver(driver, fleet, intake, writes=writes, places=places, clock=here.clock)
 
 
 def _queries(rollout: Rollout | None) -> Mapping[str, str]:
