@@ -21,9 +21,9 @@ from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("mirror")
 
-GATHER: Final = 0.02
+GATHER: Final = 0.05
 """Seconds in which jobs are collected before they are written together."""
-BATCH: Final = 64
+BATCH: Final = 256
 """Jobs, or"""
 BATCH_BYTES: Final = 1 << 20
 """bytes of them, that are written at once."""

@@ -6,11 +6,8 @@ Above: `daemon` (and the rollout, through `set`).  Below: `proxy.mirror` asks, `
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -20,11 +17,12 @@ from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.comparison import Answer
 from orchestrator.domain.evidence.samples import Outcome, Pair, Sample, SampleSink
 from orchestrator.domain.routing import Lane
+from orchestrator.mirroring.counts import Counts
 from orchestrator.mirroring.messages import Job, Judged
-from orchestrator.proxy import codec
+from orchestrator.mirroring.repeats import Key, Repeats, key_of
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.mirror import ALONE, Mirror
-from orchestrator.proxy.mirrored import OTHERS, Bounds, Heard, Mirrored, named, reported
+from orchestrator.proxy.mirrored import Bounds, Heard, Mirrored, reported
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.telemetry.measured import MirrorCounts
 
@@ -35,8 +33,6 @@ AGAIN: Final = 64
 asked."""
 TRIES: Final = 4
 """Times as many calls may be asked twice at first as are learned from: some of their answers are lost."""
-MOST_AGENTS: Final = 200
-"""Pairs of agents counted by their names; a label's values must not grow without end."""
 ANSWERS: Final[Mapping[Outcome, str]] = {
     Outcome.EXPIRED: Answer.TIMEOUT.value,
     Outcome.LOST: Answer.LOST.value,
@@ -46,14 +42,20 @@ ANSWERS: Final[Mapping[Outcome, str]] = {
 }
 
 
-@dataclass(slots=True)
-class Counts:
-    """What comparing gave since the daemon started."""
+EQUAL: Final = Judged(0, "equal")
+NOTHING: Final[Mapping[str, float]] = {}
 
-    results: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
-    decisions: Counter[tuple[str, str, bool]] = dataclasses.field(default_factory=Counter)
-    differing: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
-    compared: int = 0
+
+class Teaching(msgspec.Struct, gc=False):
+    """How the noise of one tool of one version is learned.
+
+    Attributes:
+        asked: calls that could be asked twice.
+        taught: calls to which it gave two answers.
+    """
+
+    asked: int = 0
+    taught: int = 0
 
 
 class Mirroring:
@@ -85,7 +87,7 @@ class Mirroring:
             offset: seconds from the monotonic clock to Unix time, fixed when the daemon started.
         """
         self.mirror = Mirror(dispatcher, bounds, self.take)
-        self.mirror.repeat = self._repeats
+        self.mirror.repeat = self._asks_twice
         self.counts = Counts()
         self.sink: SampleSink | None = None
         self.offset = offset
@@ -96,10 +98,10 @@ class Mirroring:
         self._learn = learn
         self._numbers = itertools.count(1)
         self._pending: dict[int, Mirrored] = {}
-        self._asked: Counter[tuple[str, str]] = Counter()
-        self._taught: Counter[tuple[str, str]] = Counter()
+        self._repeats = Repeats()
+        self._teaching: dict[tuple[str, str], Teaching] = {}
+        self._teaches: dict[tuple[str, int], Teaching] = {}
         self._deciders: set[str] = set()
-        self._tools: dict[str, int] = {}
 
     # --- who is asked -------------------------------------------------------------------------
 
@@ -124,34 +126,57 @@ class Mirroring:
         but = f"; but {silent}" if (silent := self.mirror.silent) else ""
         return f"{share:g} % of the calls that only read are mirrored to the {target.value} generation{but}"
 
-    def _repeats(self, tool: str, generation: int) -> bool:
+    def _asks_twice(self, tool: str, generation: int) -> bool:
         """Say whether a call is to be asked twice of the older version."""
-        key = (tool, self._fingerprint(generation))
-        self._asked[key] += 1
-        begins = self._taught[key] < self._learn() and self._asked[key] <= TRIES * self._learn()
-        return begins or self._asked[key] % AGAIN == 0
+        one = self._teaches.get((tool, generation)) or self._begin_teaching(tool, generation)
+        one.asked += 1
+        return one.asked % AGAIN == 0 or (one.taught < self._learn() and one.asked <= TRIES * self._learn())
+
+    def _begin_teaching(self, tool: str, generation: int) -> Teaching:
+        """Begin with a tool; generations of the same files are learned of as one."""
+        one = self._teaching.setdefault((tool, self._fingerprint(generation)), Teaching())
+        self._teaches[tool, generation] = one
+        return one
 
     # --- what was said ------------------------------------------------------------------------
 
     def take(self, one: Mirrored) -> None:
         """Take a call that both versions have answered; equal bytes need nobody to compare them."""
-        old, new = one.sides
-        key = (one.tool, self._fingerprint(old.generation))
-        if one.control is None and one.tool not in self._deciders and same(old.line, new.line):
-            self._tell(one, Judged(0, "equal"))
+        if one.same and one.control is None and one.tool not in self._deciders:
+            self._tell(one, EQUAL)
+            return
+        generation = one.sides[0].generation
+        fingerprint, now = self._fingerprint(generation), self._dispatcher.now()
+        key = key_of(one, fingerprint)
+        verdict = self._repeats.verdict(key, now) if key is not None else None
+        if verdict is not None:
+            self._tell(one, verdict)
             return
         bounds = self.mirror.bounds
-        if len(self._pending) >= bounds.queue or self.waiting_bytes() > bounds.queue_bytes:
+        if self.comparing >= bounds.queue or self.waiting_bytes() > bounds.queue_bytes:
             self.mirror.flow.dropped["comparison"] += 1
-            return
+        elif key is None or not self._repeats.waits(key, one, now):
+            self._compare(one, fingerprint, key, now)
+        else:
+            _lean(one)
+
+    def _compare(self, one: Mirrored, fingerprint: str, key: Key | None, now: float) -> None:
+        """Have a pair compared."""
         number = next(self._numbers)
-        if not self.examine(self._job(number, one, key[1])):
+        if not self.examine(self._job(number, one, fingerprint)):
             self.mirror.flow.dropped["comparison"] += 1
             return
-        self._taught[key] += one.control is not None
-        one.original, one.control = _lean(one.original), None
-        one.mirrored = None if one.mirrored is None else _lean(one.mirrored)
+        if one.control is not None:
+            self._begin_teaching(one.tool, one.sides[0].generation).taught += 1
+        if key is not None:
+            self._repeats.begin(key, number, now)
+        _lean(one)
         self._pending[number] = one
+
+    @property
+    def comparing(self) -> int:
+        """Pairs that wait for a verdict."""
+        return len(self._pending) + self._repeats.waiting
 
     def _job(self, number: int, one: Mirrored, fingerprint: str) -> Job:
         old, new = one.sides
@@ -175,39 +200,35 @@ class Mirroring:
     def judged(self, judged: Judged) -> None:
         """Take a verdict in."""
         one = self._pending.pop(judged.number, None)
-        if one is not None:
-            self._tell(one, judged)
+        if one is None:
+            return
+        self._tell(one, judged)
+        for other in self._repeats.over(judged.number, judged, self._dispatcher.now()):
+            self._tell(other, judged)
 
     def lost(self, numbers: list[int]) -> None:
         """Forget pairs that nobody will compare; what was learned is learned anew."""
         for number in numbers:
             if self._pending.pop(number, None) is not None:
-                self.mirror.flow.dropped["comparison"] += 1
-        self._asked.clear()
-        self._taught.clear()
+                waited = self._repeats.over(number, None, self._dispatcher.now())
+                self.mirror.flow.dropped["comparison"] += 1 + len(waited)
+        self._teaching.clear()
+        self._teaches.clear()
 
     def _tell(self, one: Mirrored, judged: Judged) -> None:
         """Count a pair and hand it to the sink."""
-        counts = self.counts
-        tool = named(one.tool, self._tools)
-        self._tools.setdefault(tool, 0)
-        counts.compared += 1
-        counts.results[tool, judged.result] += 1
-        for name in judged.decisions:
-            counts.differing[tool, name] += 1
-        if judged.agents:
-            self._deciders.add(one.tool)
-            self._decided(judged)
-        if judged.learned:
-            self._tools[tool] = judged.learned
+        counts = self.counts.of(one.tool)
+        self.counts.compared += 1
+        counts.results[judged.result] += 1
+        if judged is not EQUAL:
+            for name in judged.decisions:
+                counts.differing[name] += 1
+            counts.learned = judged.learned or counts.learned
+            if judged.agents:
+                self._deciders.add(one.tool)
+                self.counts.decided(judged.agents, differs=bool(judged.decisions))
         if self.sink is not None:
             self.sink.pair(self._pair(one, judged))
-
-    def _decided(self, judged: Judged) -> None:
-        decisions = self.counts.decisions
-        label = (judged.agents[0], judged.agents[1], bool(judged.decisions))
-        known = label in decisions or len(decisions) < MOST_AGENTS
-        decisions[label if known else (OTHERS, OTHERS, label[2])] += 1
 
     def _pair(self, one: Mirrored, judged: Judged) -> Pair:
         old, new = one.sides
@@ -238,12 +259,12 @@ class Mirroring:
             sampled=mirror.flow.sampled,
             queued=mirror.queued,
             in_flight=mirror.in_flight,
-            comparing=len(self._pending),
+            comparing=self.comparing,
             compared=counts.compared,
             repeated=mirror.flow.repeated,
             dropped=dict(mirror.flow.dropped),
             not_read_only=sorted(mirror.flow.unfit)[:100],
-            tools=[self._tool(tool) for tool in sorted(self._tools)],
+            tools=[self._tool(tool) for tool in sorted(counts.tools)],
             decisions=[
                 DecisionsShown(agent_old=old, agent_new=new, changed=changed, pairs=pairs)
                 for (old, new, changed), pairs in counts.decisions.most_common(50)
@@ -251,31 +272,22 @@ class Mirroring:
         )
 
     def _tool(self, tool: str) -> ToolMirrored:
-        counts = self.counts
+        one = self.counts.tools[tool]
         return ToolMirrored(
-            tool=tool,
-            learned_from=self._tools[tool],
-            results={name: n for (of, name), n in counts.results.items() if of == tool},
-            decisions={name: n for (of, name), n in counts.differing.items() if of == tool},
+            tool=tool, learned_from=one.learned, results=dict(one.results), decisions=dict(one.differing)
         )
 
     def metrics(self) -> MirrorCounts:
         """Return what the metrics are made of."""
         counts, flow = self.counts, self.mirror.flow
-        return MirrorCounts(dict(counts.results), dict(counts.decisions), dict(flow.dropped), flow.sampled)
+        return MirrorCounts(counts.results(), dict(counts.decisions), dict(flow.dropped), flow.sampled)
 
 
-def same(one: bytes, other: bytes) -> bool:
-    """Tell whether two answers are the same but for their ids; two that are not there are not."""
-    if not one or not other:
-        return False
-    mine, theirs = codec.answer_parts(one, b"0")[1], codec.answer_parts(other, b"0")[1]
-    return len(mine) == len(theirs) and bytes(mine) == bytes(theirs)
-
-
-def _lean(heard: Heard) -> Heard:
-    """Return an answer without its bytes, while it is being compared elsewhere."""
-    return msgspec.structs.replace(heard, line=b"")
+def _lean(one: Mirrored) -> None:
+    """Let go of the bytes of both answers while they are being compared elsewhere."""
+    one.original.line, one.control = b"", None
+    if one.mirrored is not None:
+        one.mirrored.line = b""
 
 
 def _sample(heard: Heard, one: Mirrored, at: float) -> Sample:
@@ -288,7 +300,7 @@ def _sample(heard: Heard, one: Mirrored, at: float) -> Sample:
         key=one.key,
         outcome=heard.outcome,
         duration=heard.duration,
-        metrics=reported(heard.meta) if heard.meta else {},
+        metrics=reported(heard.meta) if heard.meta else NOTHING,
     )
 
 

@@ -1,8 +1,10 @@
 """The mirror: calls that only read are asked of another generation as well, after their clients have their answers.
 
 A mirrored call is the daemon's own: it is in no ledger, has a number of its own, its answer reaches no client, and
-nobody waits for it.  What is too much is dropped and counted.  Above: `answers` and `dispatch` tell of calls that are
-over, `orchestrator.mirroring` sets the target and takes what was said.  Below: `link`, `mirrored`.
+nobody waits for it.  Of an answer on its way only a note is taken; all the rest is done some milliseconds later, for
+many calls together and in slices between which clients are served.  What is too much is dropped and counted.  Above:
+`answers` and `dispatch` tell of calls that are over, `orchestrator.mirroring` sets the target and takes what was said.
+Below: `mirror_asked` holds what is asked and not answered; `link`, `mirrored`.
 """
 
 from __future__ import annotations
@@ -10,41 +12,59 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.evidence.samples import FAILED, Outcome
 from orchestrator.domain.protocol import Era, Place
-from orchestrator.domain.routing import Lane
-from orchestrator.proxy import codec, mcp
+from orchestrator.domain.routing import Lane, RoutingTable
+from orchestrator.proxy import codec
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.mirrored import Bounds, Flow, Heard, Mirrored
+from orchestrator.proxy.mirror_asked import Unanswered
+from orchestrator.proxy.mirrored import ACTIVE, CANARY, ERROR, OK, PREVIOUS, Bounds, Flow, Heard, Mirrored, meta_of
 
 LATE = 1.0
 """Seconds after its original's end in which a mirrored call has to be sent: the later, the more differs by itself."""
 BACKLOG = 256 << 10
 """Bytes waiting for a worker's stdin above which it is mirrored nothing: its own calls come first."""
+FULL = 32
+"""Calls that are gathered at most before they are sent."""
+SLICE = 16
+"""Calls sent in one turn of the loop: some fifty microseconds, after which whoever waits is served."""
 RESOLUTION = 10_000
 """Of the share: a hundredth of a percent."""
 ALONE = 'each session has workers of its own (worker.isolation = "session"): none of them can be asked for another'
 """Why nothing is mirrored there."""
+
+HANDSHAKE = Era.HANDSHAKE
 
 Written = Callable[[Call, WorkerLink | None, bytes, Outcome], None]
 """Is told of each call's end that may have changed something, in the order of their ends; the line is b"" where there
 is no answer."""
 
 
-class _Asked(msgspec.Struct, gc=False, eq=False):
-    """One call in the daemon's own name."""
+class _Over(msgspec.Struct, gc=False, eq=False):
+    """A call that was sampled: all that is noted while its client waits."""
 
-    one: Mirrored
-    link: WorkerLink
-    sent: float
-    deadline: float
-    control: bool
+    call: Call
+    line: bytes
+    outcome: Outcome
+    result: codec.ResultHead | UnsetType
+    size: int
+    at: float
+
+
+class _Way(NamedTuple):
+    """Who is asked in one slice by calls of one era, or why nobody is."""
+
+    era: Era
+    link: WorkerLink | None
+    older: WorkerLink | None
+    reason: str
 
 
 class Mirror:
@@ -69,15 +89,15 @@ class Mirror:
         self.repeat: Callable[[str, int], bool] = lambda _tool, _generation: False
         self._dispatcher = dispatcher
         self._now = dispatcher.now
-        self._take = take
+        self._unanswered = Unanswered(dispatcher, self.flow, lambda: self.bounds, take, self._room)
         self._below = RESOLUTION
-        self._queue: deque[Mirrored] = deque()
-        self._asked: dict[int, _Asked] = {}
-        self._bytes = 0
-        self._wrote = 0.0
+        self._served = self._number = 0
+        self._queue: deque[_Over] = deque()
+        self._queued_bytes = 0
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
-        dispatcher.on_lost.append(self._lost)
+        dispatcher.on_lost.append(self._unanswered.lost)
+        dispatcher.on_moved.append(self._moved)
 
     # --- what is mirrored ---------------------------------------------------------------------
 
@@ -89,10 +109,24 @@ class Mirror:
             share: percent, 0 to 100.
         """
         if target is not self.target:
-            self._give_up("moved")
+            self._unanswered.give_up("moved")
         self.target, self.share = target, share
         self._below = round(share * RESOLUTION / 100)
+        self._stand()
         self.tapped()
+
+    def _moved(self, _before: RoutingTable, _table: RoutingTable) -> None:
+        self._stand()
+
+    def _stand(self) -> None:
+        """Find out whose calls are mirrored to whom; what waits for somebody else is dropped."""
+        table, target = self._dispatcher.table, self.target
+        number = 0 if target is None or table.kill_switch else table.lanes().get(target, 0)
+        if number != self._number:
+            while self._queue:
+                self._drop("moved")
+        self._number = number
+        self._served = (table.active or 0) if number and not self._dispatcher.isolated else 0
 
     def watch_writes(self, written: Written | None) -> None:
         """Tell of calls that may have changed something, or no longer."""
@@ -132,12 +166,16 @@ class Mirror:
     @property
     def in_flight(self) -> int:
         """Mirrored calls that are not answered."""
-        return len(self._asked)
+        return len(self._unanswered.calls)
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of calls and answers that are kept."""
-        return self._bytes
+        return self._queued_bytes + self._unanswered.kept_bytes
+
+    def writing(self) -> bool:
+        """Tell whether a call is under way that may change something."""
+        return self._unanswered.writing()
 
     # --- calls that are over ------------------------------------------------------------------
 
@@ -147,25 +185,19 @@ class Mirror:
         """Take note of an answer that is on its way to its client."""
         if call.method is not codec.CALL and call.method != codec.CALL:
             return
+        outcome = ERROR if result is UNSET or result.failed else OK
         facts = link.tools.get(call.tool)
         if facts is None or not facts.read_only:
-            self._wrote = now
+            self._unanswered.wrote = now
             if self.on_written is not None:
-                outcome = Outcome.ERROR if result is UNSET or result.failed else Outcome.OK
                 self.on_written(call, link, line, outcome)
             return
-        if self.target is None or call.number % RESOLUTION >= self._below:
+        if call.generation != self._served or call.number % RESOLUTION >= self._below:
             return
-        if call.asked or call.pinned or call.task or (call.minded and call.era is Era.HANDSHAKE):
+        if call.asked or call.pinned or call.task or (call.minded and call.era is HANDSHAKE):
             return  # it goes on with something that only its own worker knows
-        meta = b""
-        outcome = Outcome.ERROR
-        if result is not UNSET:
-            if result.task is not UNSET or result.state is not UNSET:
-                return
-            outcome = Outcome.ERROR if result.failed else Outcome.OK
-            meta = meta_of(result)
-        self._sample(call, line, outcome, meta, now)
+        if result is UNSET or (result.task is UNSET and result.state is UNSET):
+            self._sample(call, line, outcome, result, now)
 
     def ended(self, call: Call, outcome: Outcome, now: float) -> None:
         """Take note of a call that was over without its worker's answer; the other version may have one."""
@@ -174,83 +206,109 @@ class Mirror:
             return
         facts = link.tools.get(call.tool)
         if facts is None or not facts.read_only:
-            self._wrote = now
+            self._unanswered.wrote = now
             if self.on_written is not None:
                 self.on_written(call, link, b"", outcome)
-        elif self.target is not None and call.number % RESOLUTION < self._below and outcome in FAILED:
-            self._sample(call, b"", outcome, b"", now)
+        elif call.generation == self._served and call.number % RESOLUTION < self._below and outcome in FAILED:
+            self._sample(call, b"", outcome, UNSET, now)
 
-    def _sample(self, call: Call, line: bytes, outcome: Outcome, meta: bytes, now: float) -> None:
-        """Queue one call, if there is somebody to mirror it to and room."""
-        table, target = self._dispatcher.table, self.target
-        number = table.canary if target is Lane.CANARY else table.previous
-        if number is None or call.generation != table.active or table.kill_switch or self._dispatcher.isolated:
-            return
+    def _sample(
+        self, call: Call, line: bytes, outcome: Outcome, result: codec.ResultHead | UnsetType, now: float
+    ) -> None:
+        """Queue one call, if there is room."""
         self.flow.sampled += 1
         size = len(line) + len(call.tail)
-        if len(self._queue) >= self.bounds.queue or self._bytes + size > self.bounds.queue_bytes:
+        bounds, kept = self.bounds, self._queued_bytes + self._unanswered.kept_bytes
+        if len(self._queue) >= bounds.queue or kept + size > bounds.queue_bytes:
             self.flow.dropped["queue"] += 1
             return
-        original = Heard(
-            call.generation, Lane.ACTIVE, call.accepted, (now - call.accepted) * 1000.0, outcome, line, meta
-        )
-        self._queue.append(
-            Mirrored(call.tool, call.key, call.era, call.tail, size, now, number, target or Lane.CANARY, original)
-        )
-        self._bytes += size
-        self._pump_soon()
+        self._queue.append(_Over(call, line, outcome, result, size, now))
+        self._queued_bytes += size
+        if not self._pumping or (self._timer is not None and len(self._queue) >= FULL):
+            self._pump_soon()
+
+    def _drop(self, reason: str) -> None:
+        """Drop the call that waits longest."""
+        self._queued_bytes -= self._queue.popleft().size
+        self.flow.dropped[reason] += 1
 
     # --- sending ------------------------------------------------------------------------------
 
     def _pump_soon(self) -> None:
-        """Send a little later: answers go out first, and one write for many calls costs the daemon a third less."""
-        if not self._pumping and len(self._asked) < self.bounds.in_flight:
-            self._pumping = True
-            asyncio.get_running_loop().call_later(self.bounds.gather, self._pump)
+        """Send a little later: answers go out first, and one write for many calls costs a fraction of one for each."""
+        if len(self._unanswered.calls) >= self.bounds.in_flight:
+            return
+        self._pumping = True
+        loop = asyncio.get_running_loop()
+        if len(self._queue) < FULL:
+            self._timer = loop.call_later(self.bounds.gather, self._pump)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        self._pumping = False
-        queue, now, most = self._queue, self._now(), self.bounds.in_flight
-        while queue and len(self._asked) < most:
-            self._send(queue.popleft(), now)
+        """Send one slice; the next one has to wait until whoever came meanwhile is served."""
+        self._timer = None
+        queue, calls, now, most = self._queue, self._unanswered.calls, self._now(), self.bounds.in_flight
+        way: _Way | None = None
+        left = SLICE
+        while queue and left and len(calls) < most:
+            over, left = queue[0], left - 1
+            if way is None or way.era is not over.call.era:
+                way = self._way(over.call.era)
+            self._send(over, way, now)
+        self._pumping = bool(queue) and len(calls) < most
+        if self._pumping:
+            asyncio.get_running_loop().call_soon(self._pump)
 
-    def _send(self, one: Mirrored, now: float) -> None:
-        """Send one call to its target, and where noise is to be learned once more to the older version."""
-        reason = ""
-        place = Place(one.target, one.era)
-        link = self._dispatcher.links.get(place)
-        if one.target != self._dispatcher.table.lanes().get(one.to):
-            reason = "moved"
-        elif now - one.ended > LATE:
-            reason = "late"
-        elif link is None:
+    def _way(self, era: Era) -> _Way:
+        """Find who is asked by calls of an era."""
+        place, links = Place(self._number, era), self._dispatcher.links
+        link = links.get(place)
+        if link is None:
             self._want(place)
-            reason = "no_worker"
-        elif link.clogged or link.outbox.backlog > BACKLOG:
+            return _Way(era, None, None, "no_worker")
+        if link.outbox.backlog > BACKLOG:
+            return _Way(era, None, None, "clogged")
+        older = link if self.target is PREVIOUS else links.get(Place(self._served, era))
+        return _Way(era, link, older, "")
+
+    def _send(self, over: _Over, way: _Way, now: float) -> None:
+        """Send one call to its target, and where noise is to be learned once more to the older version."""
+        call, (_, link, older, reason) = over.call, way
+        if now - over.at > LATE:
+            reason = "late"
+        elif link is not None and link.clogged:
             reason = "clogged"
-        else:
-            facts = link.tools.get(one.tool)
+        elif link is not None:
+            facts = link.tools.get(call.tool)
             if facts is None or not facts.read_only:
-                self.flow.unfit.add(one.tool)
+                self.flow.unfit.add(call.tool)
                 reason = "not_read_only"
         if reason or link is None:
-            self._drop(one, reason)
+            self._drop(reason)
             return
-        older = link if one.to is Lane.PREVIOUS else self._dispatcher.links.get(Place(one.original.generation, one.era))
+        self._queue.popleft()
+        self._queued_bytes -= over.size
+        self._unanswered.kept_bytes += over.size
+        one = self._mirrored(over)
         if older is not None and not older.clogged and self.repeat(one.tool, older.generation):
             one.repeated = True
             self.flow.repeated += 1
-            self._ask(one, older, now, control=True)
+            self._unanswered.ask(one, older, now, control=True)
         self.flow.sent += 1
-        self._ask(one, link, now, control=False)
+        self._unanswered.ask(one, link, now, control=False)
         one.tail = b""
 
-    def _ask(self, one: Mirrored, link: WorkerLink, now: float, *, control: bool) -> None:
-        number = self._dispatcher.ledger.number()
-        self._asked[number] = _Asked(one, link, now, now + self.bounds.timeout, control)
-        link.outbox.put_spliced(b'{"jsonrpc":"2.0","id":%d' % number, one.tail)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self.bounds.timeout, self._sweep)
+    def _mirrored(self, over: _Over) -> Mirrored:
+        call, result = over.call, over.result
+        meta = b"" if result is UNSET else meta_of(result)
+        took = (over.at - call.accepted) * 1000.0
+        original = Heard(call.generation, ACTIVE, call.accepted, took, over.outcome, over.line, meta)
+        to = CANARY if self.target is None else self.target
+        return Mirrored(call.tool, call.key, call.era, call.tail, over.size, over.at, self._number, to, original)
 
     def _want(self, place: Place) -> None:
         """Have a worker of an era started that the target was not asked in before."""
@@ -264,104 +322,9 @@ class Mirror:
 
     def heard(self, link: WorkerLink, line: bytes, number: int, result: codec.ResultHead | UnsetType) -> bool:
         """Take the answer to a mirrored call; False when there is none of this number with this worker."""
-        asked = self._asked.get(number)
-        if asked is None or asked.link is not link:
-            return False
-        del self._asked[number]
-        link.last_heard = self._now()
-        failed = result is UNSET or result.failed
-        meta = b"" if result is UNSET else meta_of(result)
-        self._settle(asked, Outcome.ERROR if failed else Outcome.OK, line, meta)
-        if self._queue:
+        return self._unanswered.heard(link, line, number, result)
+
+    def _room(self) -> None:
+        """Go on: fewer calls are unanswered."""
+        if self._queue and not self._pumping:
             self._pump_soon()
-        return True
-
-    def _settle(self, asked: _Asked, outcome: Outcome, line: bytes, meta: bytes = b"") -> None:
-        """Note what one of those asked has said; when all have, hand the pair over."""
-        one, now = asked.one, self._now()
-        self._bytes += len(line)
-        one.size += len(line)
-        lane = one.to if asked.link.generation == one.target else Lane.ACTIVE
-        said = Heard(asked.link.generation, lane, asked.sent, (now - asked.sent) * 1000.0, outcome, line, meta)
-        if asked.control:
-            one.control = said
-        else:
-            one.mirrored = said
-        if not one.over:
-            return
-        self._bytes -= one.size
-        if line != one.original.line:  # they differ at least in their ids; whether in more is looked at later
-            one.disturbed = self._wrote >= one.original.at or self.writing()
-        self._take(one)
-
-    def writing(self) -> bool:
-        """Tell whether a call is under way that may change something."""
-        for call in self._dispatcher.ledger.open.values():
-            if call.method == codec.CALL and call.link is not None:
-                facts = call.link.tools.get(call.tool)
-                if facts is None or not facts.read_only:
-                    return True
-        return False
-
-    def _sweep(self) -> None:
-        """Give up what was not answered in time: a failure, unless the original needed nearly as long."""
-        self._timer = None
-        now = self._now()
-        for number in [number for number, asked in self._asked.items() if asked.deadline <= now]:
-            asked = self._asked.pop(number)
-            self._forget(number, asked, "it took too long")
-            if asked.control or asked.one.original.duration > self.bounds.timeout * 500:
-                self._abandon(asked.one, "expired")
-            else:
-                self._settle(asked, Outcome.EXPIRED, b"")
-        if self._asked:
-            wait = min(asked.deadline for asked in self._asked.values()) - now
-            self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._sweep)
-        if self._queue:
-            self._pump_soon()
-
-    def _forget(self, number: int, asked: _Asked, reason: str) -> None:
-        """Tell a worker that its answer is not wanted any more."""
-        self._dispatcher.ledger.unanswered.append(number)
-        if not asked.link.dead and not asked.link.clogged:
-            params = {"requestId": number, "reason": reason}
-            asked.link.outbox.put(codec.notification_line(mcp.CANCELLED, params))
-
-    def _lost(self, link: WorkerLink) -> None:
-        """Account for what a lost worker was asked: a failure while it held its lane, nothing otherwise."""
-        lost = [number for number, asked in self._asked.items() if asked.link is link]
-        for number in lost:
-            asked = self._asked.pop(number, None)
-            if asked is None:
-                continue
-            holds = self._dispatcher.table.lane_of(link.generation) is not None and not self._dispatcher.stopping
-            if holds and not asked.control:
-                self._settle(asked, Outcome.LOST, b"")
-            else:
-                self._abandon(asked.one, "lost")
-        if self._queue:
-            self._pump_soon()
-
-    # --- giving up ----------------------------------------------------------------------------
-
-    def _abandon(self, one: Mirrored, reason: str) -> None:
-        """Drop a call of which something is under way still."""
-        for number in [number for number, asked in self._asked.items() if asked.one is one]:
-            self._forget(number, self._asked.pop(number), "nobody waits for it")
-        self._drop(one, reason)
-
-    def _drop(self, one: Mirrored, reason: str) -> None:
-        self._bytes -= one.size
-        self.flow.dropped[reason] += 1
-
-    def _give_up(self, reason: str) -> None:
-        """Drop everything."""
-        while self._queue:
-            self._drop(self._queue.popleft(), reason)
-        while self._asked:
-            self._abandon(next(iter(self._asked.values())).one, reason)
-
-
-def meta_of(result: codec.ResultHead) -> bytes:
-    """Return a result's `_meta` as it came, b"" when there is none."""
-    return b"" if result.meta is UNSET else bytes(result.meta)

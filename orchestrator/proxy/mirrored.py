@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.evidence.samples import REPORTED, Outcome
 from orchestrator.domain.protocol import Era
@@ -21,10 +21,14 @@ from orchestrator.proxy import codec
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.sampling import METRICS, NAME, REPORT_BYTES, finite
 
+ACTIVE, CANARY, PREVIOUS = Lane.ACTIVE, Lane.CANARY, Lane.PREVIOUS
+OK, ERROR = Outcome.OK, Outcome.ERROR
+"""Members of an enum under names of their own: looking one up in its class takes as long as building a value does."""
 OTHERS = "other"
 """Label under which tools are counted once there are too many."""
 MOST_TOOLS = 100
 """Tools counted by their names: a label's values must not grow without end."""
+_ID_ENDS = codec.ID_AT + codec.LONGEST_ID
 
 
 @dataclass(slots=True)
@@ -36,17 +40,17 @@ class Bounds:
         in_flight: mirrored calls that are not answered, at most.
         queue: calls that wait to be mirrored or compared, at most.
         queue_bytes: bytes of calls and answers that are kept meanwhile, at most.
-        gather: seconds in which mirrored calls are gathered and sent together; nobody waits for them.
+        gather: seconds in which calls are gathered, to be mirrored together; nobody waits for them.
     """
 
     timeout: float = 30.0
     in_flight: int = 64
     queue: int = 1024
     queue_bytes: int = 32 << 20
-    gather: float = 0.002
+    gather: float = 0.01
 
 
-class Heard(msgspec.Struct, gc=False, frozen=True):
+class Heard(msgspec.Struct, gc=False, eq=False):
     """One version's answer.
 
     Attributes:
@@ -68,7 +72,7 @@ class Heard(msgspec.Struct, gc=False, frozen=True):
     meta: bytes = b""
 
 
-class Mirrored(msgspec.Struct, eq=False):
+class Mirrored(msgspec.Struct, gc=False, eq=False):
     """A call and what was said to it.
 
     Attributes:
@@ -84,7 +88,8 @@ class Mirrored(msgspec.Struct, eq=False):
         mirrored: what the target said.
         control: what the older of the two said when it was asked once more; None where it was not.
         repeated: whether it is asked once more.
-        disturbed: whether something was written while the two were asked.
+        same: whether the answers of the two are the same bytes, but for their ids.
+        disturbed: whether something was written while the two were asked; not looked for where they are the same.
     """
 
     tool: str
@@ -99,18 +104,14 @@ class Mirrored(msgspec.Struct, eq=False):
     mirrored: Heard | None = None
     control: Heard | None = None
     repeated: bool = False
+    same: bool = False
     disturbed: bool = False
-
-    @property
-    def over(self) -> bool:
-        """Whether all who were asked have answered."""
-        return self.mirrored is not None and (self.control is not None or not self.repeated)
 
     @property
     def sides(self) -> tuple[Heard, Heard]:
         """The answer of the version that is the baseline, and of the one on trial."""
         assert self.mirrored is not None  # noqa: S101 - asked for only when it is over
-        return (self.original, self.mirrored) if self.mirrored.lane is Lane.CANARY else (self.mirrored, self.original)
+        return (self.original, self.mirrored) if self.to is CANARY else (self.mirrored, self.original)
 
 
 @dataclass(slots=True)
@@ -152,12 +153,31 @@ class _Meta(msgspec.Struct, gc=False):
     reported: dict[str, Any] = msgspec.field(default_factory=dict, name=REPORTED)
 
 
+_NAMED = REPORTED.encode()
 _decode_meta = msgspec.json.Decoder(_Meta).decode
+
+
+def meta_of(result: codec.ResultHead) -> bytes:
+    """Return a result's `_meta` as it came, b"" when there is none."""
+    return b"" if result.meta is UNSET else bytes(result.meta)
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Tell whether two answers are the same but for their ids; two that are not there are not."""
+    return bool(one and other) and unnumbered(one) == unnumbered(other)
+
+
+def unnumbered(line: bytes) -> bytes:
+    """Return what an answer says, without its id."""
+    comma = line.find(b",", codec.ID_AT, _ID_ENDS)
+    if comma > 0 and line.startswith(codec.PREFIX):  # as most workers write it
+        return line[comma:]
+    return bytes(codec.answer_parts(line, b"0")[1])
 
 
 def reported(meta: bytes) -> dict[str, float]:
     """Return the numbers that a worker reported in a result's `_meta`; what is no finite number is left out."""
-    if not meta or len(meta) > REPORT_BYTES:
+    if len(meta) > REPORT_BYTES or (_NAMED not in meta and b"\\" not in meta):
         return {}
     try:
         members = _decode_meta(meta).reported
