@@ -28,6 +28,8 @@ AT_ONCE: Final = 200
 MOST_READ: Final = 5_000
 """Records one request looks through: most are looks, of which nothing is told."""
 MILLI: Final = 1000
+SAME_STEP: Final = 10.0
+"""Seconds within which a step that was read is noted, too, where it is the same one."""
 
 
 class Step(Protocol):
@@ -60,6 +62,7 @@ class RolloutPast:
         self._journal = journal
         self._lately: deque[HappenedShown] = deque(maxlen=LATELY)
         self._is_read = False
+        self._read: dict[tuple[object, ...], float] = {}
 
     def noted(self, event: ev.Event, before: State, after: State, at: float) -> HappenedShown | None:
         """Take note of a step as it is taken; return it in words, None where there is nothing to tell."""
@@ -74,7 +77,9 @@ class RolloutPast:
             reason=event.reason if isinstance(event, ev.Asked) else "",
             last=self._lately[-1].n if self._lately else 0,
         )
-        self._lately.append(happened)
+        read = self._read.pop(_same(happened), None)
+        if read is None or at - read > SAME_STEP:  # else it was written, and read, before it came here
+            self._lately.append(happened)
         return happened
 
     async def lately(self, after: int, limit: int) -> list[HappenedShown]:
@@ -128,9 +133,14 @@ class RolloutPast:
         except Exception as error:  # noqa: BLE001 - the present is told all the same
             log.warning("what happened earlier cannot be read", reason=str(error))
             return
-        known = {_same(one) for one in self._lately}  # of this life: told a moment later than it was written
-        older = [one for one in page.steps if _same(one) not in known]  # newest first
-        self._lately.extendleft(older[: LATELY - len(self._lately)])
+        noted = {_same(one): one for one in self._lately}  # of this life: told a moment later than it was written
+        self._read = {same: one.at for one in page.steps if (same := _same(one)) not in noted}
+        read: list[HappenedShown] = []
+        for written in reversed(page.steps):
+            one = noted.pop(_same(written), written)
+            last = read[-1].n if read else 0
+            read.append(one if one.n > last else one.model_copy(update={"n": last + 1}))
+        self._lately = deque(sorted((*read, *noted.values()), key=lambda one: one.n), maxlen=LATELY)
 
 
 def _same(one: HappenedShown) -> tuple[object, ...]:

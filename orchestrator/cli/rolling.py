@@ -28,6 +28,8 @@ LOOK_EVERY: Final = 0.5
 """Seconds between two looks."""
 INTERRUPTED: Final = 130
 """Exit status of who was ended by Ctrl-C (128 + SIGINT): how the rollout ends is not known."""
+LAST_LOOKS: Final = 4
+"""Looks after the end at the most: a step takes effect a moment before it is told."""
 LINE: Final = "\r\x1b[K"
 """Back to the line's beginning, and empty it."""
 
@@ -79,6 +81,8 @@ class _Following:
         self._after = 0
         self._rehearsed = 0
         self._gone = False
+        self._told: set[str] = set()
+        self._ends = 0
         self._line = ""
         self._wait = threading.Event()
 
@@ -101,7 +105,7 @@ class _Following:
         if now.rollout.phase == "rehearsing":
             self._rehearsal()
         self._status(now.rollout)
-        return now.rollout if now.rollout.over else None
+        return now.rollout if now.rollout.over and self._is_told(now.rollout) else None
 
     def pause(self) -> None:
         """Wait for a moment."""
@@ -113,8 +117,14 @@ class _Following:
             click.echo(LINE, nl=False)
         self._line = ""
 
+    def _is_told(self, over: RolloutShown) -> bool:
+        """Say whether the end was printed, or has been waited for long enough."""
+        self._ends += 1
+        return over.where in self._told or self._ends > LAST_LOOKS
+
     def _tell(self, event: HappenedShown) -> None:
         self.clear()
+        self._told.update(event.words)
         moment = time.strftime("%H:%M:%S", time.localtime(event.at))
         for words in event.words:
             show(f"{moment}  {words}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from control_story import StoryPlane, control_plane
@@ -291,6 +292,30 @@ async def test_a_step_that_was_noted_a_moment_after_it_was_written_is_told_once(
         _, told = await plane.ask("GET", ROLLOUT)
         words = [tuple(one["words"]) for one in told["events"]]
         assert len(words) == len(set(words)) > 1
+
+
+@pytest.mark.requirement("VERB-5")
+async def test_a_step_that_is_read_before_it_is_noted_is_told_once_and_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with control_plane(tmp_path) as plane:
+        past = plane.control.engine.desk.past
+        steps: list[tuple[Any, ...]] = []
+
+        def only_written(*step: Any) -> None:
+            steps.append(step)
+
+        await begin(plane, tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(past, "noted", only_written)
+            await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
+        _, read = await plane.ask("GET", ROLLOUT)
+        for step in steps:
+            past.noted(*step)
+        _, noted = await plane.ask("GET", ROLLOUT)
+        words = [one["words"] for one in noted["events"]]
+        assert words == [one["words"] for one in read["events"]]
+        assert words[-1] == ["paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"]
 
 
 @pytest.mark.requirement("VERB-3")
