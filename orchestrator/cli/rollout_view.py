@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.api.rollout_shown import HappenedShown, LimitShown, RolloutNow, RolloutShown, StageShown
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, Cell, columns, heading, paint
-from orchestrator.domain.rollouts.why import odds
+from orchestrator.domain.rollouts.why import figure, more_words, odds
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 PHASES: Final = {"done": GREEN, "rolled_back": RED, "rolling_back": RED}
@@ -77,8 +77,13 @@ def _title(rollout: RolloutShown) -> str:
 
 def _where(rollout: RolloutShown) -> str:
     left = f", {duration(rollout.left)} left" if rollout.left is not None and not rollout.paused else ""
-    late = f", deadline in {duration(rollout.deadline_left)}" if rollout.deadline_left is not None else ""
-    return printable(f"{rollout.where}{left}{late}")
+    return printable(f"{rollout.where}{left}{_deadline(rollout.deadline_left)}")
+
+
+def _deadline(left: float | None) -> str:
+    if left is None:
+        return ""
+    return f", deadline in {duration(left)}" if left > 0 else ", its deadline has passed"
 
 
 def _paused(rollout: RolloutShown) -> Iterator[tuple[str, str]]:
@@ -109,14 +114,14 @@ def _evidence(rollout: RolloutShown, *, colour: bool) -> list[str]:
 
 
 def _row(one: LimitShown) -> list[Cell]:
-    more = f"about {one.more} more calls" if one.more else ""
+    more = more_words(one.more) if one.more else ""
     doubt = "in doubt" if one.doubtful else ""
     note = "; ".join(filter(None, (more, doubt, one.note)))
     return [
         Cell(printable(one.limit), BOLD),
         Cell(_words(one.verdict), VERDICTS.get(one.verdict, "")),
-        Cell(_figure(one.trial.figure)),
-        Cell(_figure(one.baseline.figure)),
+        Cell(_figure(one.metric, one.trial.figure)),
+        Cell(_figure(one.metric, one.baseline.figure)),
         Cell(f"{one.trial.samples}/{one.baseline.samples}"),
         Cell(odds(one.evidence) if one.needed else NONE),
         Cell(odds(one.needed) if one.needed else NONE),
@@ -158,5 +163,5 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _figure(value: float | None) -> str:
-    return NONE if value is None else f"{value:.4g}"
+def _figure(metric: str, value: float | None) -> str:
+    return NONE if value is None else figure(metric, value)

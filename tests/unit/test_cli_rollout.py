@@ -109,6 +109,14 @@ def test_a_pause_says_why_and_how_to_go_on_and_limits_without_a_say_are_left_out
 
 
 @pytest.mark.requirement("VERB-11")
+def test_a_deadline_that_has_passed_is_no_deadline_in_0s_and_memory_is_told_in_mib() -> None:
+    leaking = limit(metric="memory", limit="memory worse by 20 %", trial=ArmShown(samples=9, units=9, figure=2.0**24))
+    told = text(now(rollout(deadline_left=0.0, look=look(leaking))))
+    assert "42s left, its deadline has passed" in told
+    assert "16 MiB" in told
+
+
+@pytest.mark.requirement("VERB-11")
 def test_what_a_worker_or_a_plan_named_does_nothing_to_the_terminal() -> None:
     evil = rollout(command=["/bin/\x1b[2J"], where="\x1b[31m", look=look(limit(note="\x1b]0;x\x07")))
     told = text(now(evil, happened(1, "\x1b[2J")))
@@ -159,6 +167,7 @@ def run(*words: str) -> Result:
 
 BEGUN = {"id": "r", "revision": 1, "message": "rollout r: rehearsal", "warnings": ["a flag stays; leave it out [x]"]}
 DONE = rollout(over=True, phase="done", where="done: generation 2 serves all calls")
+ENDED = now(DONE, happened(9, DONE.where))
 BACK = rollout(over=True, phase="rolled_back", where="rolled back: error +4 pp", cause=cause("error +4 pp"))
 
 
@@ -183,10 +192,24 @@ def test_a_rollout_that_is_done_ends_with_0_and_nothing_is_told_twice(script: Ca
 
 @pytest.mark.requirement("VERB-10")
 def test_a_rollout_that_goes_back_ends_with_1_and_its_cause_on_stderr(script: Callable[..., Script]) -> None:
-    script(BEGUN, now(BACK))
+    script(BEGUN, now(BACK, happened(5, BACK.where)))
     result = run("upgrade", "--", "/bin/two")
     assert result.exit_code == 1
     assert "switchover: rollout r went back: error +4 pp; see: switchover why r\n" in result.stderr
+
+
+@pytest.mark.requirement("VERB-10")
+def test_an_end_that_is_told_a_moment_after_it_took_effect_is_printed_too(script: Callable[..., Script]) -> None:
+    script(BEGUN, now(DONE), now(DONE), ENDED)
+    result = run("upgrade", "--", "/bin/two")
+    assert (result.exit_code, result.stdout.splitlines()[-1].endswith(DONE.where)) == (0, True)
+
+
+@pytest.mark.requirement("VERB-10")
+def test_an_end_that_is_never_told_is_not_waited_for_for_long(script: Callable[..., Script]) -> None:
+    played = script(BEGUN, *[now(BACK)] * (rolling.LAST_LOOKS + 1))
+    assert run("upgrade", "--", "/bin/two").exit_code == 1
+    assert played.answers == []
 
 
 @pytest.mark.requirement("VERB-10")
@@ -199,7 +222,7 @@ def test_ctrl_c_stops_following_and_nothing_else(script: Callable[..., Script]) 
 
 @pytest.mark.requirement("VERB-10")
 def test_a_daemon_that_is_restarted_meanwhile_is_waited_for(script: Callable[..., Script]) -> None:
-    script(BEGUN, UnreachableError("no daemon answers"), UnreachableError("no daemon answers"), now(DONE))
+    script(BEGUN, UnreachableError("no daemon answers"), UnreachableError("no daemon answers"), ENDED)
     result = run("upgrade", "--", "/bin/two")
     assert (result.exit_code, result.stderr.count("no daemon answers; looking for it again")) == (0, 1)
 

@@ -15,6 +15,7 @@ from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
 from orchestrator.domain.rollouts.told import where
 
 PERCENT = 100.0
+MIB = 1024.0**2
 
 
 def why(rollout: Rollout, now: float, *, quarantined: bool = False) -> tuple[str, ...]:
@@ -37,9 +38,9 @@ def why(rollout: Rollout, now: float, *, quarantined: bool = False) -> tuple[str
 
 def limit_words(one: LimitLook) -> str:
     """Say what one limit sees: figures of both sides, samples, and evidence against what is needed."""
-    figures = f"{_figure(one.trial.figure)} against {_figure(one.baseline.figure)}"
+    figures = f"{figure(one.metric, one.trial.figure)} against {figure(one.metric, one.baseline.figure)}"
     if one.baseline.figure is None:
-        figures = _figure(one.trial.figure)
+        figures = figure(one.metric, one.trial.figure)
     seen = f"{figures} ({one.trial.samples} and {one.baseline.samples} samples)"
     proof = f", evidence {odds(one.evidence)} of {odds(one.needed)} needed" if one.needed else ""
     note = f"; {one.note}" if one.note else ""
@@ -49,18 +50,30 @@ def limit_words(one: LimitLook) -> str:
 def odds(evidence: float) -> str:
     """Return an e-value as odds, such as `130:1`."""
     if not math.isfinite(evidence) or evidence >= 1e6:  # noqa: PLR2004 - beyond it digits say nothing
-        return "over 1000000:1"
-    return f"{evidence:.0f}:1" if evidence >= 10 else f"{evidence:.2g}:1"  # noqa: PLR2004 - three figures at most
+        return "over 1,000,000:1"
+    return f"{evidence:,.0f}:1" if evidence >= 10 else f"{evidence:.2g}:1"  # noqa: PLR2004 - three figures at most
+
+
+def figure(metric: str, value: float | None) -> str:
+    """Return a metric's figure to four digits; the memory of processes in MiB."""
+    if value is None or not math.isfinite(value):
+        return "nothing"
+    return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}"
+
+
+def more_words(count: int) -> str:
+    """Say about how many calls are missing to an answer."""
+    return f"about {count:,} more call{'' if count == 1 else 's'}"
 
 
 def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
     cause, look = rollout.cause, rollout.look
-    if cause is None:
+    if cause is None or rollout.phase is Phase.DONE:  # the first line has said all of it
         return
-    yield from _caused(cause, "ended" if rollout.phase is Phase.DONE else "decided")
+    yield from _caused(cause, "decided")
     if cause.what is What.REGRESSION and look is not None:
         yield from _evidence(look)
-    if rollout.moved and rollout.phase is not Phase.DONE:
+    if rollout.moved:
         doing = "have" if rollout.is_over else "are being given"
         yield f"flags it had moved {doing} their safe values: {', '.join(one.flag for one in rollout.moved)}"
     if quarantined:
@@ -68,7 +81,7 @@ def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
 
 
 def _caused(cause: Cause, did: str) -> Iterator[str]:
-    at = f" at {cause.step}" if cause.step and cause.what is not What.DONE else ""
+    at = f" at {cause.step}" if cause.step else ""
     by = "" if cause.words.startswith(cause.by) else f" by {cause.by}"
     yield f"{did}{at}{by}: {cause.words}"
     if cause.metric:
@@ -102,7 +115,9 @@ def _paused(rollout: Rollout) -> Iterator[str]:
 
 
 def _goes(rollout: Rollout, now: float) -> Iterator[str]:
-    if rollout.due is not None and not rollout.waiting:
+    if rollout.due is not None and rollout.frozen:
+        yield f"the freeze window is over in {lasting(max(0.0, rollout.due - now))}"
+    elif rollout.due is not None and not rollout.waiting:
         yield f"{lasting(max(0.0, rollout.due - now))} of it are left"
     elif (rollout.phase, rollout.part, rollout.waiting) == (Phase.STEPPING, Part.RUNNING, False):
         yield "it stays until somebody goes on: switchover resume"
@@ -123,10 +138,7 @@ def _seen(rollout: Rollout) -> Iterator[str]:
     )
     for one in look.limits:
         if one.applies:
-            yield limit_words(one) + (f"; about {one.more} more calls are needed" if one.more else "")
+            more = "" if not one.more else f"; {more_words(one.more)} {'is' if one.more == 1 else 'are'} needed"
+            yield limit_words(one) + more
     if look.disagreement is not None:
         yield f"{look.disagreement * PERCENT:.1f} % of the mirrored answers differ"
-
-
-def _figure(value: float | None) -> str:
-    return "nothing" if value is None or not math.isfinite(value) else f"{value:.4g}"
