@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
 
 from orchestrator.api.models import Asking, Body
 from orchestrator.api.rollout_shown import LimitShown
+
+
+def _number(weight: object) -> object:
+    """Refuse what JSON's other types would be taken for: `true` is no share, and "5" is none either."""
+    if isinstance(weight, bool | str):
+        raise ValueError(f"{weight!r} is no number: give a whole number from 0 to 100")  # noqa: TRY004 - pydantic's
+    return weight
 
 
 def _percentage(weight: float) -> float:
@@ -21,14 +28,14 @@ def _percentage(weight: float) -> float:
     return weight
 
 
-Percentage = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_percentage)]
+Percentage = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number), AfterValidator(_percentage)]
 
 
 class GuardConfig(Body):
     """Change the canary's share, the kill switch, or both."""
 
     canary_pct: Percentage | None = Field(None, description="percent of assignment keys on the canary, 0 to 100")
-    kill_switch: bool | None = Field(None, description="true: all traffic to previous if warm, else to active")
+    kill_switch: StrictBool | None = Field(None, description="true: all traffic to previous if warm, else to active")
     updated_by: str = Field("", description="who asks, for the audit", max_length=200)
     reason: str = Field("", description="why, for the audit", max_length=1000)
 
@@ -53,7 +60,7 @@ class VersionStats(BaseModel):
 
     generation: int | None
     samples: int = Field(description="calls that were judged")
-    metrics: dict[str, float] = Field(description="by limit, in the metric's unit")
+    metrics: dict[str, float] = Field(description="by metric, in its unit; of a percentile such as `duration p95`")
 
 
 class Evaluation(BaseModel):
@@ -71,8 +78,11 @@ class Evaluation(BaseModel):
 class Threshold(BaseModel):
     """One limit."""
 
-    limit: str
+    limit: str = Field(description="all of it in words")
     metric: str
+    bound: str = Field(description="margin, relative (a share), most or least")
+    value: float = Field(description="in the metric's unit")
+    statistic: str = Field(description="mean, p50, p95 or p99; of which figure most and least speak")
     min_samples: int
     judge: str
 

@@ -9,8 +9,9 @@ import math
 
 from orchestrator.api.guard_models import ConfigNow, Evaluation, Threshold, VersionStats
 from orchestrator.api.rollout_report import weight_of
-from orchestrator.domain.evidence.look import Look, Verdict
+from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.limits import Limit
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.rollouts.judgement import part_of
 from orchestrator.domain.rollouts.state import Phase, Rollout, State, What
 from orchestrator.domain.rollouts.why import limit_words
@@ -37,8 +38,8 @@ def stats_of(state: State, look: Look | None) -> dict[str, VersionStats]:
     trial = rollout.trial if rollout is not None else state.table.canary
     baseline = rollout.baseline if rollout is not None else state.table.active
     limits = look.limits if look is not None else ()
-    ours = {one.limit: one.trial.figure for one in limits}
-    theirs = {one.limit: one.baseline.figure for one in limits}
+    ours = {_named(one): one.trial.figure for one in limits}
+    theirs = {_named(one): one.baseline.figure for one in limits}
     return {
         "v1": VersionStats(
             generation=baseline, samples=look.baseline if look is not None else 0, metrics=_finite(theirs)
@@ -72,12 +73,27 @@ def thresholds_of(state: State) -> list[Threshold]:
         return []
     plan = rollout.plan
     limits: tuple[Limit, ...] = plan.limits if rollout.watch is None else plan.limits_of(part_of(plan, rollout.watch))
-    return [
-        Threshold(
-            limit=str(limit), metric=limit.metric, min_samples=limit.min_samples, judge=plan.judge_of(limit).value
-        )
-        for limit in limits
-    ]
+    return [_threshold(plan, limit) for limit in limits]
+
+
+def _threshold(plan: Plan, limit: Limit) -> Threshold:
+    bounds = ((name, getattr(limit, name)) for name in ("margin", "relative", "most", "least"))
+    bound, value = next((name, value) for name, value in bounds if value is not None)
+    return Threshold(
+        limit=str(limit),
+        metric=limit.metric,
+        bound=bound,
+        value=value,
+        statistic=limit.statistic.value,
+        min_samples=limit.min_samples,
+        judge=plan.judge_of(limit).value,
+    )
+
+
+def _named(one: LimitLook) -> str:
+    """Return what a figure is of: the metric, or a percentile of it where the limit names one."""
+    said = one.limit.removeprefix(f"{one.metric} (")
+    return one.metric if said == one.limit else f"{one.metric} {said.partition(')')[0]}"
 
 
 def _action(rollout: Rollout) -> str:

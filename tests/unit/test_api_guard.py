@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ async def test_status_tells_config_figures_evaluation_and_limits_and_changes_not
         status, told = await plane.ask("GET", "/guard/status")
         assert status == 200
         assert told["config"] == {"canary_pct": 10, "kill_switch": False, "paused": False, "revision": 3}
-        assert told["stats"]["v2"] == {"generation": 2, "samples": 214, "metrics": {"error worse by 0.05": 0.051}}
-        assert told["stats"]["v1"] == {"generation": 1, "samples": 642, "metrics": {"error worse by 0.05": 0.01}}
+        assert told["stats"]["v2"] == {"generation": 2, "samples": 214, "metrics": {"error": 0.051}}
+        assert told["stats"]["v1"] == {"generation": 1, "samples": 642, "metrics": {"error": 0.01}}
         assert (told["evaluation"]["action"], told["evaluation"]["verdict"]) == ("none", "regression")
         assert told["evaluation"]["breaches"][0].startswith("error worse by 0.05: regression, 0.051 against 0.01")
         assert told["thresholds"] == [
-            {"limit": "error worse by 0.05", "metric": "error", "min_samples": 10, "judge": "sequential"}
-        ]
+            {
+                "limit": "error worse by 0.05", "metric": "error", "bound": "margin", "value": 0.05,
+                "statistic": "mean", "min_samples": 10, "judge": "sequential",
+            }
+        ]  # fmt: skip
         assert (engine.guard.evaluated, len(await engine.journal.tail(100))) == (0, records)
 
 
@@ -57,13 +61,34 @@ async def test_an_evaluation_acts_on_a_regression_and_says_what_it_did(tmp_path:
 
 
 @pytest.mark.requirement("VERB-7")
-@pytest.mark.parametrize("weight", [-1, 101, 12.5, "many"])
+@pytest.mark.parametrize("weight", [-1, 101, 12.5, "many", "5", True])
 async def test_a_weight_that_is_no_percentage_is_refused_with_words(tmp_path: Path, weight: Any) -> None:
     async with control_plane(tmp_path) as plane:
         await begin(plane, tmp_path)
         status, told = await trusting(plane).ask("PUT", "/guard/config", {"canary_pct": weight})
         assert (status, "canary_pct" in told["reason"]) == (422, True)
         assert (await now(plane))["weight"] == 10
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_a_kill_switch_is_true_or_false_and_no_word_for_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        for word in ("yes", 1, "off"):
+            status, told = await trusting(plane).ask("PUT", "/guard/config", {"kill_switch": word})
+            assert (status, "kill_switch" in told["reason"]) == (422, True)
+        assert plane.control.engine.driver.state.table.kill_switch is False
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_a_figure_of_a_percentile_is_named_by_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        engine = plane.control.engine
+        look = judged(engine.driver.state, Verdict.NOT_YET)
+        slow = replace(look.limits[0], limit="duration (p95) at most 1600", metric="duration")
+        engine.guard.look = replace(look, limits=(slow,))
+        _, told = await plane.ask("GET", "/guard/status")
+        assert list(told["stats"]["v2"]["metrics"]) == ["duration p95"]
 
 
 @pytest.mark.requirement("VERB-7")
