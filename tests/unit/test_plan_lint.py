@@ -69,6 +69,8 @@ CASES = {
     "soak-without-time": good(flags=(FlagStage("A", "on", 0.0),)),
     "metric-unknown": good(limits=(replace(ERROR, metric="errors"),)),
     "metric-unused": good(metrics=(Metric("queue", Kind.MAGNITUDE),)),
+    "bound-never-held": good(limits=(ERROR, Limit("quality", least=101.0))),
+    "bound-never-exceeded": good(limits=(ERROR, Limit("error", most=1.0))),
     "limit-twice": good(limits=(ERROR, ERROR)),
     "window-not-used": good(limits=(replace(ERROR, window=Window(100)),)),
     "window-too-small": good(limits=(replace(ERROR, judge=THRESHOLD, window=Window(20)),)),

@@ -94,7 +94,7 @@ good
 
 limits: error worse by 0.05
 judge: sequential, wrong with probability 0.01 at most
-on regression: roll_back; on inconclusive: pause; on missing data: wait
+on regression: roll back; on inconclusive: pause; on missing data: wait
 deadline: 1 d, then pause
 nothing goes on: sat, sun 00:00-24:00 UTC"""
     )

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from orchestrator.domain.plans.epochs import Place, epochs, least_units
 from orchestrator.domain.plans.fields import MINUTE, lasting
 from orchestrator.domain.plans.findings import Expected, Finding, error, warning
-from orchestrator.domain.plans.limits import CUSTOMARY, MEASURED, JudgeKind, Limit
+from orchestrator.domain.plans.limits import CUSTOMARY, MEASURED, SCALES, JudgeKind, Limit
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import Step
 
@@ -46,6 +46,7 @@ def limit_findings(expected: Expected) -> Iterator[Finding]:
     for place, limit in _limits(plan):
         yield from _metric(expected, place, limit)
         yield from _judge(plan, place, limit)
+        yield from _bound(plan, place, limit)
     yield from _twice(plan)
     watched = {limit.metric for _, limit in _limits(plan)}
     for at, metric in enumerate(plan.metrics):
@@ -108,6 +109,32 @@ def _judge(plan: Plan, place: Place, limit: Limit) -> Iterator[Finding]:
             (*place, "window"),
             f"the window has {calls} calls at most, and {limit.min_samples} samples are wanted",
             "make it larger, or min_samples smaller",
+        )
+
+
+def _bound(plan: Plan, place: Place, limit: Limit) -> Iterator[Finding]:
+    """Compare a bound with the values that the metric can have, where its kind tells."""
+    declared = {metric.name: metric.kind for metric in plan.metrics}
+    kind = limit.kind or {**MEASURED, **CUSTOMARY, **declared}.get(limit.metric)
+    top = limit.scale or (SCALES.get(kind) if kind is not None else None)
+    name = next(one for one in ("margin", "relative", "most", "least") if getattr(limit, one) is not None)
+    value, lowest = getattr(limit, name), 0.0
+    most = top if top is not None else math.inf
+    if name == "relative" or not (kind in SCALES or limit.scale):
+        return
+    if (name == "least" and value > most) or (name == "most" and value < lowest):
+        yield error(
+            "bound-never-held",
+            (*place, name),
+            f"{limit.metric} lies between {lowest:g} and {most:g}, so every version exceeds this limit",
+            "give a bound that lies between them, or the metric's scale",
+        )
+    elif (name == "least" and value <= lowest) or (name != "least" and value >= most):
+        yield warning(
+            "bound-never-exceeded",
+            (*place, name),
+            f"{limit.metric} lies between {lowest:g} and {most:g}, so no version exceeds this limit",
+            "make it tighter, or give the metric's scale",
         )
 
 

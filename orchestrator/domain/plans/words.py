@@ -6,6 +6,7 @@ Above: the verb `plans`, later the guide.  Below: `times`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 
 from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.flags.values import as_text
@@ -41,7 +42,8 @@ def _rehearsal(plan: Plan) -> str:
         return "no rehearsal"
     work = [word for word, is_done in (("build", plan.rehearsal.build), ("test", plan.rehearsal.test)) if is_done]
     flags = "safe values" if plan.rehearsal.flags == "safe" else "the values set now"
-    return f"rehearse: {', '.join([*work, 'compare'])}, flags at {flags}; differences: {plan.rehearsal.on_differences}"
+    asked = _answer(plan.rehearsal.on_differences)
+    return f"rehearse: {', '.join([*work, 'compare'])}, flags at {flags}; differences: {asked}"
 
 
 def _part(plan: Plan, moment: Moment, registry: Registry) -> Iterator[str]:
@@ -111,16 +113,56 @@ def _stage(stage: FlagStage, moment: Moment, number: int, count: int, stable: fl
 def _judged(plan: Plan) -> Iterator[str]:
     if plan.limits:
         yield f"limits: {_listed(plan.limits)}"
-    sure = f", wrong with probability {plan.judge.alpha:g} at most"
-    yield f"judge: {plan.judge.kind}{sure if plan.judge.kind is JudgeKind.SEQUENTIAL else ', without a guarantee'}"
+    yield f"judge: {'; '.join(_judges(plan))}"
     yield (
-        f"on regression: {plan.on_regression}; on inconclusive: {plan.on_inconclusive}; "
-        f"on missing data: {plan.on_missing_data}"
+        f"on regression: {_answer(plan.on_regression)}; on inconclusive: {_answer(plan.on_inconclusive)}; "
+        f"on missing data: {_answer(plan.on_missing_data)}"
     )
+    policy = "; ".join(_policy(plan))
+    if policy:
+        yield f"policy: {policy}"
     if plan.deadline is not None:
-        yield f"deadline: {lasting(plan.deadline)}, then {plan.on_deadline}"
+        yield f"deadline: {lasting(plan.deadline)}, then {_answer(plan.on_deadline)}"
     for window in plan.freeze:
         yield f"nothing goes on: {window}"
+
+
+def _judges(plan: Plan) -> Iterator[str]:
+    """Yield who judges which limits, and what that promises."""
+    limits = [*plan.limits]
+    limits += [limit for step in plan.steps for limit in step.limits]
+    limits += [limit for stage in plan.flags for limit in stage.limits]
+    judges = {plan.judge_of(limit) for limit in limits} or {plan.judge.kind}
+    if JudgeKind.SEQUENTIAL in judges:
+        yield f"{JudgeKind.SEQUENTIAL}, wrong with probability {plan.judge.alpha:g} at most"
+    if JudgeKind.THRESHOLD in judges:
+        some = dict.fromkeys(limit.metric for limit in limits if plan.judge_of(limit) is JudgeKind.THRESHOLD)
+        of_some = f" of {', '.join(some)}" if len(judges) > 1 else ""
+        yield f"{JudgeKind.THRESHOLD}{of_some}, without a guarantee"
+    if plan.judge.initial_delay and plan.new_generation:
+        yield f"not in the first {lasting(plan.judge.initial_delay)} of the new version"
+
+
+def _policy(plan: Plan) -> Iterator[str]:
+    """Yield what is done before and with a verdict."""
+    policy = plan.policy
+    if policy.confirm_looks > 1:
+        yield f"a breach counts once {policy.confirm_looks} looks in a row have found it"
+    if policy.breach_held:
+        yield f"a breach counts once it has been held for {lasting(policy.breach_held)}"
+    if policy.retreat:
+        yield f"in doubt down to {', then '.join(f'{weight} %' for weight in policy.retreat)}"
+    if policy.tighter is not None:
+        yield f"above {policy.tighter.above} % margins are tighter, times {policy.tighter.factor:g}"
+    if policy.slower is not None:
+        longer = f"pauses are longer, times {policy.slower.factor:g},"
+        yield f"{longer} while more than {policy.slower.above * 100:g} % of the mirrored answers differ"
+    if policy.advance_when_certified:
+        yield "a pause ends early once every margin is certified"
+
+
+def _answer(answer: StrEnum) -> str:
+    return answer.value.replace("_", " ")
 
 
 def _listed(limits: Sequence[Limit]) -> str:

@@ -71,14 +71,15 @@ def _decided(plan: Plan) -> Iterator[tuple[str, str]]:
     if hold is not None and hold.kind is HoldKind.PERSON:
         yield f"Before the promotion{_said(hold.say)}:", "switchover resume"
     if plan.deadline is not None:
+        does = "pauses" if plan.on_deadline is Answer.PAUSE else "goes back"
         yield (
-            f"{lasting(plan.deadline)} after the first step: {plan.on_deadline.value.replace('_', ' ')}:",
+            f"If it is not done {lasting(plan.deadline)} after its first step it {does}; hear where it stood:",
             ("switchover why"),
         )
 
 
 def _said(words: str) -> str:
-    return f", agree to: {words}" if words else ""
+    return f", agree to: {words.rstrip('.:')}" if words else ""
 
 
 def _lost(plan: Plan) -> str:
