@@ -59,7 +59,7 @@ GROUPS: Final = {
     "the rehearsal": (ev.RehearsalEnded,),
     "a hold": (ev.HoldAgreed,),
     "a process": (ev.GenerationReady, ev.GenerationDown, ev.GenerationFailed),
-    "the state": (ev.CutOverDone, ev.CutOverFailed, ev.CutBackDone),
+    "the state": (ev.CutOverDone, ev.CutOverFailed, ev.CutBackDone, ev.CutBackStuck),
     "the disk": (ev.JournalBroken,),
     "flags": (ev.FlagsReset, ev.FlagEdited, ev.FlagRefused),
 }

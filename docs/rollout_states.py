@@ -158,7 +158,7 @@ def _upgrades(state: State) -> Iterator[ev.Event]:
 def _of_a_rollout(state: State) -> Iterator[ev.Event]:
     yield from (ev.RetryAsked(rollout="r"), ev.PromoteAsked(), ev.PauseAsked(), ev.ResumeAsked(), ev.RollbackAsked())
     yield from (ev.RollbackAsked(lose_writes=True), ev.CutOverDone("r", 0.0, ""), ev.CutOverFailed("r", ""))
-    yield from (ev.CutBackDone("r"), ev.ReleaseAsked(fingerprint=HELD))
+    yield from (ev.CutBackDone("r"), ev.CutBackStuck("r", "the disk is full"), ev.ReleaseAsked(fingerprint=HELD))
     for failed, differences in ((False, 0), (False, 1), (True, 0)):
         yield ev.RehearsalEnded(rollout="r", failed=failed, differences=differences)
     watch = state.rollout.watch if state.rollout is not None else None

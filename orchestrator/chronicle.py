@@ -17,7 +17,7 @@ from orchestrator.api.models import Status
 from orchestrator.api.rollout_shown import HappenedShown
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
-from orchestrator.domain.rollouts.state import Phase, Rollout
+from orchestrator.domain.rollouts.state import Phase, Rollout, What
 from orchestrator.storage import Storage
 from orchestrator.telemetry.clock import SystemClock
 from orchestrator.telemetry.logging import get_logger
@@ -106,7 +106,7 @@ class Chronicle:
 
 
 def notice_of(before: Rollout | None, after: Rollout | None) -> dict[str, Any] | None:
-    """Return what people should hear of a step: a rollout began, paused, goes back, or is over; else None."""
+    """Return what people should hear of a step: a rollout began, paused, goes back, cannot, or is over; else None."""
     if after is None:
         return None
     told: dict[str, Any] = {"rollout": after.id, "plan": after.plan.name, "by": after.actor}
@@ -121,12 +121,21 @@ def notice_of(before: Rollout | None, after: Rollout | None) -> dict[str, Any] |
         told |= {"what": cause.what.value, "metric": cause.metric, "flag": cause.flag, "by": cause.by}
         at = f" at {cause.step}" if cause.step else ""
         return {**told, "event": "rollout.rolled_back", "detail": f"{name} went back{at}: {cause.words}"}
+    if old is None and after.paused is None:
+        return {**told, "event": "rollout.began", "detail": f"{name} has begun, asked for by {after.actor}"}
+    stands = _stands_still(old, after, name)
+    return None if stands is None else {**told, **stands}
+
+
+def _stands_still(old: Rollout | None, after: Rollout, name: str) -> dict[str, Any] | None:
+    """Return what people should hear of a rollout that waits for them: it paused, or cannot go back; else None."""
+    if after.stuck and not (old is not None and old.stuck):
+        words = f"{name} cannot go back yet, and calls wait: {after.stuck}"
+        return {"event": "rollout.stuck", "what": What.STATE.value, "detail": words}
     if after.paused is not None and (old is None or old.paused is None):
         paused = after.paused.cause
-        told |= {"what": paused.what.value, "metric": paused.metric, "flag": paused.flag, "by": paused.by}
+        told = {"what": paused.what.value, "metric": paused.metric, "flag": paused.flag, "by": paused.by}
         return {**told, "event": "rollout.paused", "detail": f"{name} is paused at {paused.step}: {paused.words}"}
-    if old is None:
-        return {**told, "event": "rollout.began", "detail": f"{name} has begun, asked for by {after.actor}"}
     return None
 
 

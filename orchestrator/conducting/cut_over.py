@@ -216,10 +216,11 @@ class CutOver:
         log.info("cut over", rollout=job.rollout, generation=job.starts)
 
     async def _back(self, job: Job) -> None:
-        """Bring the state back, however often that has to be tried: nothing else can serve."""
+        """Bring the state back, however often that has to be tried: nothing else can serve; people are told of it."""
         log.info("cutting back", rollout=job.rollout, old=job.starts, new=job.stops)
         while not await self._restored(job):  # noqa: ASYNC110 - a full disk tells nobody of its end
             await anyio.sleep(AGAIN)
+        self._say(job, "")
         self._processes.start(self._engine.state.generations[job.starts])
         while not await self._has_gone_back(job):  # noqa: ASYNC110 - it is tried for ever, and tells of no end
             await anyio.sleep(LOOK_EVERY)
@@ -229,7 +230,10 @@ class CutOver:
 
     async def _has_gone_back(self, job: Job) -> bool:
         """Have routing go back once the old version is ready; it may be down again by the time that is decided."""
-        if self._engine.state.generations[job.starts].standing is not Standing.READY:
+        old = self._engine.state.generations[job.starts]
+        if old.standing is Standing.DOWN:
+            self._say(job, f"generation {job.starts} does not come up: {old.note}")
+        if old.standing is not Standing.READY:
             return False
         return (await self._engine.submit(ev.CutBackDone(job.rollout))).accepted
 
@@ -245,8 +249,14 @@ class CutOver:
             await anyio.to_thread.run_sync(kept.restore, self._clock.wall())
         except OSError as error:
             log.error("state not brought back yet", rollout=job.rollout, reason=str(error))  # noqa: TRY400
+            self._say(job, f"the state cannot be brought back: {error}")
             return False
         return True
+
+    def _say(self, job: Job, reason: str) -> None:
+        """Have the machine know what stands in the way back, for people; "" when nothing does."""
+        if self._engine.state.under_way.stuck != reason:
+            self._engine.post(ev.CutBackStuck(job.rollout, reason))
 
     # --- the count ----------------------------------------------------------------------------
 

@@ -20,9 +20,11 @@ ROLLOUTS: Final = {
     "rollout.began": "A rollout has begun",
     "rollout.paused": "A rollout is paused",
     "rollout.rolled_back": "A rollout was rolled back",
+    "rollout.stuck": "A rollout cannot go back, and calls wait",
     "rollout.done": "A rollout is done",
 }
 """Events of rollouts, and their titles: likewise."""
+ALARMING: Final = frozenset({"rollout.paused", "rollout.rolled_back", "rollout.stuck"})
 
 BY: Final = {
     "person": "",
@@ -61,7 +63,7 @@ def message(payload: str) -> Message:
     if told.get("event") == DIFFERING:
         return Message("Rehearsals go on differing", told["detail"], alarming=True)
     if title := ROLLOUTS.get(str(told.get("event"))):
-        return Message(title, told["detail"], alarming=told["event"] in {"rollout.paused", "rollout.rolled_back"})
+        return Message(title, told["detail"], alarming=told["event"] in ALARMING)
     flag, cause = told["flag"], told["cause"]
     lines = [
         _headline(flag, told),

@@ -4,6 +4,7 @@ two versions run on one state."""
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any, cast
 import pytest
 from engine_world import FOUNDED, CrashError, Fuse, FusedJournal, Stores, spec
 
-from orchestrator.conducting import kept_state
+from orchestrator.conducting import cut_over, kept_state
 from orchestrator.conducting.cut_over import CutOver, Places
 from orchestrator.conducting.writes import Writes
 from orchestrator.domain.generation import Generation
@@ -21,6 +22,7 @@ from orchestrator.domain.ports import Journal
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
 from orchestrator.domain.rollouts.state import Phase
+from orchestrator.domain.rollouts.told import where
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.engine.recovery import recover, resume
@@ -28,7 +30,7 @@ from orchestrator.proxy.holding import Holding
 
 pytestmark = pytest.mark.requirement("EXCLUSIVE-3")
 
-BOUND = 20.0
+BOUND = 60.0
 """Seconds one life may take."""
 ALONE = Plan(
     "alone",
@@ -72,7 +74,7 @@ class Life:
     def __init__(self, world: World, at: int = 0, *, breaks: bool = False) -> None:
         self.world, self.fuse, self.breaks = world, Fuse(at), breaks
         self.running: set[int] = set()
-        self.held = False
+        self.held = self.breaks_old = False
         self.driver: Driver
         dispatcher: Any = SimpleNamespace(on_sent=[])
         self.writes = Writes(dispatcher)
@@ -89,7 +91,7 @@ class Life:
         number, is_old = generation.number, generation.spec.fingerprint == "one"
         if not is_old:
             (self.world.live / "layout").write_text("2")
-        if (is_old and self.world.layout != "1") or (self.breaks and not is_old):
+        if (is_old and (self.breaks_old or self.world.layout != "1")) or (self.breaks and not is_old):
             self.driver.post(ev.GenerationFailed(number, "it cannot"))
         else:
             self.driver.post(ev.GenerationReady(number))
@@ -305,6 +307,54 @@ async def test_a_state_that_cannot_be_kept_stays_with_the_old_version(tmp_path: 
     assert rollout.cause is not None
     assert "the state could not be handed over" in rollout.cause.words
     assert (world.layout, life.running, life.driver.state.quarantine) == ("1", {1}, {})
+
+
+@pytest.mark.requirement("EXCLUSIVE-6")
+async def test_a_state_that_cannot_be_brought_back_is_said_and_tried_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    await serving(world)
+    assert not await Life(world).lives(goes_over, baking)
+    copy = kept_state.cloning.copy_entry
+    said: list[str] = []
+
+    def full(*_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def mends(driver: Driver) -> None:
+        await goes_back(driver)
+        while not driver.state.under_way.stuck:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        said.append(where(driver.state.under_way))
+        monkeypatch.setattr(kept_state.cloning, "copy_entry", copy)
+
+    monkeypatch.setattr(cut_over, "AGAIN", 0.0)
+    monkeypatch.setattr(kept_state.cloning, "copy_entry", full)
+    life = Life(world)
+    assert not await life.lives(mends, back)
+    assert "has its state again, which does not succeed and is tried on: the state cannot be brought back" in said[0]
+    assert "No space left on device" in said[0]
+    assert (world.layout, life.running, life.driver.state.under_way.stuck) == ("1", {1}, "")
+
+
+@pytest.mark.requirement("EXCLUSIVE-6")
+async def test_an_old_version_that_does_not_come_up_on_its_state_is_said_until_it_does(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await serving(world)
+    assert not await Life(world).lives(goes_over, baking)
+    life = Life(world)
+    life.breaks_old = True
+
+    async def mends(driver: Driver) -> None:
+        await goes_back(driver)
+        while not driver.state.under_way.stuck:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        assert driver.state.under_way.stuck == "generation 1 does not come up: it cannot"
+        driver.post(ev.GenerationReady(1))
+
+    assert not await life.lives(mends, back)
+    assert (life.running, life.driver.state.under_way.stuck) == ({1}, "")
 
 
 async def test_a_cut_that_cannot_be_written_down_is_given_up_and_not_begun_again_over_what_was_written(

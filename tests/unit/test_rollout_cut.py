@@ -37,6 +37,8 @@ from orchestrator.domain.rollouts.clock import due_at
 from orchestrator.domain.rollouts.commands import AskHold, CutBack, CutOver, Observe, ResetFlags, Retire, Route, Start
 from orchestrator.domain.rollouts.effects import wanted
 from orchestrator.domain.rollouts.state import Phase, Snapshot, What
+from orchestrator.domain.rollouts.told import where
+from orchestrator.domain.rollouts.why import why
 
 pytestmark = pytest.mark.requirement("EXCLUSIVE-2")
 
@@ -149,6 +151,22 @@ def test_what_fails_before_a_call_was_served_goes_back_by_itself_and_loses_nothi
     assert (story.rollout.phase, story.lanes) == (Phase.ROLLED_BACK, (1, None, None, 0))
     assert story.commands == (Observe(None), AskHold("r", None), Retire(2)) or story.commands[-1] == Retire(2)
     assert ("two" in story.state.quarantine) is judged
+
+
+@pytest.mark.requirement("EXCLUSIVE-6")
+def test_what_stands_in_the_way_back_is_said_until_nothing_does() -> None:
+    full = ev.CutBackStuck("r", "the disk is full")
+    assert cutting().happen(ABORT).refused(replace(full, rollout="x")) == "no way back of x is waited for"
+    story = cutting().happen(ABORT, full)
+    assert (story.at, story.commands) == (RETURNS, ())
+    tried = (
+        "calls wait until generation 1 has its state again, which does not succeed and is tried on: the disk is full"
+    )
+    assert tried in where(story.rollout)
+    assert tried in why(story.rollout, story.now)[0]
+    assert story.refused(full) == "that is known"
+    assert "does not succeed" not in where(story.happen(ev.CutBackStuck("r", "")).rollout)
+    assert story.happen(full, ready(1), CUT_BACK).rollout.stuck == ""
 
 
 # --- back after it --------------------------------------------------------------------------------

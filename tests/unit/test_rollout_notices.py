@@ -6,7 +6,20 @@ import json
 from typing import Any
 
 import pytest
-from rollout_plans import ABORT, PAUSE, REHEARSED, RESUME, TICK, Story, asked, plan, serving
+from rollout_plans import (
+    ABORT,
+    CUT_BACK,
+    LOSE,
+    PAUSE,
+    REHEARSED,
+    RESUME,
+    TICK,
+    Story,
+    asked,
+    cut_over,
+    plan,
+    serving,
+)
 from rollout_story import ready
 
 from orchestrator.chronicle import notice_of
@@ -52,6 +65,15 @@ def test_a_way_back_that_takes_long_is_told_of_once_and_the_end_when_it_is_there
     assert notice_of(None, None) is None
 
 
+@pytest.mark.requirement("EXCLUSIVE-6")
+def test_a_way_back_that_does_not_succeed_is_told_of_once() -> None:
+    full, busy = ev.CutBackStuck("r", "the disk is full"), ev.CutBackStuck("r", "it is busy")
+    went, stuck = told(cut_over(), LOSE, full, busy, ready(1), CUT_BACK)
+    assert went["event"] == "rollout.rolled_back"
+    assert (stuck["event"], stuck["what"]) == ("rollout.stuck", "state")
+    assert stuck["detail"] == "rollout r (plan alone) cannot go back yet, and calls wait: the disk is full"
+
+
 @pytest.mark.requirement("VERB-12")
 @pytest.mark.parametrize(
     ("event", "title", "alarming"),
@@ -59,6 +81,7 @@ def test_a_way_back_that_takes_long_is_told_of_once_and_the_end_when_it_is_there
         ("rollout.began", "A rollout has begun", False),
         ("rollout.paused", "A rollout is paused", True),
         ("rollout.rolled_back", "A rollout was rolled back", True),
+        ("rollout.stuck", "A rollout cannot go back, and calls wait", True),
         ("rollout.done", "A rollout is done", False),
     ],
 )

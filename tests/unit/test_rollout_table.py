@@ -64,7 +64,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
         *(plans.PROMOTE, plans.PAUSE, plans.RESUME, plans.ABORT, plans.RESET, ev.HoldAgreed("r")),
         ev.ReleaseAsked(fingerprint="two"),
         *(ev.FlagEdited("base", "bob"), ev.FlagRefused(rollout="r", flag="base", reason="x"), ev.JournalBroken("x")),
-        *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), ev.CutBackDone("r")),
+        *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), ev.CutBackDone("r"), ev.CutBackStuck("r", "x")),
     )
 }
 IDLE = (Phase.EMPTY, Phase.STEADY, Phase.STARTING)
@@ -147,7 +147,7 @@ def test_facts_and_the_kill_switch_are_handled_whenever_there_is_a_generation() 
 @pytest.mark.parametrize("kind", get_args(ev.Event))
 def test_facts_and_moves_to_safety_route_first_and_nothing_else_does(kind: type[ev.Event]) -> None:
     facts = {ev.GenerationReady, ev.GenerationDown, ev.GenerationFailed, ev.JournalBroken}
-    facts |= {ev.CutOverFailed, ev.CutBackDone}
+    facts |= {ev.CutOverFailed, ev.CutBackDone, ev.CutBackStuck}
     safe = {ev.SwitchBackAsked, ev.RollbackAsked, ev.KillSwitchAsked}
     assert routes_first(EXAMPLES[kind]) is (kind in facts | safe)
     assert not routes_first(KILL_OFF)

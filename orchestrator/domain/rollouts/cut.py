@@ -76,7 +76,16 @@ def cut_back(state: State, event: ev.CutBackDone, now: float) -> State | Rejecte
         if known.standing is not Standing.READY:
             return Rejected(f"generation {old} is not ready: {known.note or 'it is being started'}")
         state = route(state, now, active=old, previous=None)
-    return reset_flags(_parked(state, state.under_way.trial), now)
+    return reset_flags(_parked(state.to(stuck=""), state.under_way.trial), now)
+
+
+def cut_back_stuck(state: State, event: ev.CutBackStuck, _now: float) -> State | Rejected:
+    """Note what stands in the way back, or that nothing does any more, for people: it is tried again in any case."""
+    if not is_begun(state, event.rollout, Phase.ROLLING_BACK):
+        return Rejected(f"no way back of {event.rollout} is waited for")
+    if event.reason == state.under_way.stuck:
+        return Rejected("that is known")
+    return state.to(stuck=event.reason)
 
 
 def _parked(state: State, number: int) -> State:

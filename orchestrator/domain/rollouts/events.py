@@ -261,6 +261,19 @@ class CutBackDone:
 
 
 @dataclass(frozen=True, slots=True)
+class CutBackStuck:
+    """The way back does not succeed, and is tried again; calls wait.
+
+    Attributes:
+        rollout: whose.
+        reason: what stands in its way, "" once nothing does any more.
+    """
+
+    rollout: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalBroken:
     """A step could not be written down: automation stops until a person resumes."""
 
@@ -309,6 +322,7 @@ Event = (
     | CutOverDone
     | CutOverFailed
     | CutBackDone
+    | CutBackStuck
     | JournalBroken
     | CanaryAsked
     | CanaryDropAsked

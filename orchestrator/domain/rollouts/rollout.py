@@ -72,6 +72,7 @@ FIRST: Final = (
     ev.RollbackAsked,
     ev.CutOverFailed,
     ev.CutBackDone,
+    ev.CutBackStuck,
     ev.JournalBroken,
     ev.GenerationReady,
     ev.GenerationDown,
@@ -183,6 +184,7 @@ CHANGES: Final[Mapping[Phase, Mapping[type[Any], Change]]] = {
         **FACTS,
         ev.FlagsReset: rollout_facts.flags_reset,
         ev.CutBackDone: rollout_cut.cut_back,
+        ev.CutBackStuck: rollout_cut.cut_back_stuck,
     },
 }
 """What may happen in which phase, besides `MOVES`."""

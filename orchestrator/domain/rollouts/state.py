@@ -195,6 +195,7 @@ class Rollout:
         refused: whether the last of them could not be moved.
         is_reset: whether they have their safe values again.
         snapshot: the state before the cut-over, None where versions share it.
+        stuck: why the state cannot be brought back yet, "" while nothing stands in the way.
         paused: the stopped clock, None while it runs.
         cause: why it went back or ended.
     """
@@ -231,6 +232,7 @@ class Rollout:
     refused: bool = False
     is_reset: bool = False
     snapshot: Snapshot | None = None
+    stuck: str = ""
     paused: Paused | None = None
     cause: Cause | None = None
 

@@ -59,9 +59,10 @@ def where(rollout: Rollout) -> str:
             return f"rolled back: {cause}" if judged else cause
         case Phase.ROLLING_BACK, part:
             old = f"generation {rollout.baseline}"
+            stuck = f", which does not succeed and is tried on: {rollout.stuck}" if rollout.stuck else ""
             waits = {
                 Part.READY: f"waits until {old} is ready again",
-                Part.CUTTING: f"calls wait until {old} has its state again",
+                Part.CUTTING: f"calls wait until {old} has its state again{stuck}",
             }
             return f"rolling back: {cause}; {waits.get(part, 'its flags are being reset')}"
         case _, Part.HOLD:
@@ -139,7 +140,7 @@ def _place(rollout: Rollout | None) -> tuple[object, ...]:
         return ()
     return (
         *(rollout.phase, rollout.part, rollout.index, rollout.retreat),
-        *(rollout.waiting, rollout.frozen, rollout.unready, rollout.slowed),
+        *(rollout.waiting, rollout.frozen, rollout.unready, rollout.slowed, rollout.stuck),
     )
 
 
