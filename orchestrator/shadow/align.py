@@ -115,7 +115,7 @@ def _alike(item: Node | None, one: Any, two: Any) -> bool:
 def _by_vote(
     first: list[Any], other: list[Any], left: list[int], right: list[int], item: Node | None
 ) -> list[tuple[int, int]]:
-    """Pair elements that share more of what only they have than with any other."""
+    """Pair elements that share more of what only they have than with any other, or as much and more besides."""
     if not left or not right or (len(left) == 1 and len(right) == 1):
         return []
     mine = {i: set(features(item, first[i])) for i in left}
@@ -130,9 +130,9 @@ def _by_vote(
         tally: Counter[int] = Counter(
             owners[one][0] for one in found if counts[one] == 1 and len(owners.get(one, ())) == 1
         )
-        votes += [(-count, abs(i - j), i, j) for j, count in tally.items()]
+        votes += [(-count, -len(found & theirs[j]), abs(i - j), i, j) for j, count in tally.items()]
     pairs, taken, given = [], set(), set()
-    for _, _, i, j in sorted(votes):
+    for _, _, _, i, j in sorted(votes):
         if i not in taken and j not in given:
             pairs.append((i, j))
             taken.add(i)

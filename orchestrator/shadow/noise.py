@@ -31,6 +31,7 @@ _KINDS: Final = {
     "g": "a number",
     "f": "a number",
     "o": "random characters",
+    "s": "the width of a column",
 }
 """What a part of a text is, by its token's kind; the rest are letters and digits."""
 

@@ -44,7 +44,10 @@ HUGE: Final = 1e300
 
 
 class Numbers(msgspec.Struct, omit_defaults=True):
-    """What is known about a number that varies."""
+    """What is known about a number that varies.
+
+    `step` is what one digit more at the end is worth, where the number stands in a unit: 60 of whole minutes.
+    """
 
     n: int = 0
     samples: int = 0
@@ -60,6 +63,7 @@ class Numbers(msgspec.Struct, omit_defaults=True):
     most: int = 0
     again: int = 0
     recent: list[float] = []
+    step: float = 0.0
     unit: str = ""
     early: float = math.inf
     late: float = -math.inf
@@ -114,6 +118,7 @@ class Numbers(msgspec.Struct, omit_defaults=True):
         if other.unit and self.unit != other.unit:
             self.unit = other.unit if not self.unit else "-"
         self.early, self.late = min(self.early, other.early), max(self.late, other.late)
+        self.step = max(self.step, other.step)
 
     @property
     def known(self) -> int:
@@ -145,7 +150,7 @@ class Numbers(msgspec.Struct, omit_defaults=True):
         least, greatest = max(0.0, low - width), high + width
         if low > 0.0:
             factor = min(FARTHEST, math.exp(min(600.0, far * math.log(high / low))))
-            half = 0.5 * 10.0 ** -(self.most if self.floats else 0)
+            half = 0.5 * max(self.step, 10.0 ** -(self.most if self.floats else 0))
             least = min(max(least, TINY * high - half), low / factor)
             greatest = max(greatest, high * min(factor, SKEWED if self._even(low, high) else FARTHEST))
         return least, greatest
@@ -220,8 +225,8 @@ def clock_bounds(early: float, late: float, samples: int) -> tuple[float, float]
     What was never in the future stays out of it, and what was never in the past, too.
     """
     width = reach(samples) * (late - early) + SLACK
-    low = -SLACK if early >= -SLACK and late > SLACK else early - width
-    high = SLACK if late <= SLACK else late + width
+    low = max(early - width, -SLACK) if early >= -SLACK and late > SLACK else early - width
+    high = min(late + width, SLACK) if late <= SLACK else late + width
     return low, high
 
 

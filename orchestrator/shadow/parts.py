@@ -32,6 +32,7 @@ CLOSED: Final = (24, 3)
 _CHARACTERS: Final = (("0-9", 1), ("a-f", 2), ("g-z", 4), ("A-F", 8), ("G-Z", 16))
 _CLASSES: Final = tuple((re.compile(f"[{span}]"), bit) for span, bit in _CHARACTERS)
 _OTHER: Final = re.compile("[^0-9A-Za-z]")
+_ENDS_IN_ZERO: Final = re.compile(r"\.\d*0(?!\d)")
 _PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)([^\d.]+)")
 _LETTERS: Final = 2 | 4 | 8 | 16
 OTHER: Final = 32
@@ -57,6 +58,7 @@ class Part(msgspec.Struct, omit_defaults=True):
     padded: bool = False
     fewest: int = 99
     most: int = 0
+    zeros: bool = False
     natural: bool = True
     units: list[str] = []
     words: dict[str, int] = {}
@@ -82,6 +84,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         if values and (self.kind in _NUMERIC or self.digits):
             self.numbers = self.numbers or Numbers()
             self.numbers.learn(values)
+            self.numbers.step = max([self.numbers.step, *(step(text) for _, text, _ in tokens)])
 
     def _learn_text(self, text: str) -> None:
         self.n += 1
@@ -101,6 +104,7 @@ class Part(msgspec.Struct, omit_defaults=True):
             return read
         places = text_decimals(text)
         self.fewest, self.most = min(self.fewest, places), max(self.most, places)
+        self.zeros = self.zeros or (places > 0 and _ENDS_IN_ZERO.search(text) is not None)
         measured = quantity(text)
         if measured is not None:
             self.natural = self.natural and 1.0 <= measured[2] < 1024.0  # noqa: PLR2004 - what people call natural
@@ -129,7 +133,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         self.classes |= other.classes
         self.digits, self.padded = self.digits and other.digits, self.padded or other.padded
         self.fewest, self.most = min(self.fewest, other.fewest), max(self.most, other.most)
-        self.natural = self.natural and other.natural
+        self.zeros, self.natural = self.zeros or other.zeros, self.natural and other.natural
         self.units = [*self.units, *(one for one in other.units if one not in self.units)]
         counts = {word: self.words.get(word, 0) + other.words.get(word, 0) for word in [*self.words, *other.words]}
         self.many = self.many or other.many or len(counts) > WORDS
@@ -170,10 +174,18 @@ class Part(msgspec.Struct, omit_defaults=True):
             if not plain or not all(scaled(one, measured[1]) for one in self.units):
                 return Kind.FORMAT, f"control's unit was {' or '.join(self.units)}"
         elif self.kind != "p":
-            wrong = decimals_misfit(text_decimals(text), self.fewest, self.most, self.n)
+            wrong = self._decimals_misfit(text)
             if wrong is not None:
                 return wrong
         return self.numbers.range_misfit(None if control is None else self.value(control), number, at)
+
+    def _decimals_misfit(self, text: str) -> Misfit | None:
+        if classes(text) & ~self.classes & 8:  # A to F: the E of an exponent
+            return Kind.FORMAT, f"control's {self.n} had no such exponent"
+        places = text_decimals(text)
+        if self.zeros and places < self.fewest:
+            return Kind.FORMAT, f"control's {self.n} had {self.fewest} decimals or more, zeros at the end as well"
+        return decimals_misfit(places, self.fewest, self.most, self.n)
 
     def _closed_misfit(self, text: str) -> Misfit | None:
         enough, often = CLOSED
@@ -244,6 +256,12 @@ def classes(text: str, known: int = 0) -> int:
 def is_digits(text: str) -> bool:
     """Return whether a text is ASCII digits only."""
     return text.isascii() and text.isdigit()
+
+
+def step(text: str) -> float:
+    """Return what the last digit of a quantity is worth in its base unit; 0 of a text that is none."""
+    measured = quantity(text)
+    return 0.0 if measured is None else FACTORS.get(measured[1].strip(), 1.0) * 10.0 ** -text_decimals(text)
 
 
 def text_decimals(text: str) -> int:

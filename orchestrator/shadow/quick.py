@@ -18,7 +18,7 @@ from orchestrator.shadow.moments import moment
 from orchestrator.shadow.node import Node
 from orchestrator.shadow.numbers import Numbers, decimals, decimals_misfit, real
 from orchestrator.shadow.parts import CLOSED, Part
-from orchestrator.shadow.texts import Reading, Shape
+from orchestrator.shadow.texts import MAY_BE_IDS, Reading, Shape
 
 _PATTERNS: Final = {
     "u": "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -29,6 +29,7 @@ _PATTERNS: Final = {
     "r": r"[^\W_]+",
     "o": "[A-Za-z0-9_+/=~.-]{12,}",
     "p": r"[0-9.a-zµ]+",
+    "s": " +",
 }
 _SPANS: Final = ((1, "0-9"), (2, "a-f"), (4, "g-z"), (8, "A-F"), (16, "G-Z"))
 _ZEROS: Final = str.maketrans("123456789", "000000000")
@@ -98,7 +99,7 @@ class _Compiled:
         self._same = [index for index, part in enumerate(shape.parts) if not part.varies]
         self._slow = [index for index, part in enumerate(shape.parts) if part.varies and not _plain(part)]
         self.wanted = [
-            i for i, part in enumerate(self._parts) if part.varies and part.kind in "uor" and may_be_id(part)
+            i for i, part in enumerate(self._parts) if part.varies and part.kind in MAY_BE_IDS and may_be_id(part)
         ]
         """Parts that vary and may be ids."""
         self._single = len(shape.parts) == 1 and not any(pieces) and not self._same and not self._slow

@@ -17,9 +17,9 @@ import msgspec
 
 from orchestrator.domain.comparison import Kind
 from orchestrator.shadow.numbers import Misfit
-from orchestrator.shadow.parts import Part
+from orchestrator.shadow.parts import DIGITS, Part
 from orchestrator.shadow.reach import reach
-from orchestrator.shadow.tokens import LITERAL, Token, coarse, fine, skeleton, words
+from orchestrator.shadow.tokens import LITERAL, PADDING, Token, coarse, fine, skeleton, words
 
 Values = list[tuple[str, float | None]]
 """What one place had over the samples, with the call times."""
@@ -33,6 +33,8 @@ LONG: Final = 20_000
 """Characters beyond which a text is free."""
 _ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
 """What a random part may hold once it has separators."""
+MAY_BE_IDS: Final = "uor"
+"""Kinds of tokens that may be ids: quantities and times are none, however long."""
 READERS: Final = {"fine": fine, "words": words, "coarse": coarse}
 """Ways to read a text, the finest first."""
 
@@ -139,7 +141,10 @@ class Reading(msgspec.Struct, omit_defaults=True):
             pairs = [(one, two) for one, two in zip(control, tokens, strict=True) if one[0] != LITERAL]
             known = shape is not None and shape.compared > 0
             parts = shape.parts if shape is not None and known else [self.kinds.get(two[0][0]) for _, two in pairs]
-            wrong = (_part_misfit(part, one[1], two, at) for part, (one, two) in zip(parts, pairs, strict=True))
+            wrong = (
+                None if _fills(pairs, index) else _part_misfit(part, one[1], two, at)
+                for index, (part, (one, two)) in enumerate(zip(parts, pairs, strict=True))
+            )
             timed = any(kind.startswith("T") for kind, _ in tokens)
             return _first(wrong), known and (timed or not self.switches)
         if shape is None or (control is not None and not self.switches):
@@ -161,8 +166,7 @@ class Reading(msgspec.Struct, omit_defaults=True):
             return True
         parts = iter(shape.parts)
         pieces = [
-            re.escape(part) if kind == LITERAL or not next(parts).varies else _ANYTHING.get(kind[0], ".+?")
-            for kind, part in control
+            re.escape(text_) if kind == LITERAL else _split_pattern(next(parts), text_) for kind, text_ in control
         ]
         return re.fullmatch("".join(pieces), text, re.DOTALL) is not None
 
@@ -174,7 +178,7 @@ class Reading(msgspec.Struct, omit_defaults=True):
         shape = self.shapes.get(name)
         pairs = [(one, two) for one, two in zip(control, tokens, strict=True) if one[0] != LITERAL]
         for index, (one, two) in enumerate(pairs):
-            if shape.parts[index].varies if shape is not None else one != two:
+            if one[0] in MAY_BE_IDS and (shape.parts[index].varies if shape is not None else one != two):
                 yield index, one[1], two[1]
 
 
@@ -259,8 +263,26 @@ class Texts(msgspec.Struct, omit_defaults=True):
         return list(reading.varying(READERS[name](control), READERS[name](text)))
 
 
+def _split_pattern(part: Part, text: str) -> str:
+    """Return what may stand in a part's place if it brought separators of its own; digits bring none."""
+    if not part.varies:
+        return re.escape(text)
+    if part.kind == "r" and part.digits and part.characters >= DIGITS:
+        return r"\d+"
+    return _ANYTHING.get(part.kind, ".+?")
+
+
 def _first(wrong: Iterator[Misfit | None]) -> Misfit | None:
     return next((one for one in wrong if one is not None), None)
+
+
+def _fills(pairs: list[tuple[Token, Token]], index: int) -> bool:
+    """Return whether spaces are as many more as a neighbour's characters are fewer: the column's width stands still."""
+    one, two = pairs[index]
+    if one[0] != PADDING or one == two:
+        return False
+    wider = len(two[1]) - len(one[1])
+    return any(len(mine[1]) - len(theirs[1]) == wider for mine, theirs in pairs[max(0, index - 1) : index + 2])
 
 
 def _part_misfit(part: Part | None, control: str, token: Token, at: float | None) -> Misfit | None:
