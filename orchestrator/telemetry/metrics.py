@@ -76,11 +76,14 @@ def _calls(tallies: Mapping[int, Tally]) -> Iterator[Metric]:
 
 
 def _selections(tallies: Mapping[int, Tally]) -> Metric:
-    """Count the routing table's decisions by generation, lane and reason: `default`, `canary` or `kill_switch`."""
+    """Count the routing table's decisions by generation, lane and reason: `default`, `canary` or `kill_switch`.
+
+    `planner` is what the guard API calls the version: `v2` is the one on trial, `v1` the other.
+    """
     family = CounterMetricFamily(
         "switchover_selection",
         "Requests by whom the routing table chose and why.",
-        labels=["generation", "lane", "reason"],
+        labels=["generation", "lane", "planner", "reason"],
     )
     for number, tally in tallies.items():
         counts = Counter({(Lane.ACTIVE.value, "default"): tally.default})
@@ -89,7 +92,8 @@ def _selections(tallies: Mapping[int, Tally]) -> Metric:
             counts[lane.value, reason] += count
         for (held, reason), count in counts.items():
             if count:
-                family.add_metric([str(number), held, reason], count)
+                version = "v2" if held == Lane.CANARY.value else "v1"
+                family.add_metric([str(number), held, version, reason], count)
     return family
 
 
@@ -135,7 +139,7 @@ def _mirror(mirror: MirrorCounts) -> Iterator[Metric]:
     decisions = CounterMetricFamily(
         "switchover_decision_diff",
         "Pairs with decisions, by the agents chosen and whether any decision differs.",
-        labels=["agent_old", "agent_new", "changed"],
+        labels=["agent_v1", "agent_v2", "changed"],
     )
     for (old, new, changed), count in mirror.decisions.items():
         decisions.add_metric([old, new, str(changed)], count)

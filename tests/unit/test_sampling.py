@@ -330,12 +330,9 @@ def selections(plane: Plane) -> dict[tuple[str, str, str], float]:
     """Return what the metrics count."""
     snapshot = Snapshot(table=plane.dispatcher.table, tallies=plane.dispatcher.tallies, sessions=0)
     families = text_string_to_metric_families(render(snapshot).decode())
-    return {
-        (sample.labels["generation"], sample.labels["lane"], sample.labels["reason"]): sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == "switchover_selection_total"
-    }
+    counted = [one for each in families for one in each.samples if one.name == "switchover_selection_total"]
+    assert all((one.labels["planner"] == "v2") is (one.labels["lane"] == "canary") for one in counted)
+    return {(one.labels["generation"], one.labels["lane"], one.labels["reason"]): one.value for one in counted}
 
 
 @pytest.mark.requirement("SAMPLE-11")
