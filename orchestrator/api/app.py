@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -117,10 +118,18 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
+            "the body is no JSON, and JSON is wanted"
+            if problem["type"] == "json_invalid"
+            else f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {_problem(problem)}"
             for problem in error.errors()
         )
         return JSONResponse({"reason": f"the request is not valid: {problems}"}, status_code=422)
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    """Say what is wrong; of a missing body, how one looks."""
+    is_body = len(problem["loc"]) == 1 and problem["type"] == "missing"
+    return 'a JSON object is wanted, such as {} or {"reason": "why"}' if is_body else str(problem["msg"])
 
 
 def _verbs(app: FastAPI, control: Control) -> None:

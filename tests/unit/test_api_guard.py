@@ -80,6 +80,14 @@ async def test_a_kill_switch_is_true_or_false_and_no_word_for_it(tmp_path: Path)
 
 
 @pytest.mark.requirement("VERB-7")
+async def test_a_rollback_without_a_body_is_told_how_one_looks(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        status, told = await plane.ask("POST", "/guard/rollback")
+        words = 'the request is not valid: body: a JSON object is wanted, such as {} or {"reason": "why"}'
+        assert (status, told["reason"]) == (422, words)
+
+
+@pytest.mark.requirement("VERB-7")
 async def test_a_figure_of_a_percentile_is_named_by_it(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         await begin(plane, tmp_path)
