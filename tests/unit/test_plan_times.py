@@ -11,10 +11,11 @@ import pytest
 from flags_story import flag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plan_story import FLAGS, freezes, good, plans
+from plan_story import ERROR, FLAGS, freezes, good, plans
 
 from orchestrator.domain.flags.declaration import registry
 from orchestrator.domain.plans.freeze import FreezeWindow, Weekday, ever_open, next_open
+from orchestrator.domain.plans.limits import Judge, JudgeKind, Limit, Policy, Slower, Tighter
 from orchestrator.domain.plans.plan import Bake, Plan, Promotion
 from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Keys, Step, TooYoung
 from orchestrator.domain.plans.times import Moment, timeline, whole
@@ -156,3 +157,20 @@ def test_a_shorter_min_stable_of_the_stage_counts() -> None:
     flags, _ = registry([flag("A", min_stable=3600.0), flag("B")])
     stage = FlagStage("A", "on", 300.0)
     assert whole(good(flags=(stage,)), flags) - whole(good(flags=(replace(stage, min_stable=0.0),)), flags) == 2700.0
+
+
+@pytest.mark.requirement("PLAN-6")
+def test_a_plan_in_words_says_who_judges_what_and_every_policy_it_has() -> None:
+    slow = Limit("memory", relative=0.2, judge=JudgeKind.THRESHOLD, min_samples=9)
+    policy = Policy(10.0, 3, (25, 0), Tighter(50, 0.5), Slower(0.1, 2.0), advance_when_certified=True)
+    lines = list(told(good(limits=(ERROR, slow), policy=policy, judge=Judge(initial_delay=5.0)), FLAGS))
+    assert (
+        "judge: sequential, wrong with probability 0.01 at most; threshold of memory, without a guarantee; "
+        "not in the first 5 s of the new version"
+    ) in lines
+    assert (
+        "policy: a breach counts once 3 looks in a row have found it; a breach counts once it has been held for 10 s; "
+        "in doubt down to 25 %, then 0 %; above 50 % margins are tighter, times 0.5; "
+        "pauses are longer, times 2, while more than 10 % of the mirrored answers differ; "
+        "a pause ends early once every margin is certified"
+    ) in lines

@@ -11,7 +11,7 @@ from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.plans.fields import lasting
 from orchestrator.domain.plans.limits import Answer
 from orchestrator.domain.plans.plan import Plan, StateUse
-from orchestrator.domain.plans.steps import HoldKind
+from orchestrator.domain.plans.steps import Hold, HoldKind
 from orchestrator.domain.plans.words import told
 from orchestrator.domain.rollouts.judgement import step_words
 from orchestrator.domain.rollouts.state import Rollout
@@ -65,9 +65,11 @@ def _decided(plan: Plan) -> Iterator[tuple[str, str]]:
     for at, step in enumerate(plan.steps, start=1):
         if step.hold is not None and step.hold.kind is HoldKind.PERSON:
             yield f"Before step {at} of {count} ({step.weight} %){_said(step.hold.say)}:", "switchover resume"
+        yield from _parity(f"step {at} of {count}", step.hold)
         if step.pause is None:
             yield f"Step {at} of {count} ({step.weight} %) stays {BY_HAND}:", "switchover resume"
     hold = plan.promotion.hold
+    yield from _parity("the promotion", hold)
     if hold is not None and hold.kind is HoldKind.PERSON:
         yield f"Before the promotion{_said(hold.say)}:", "switchover resume"
     if plan.deadline is not None:
@@ -76,6 +78,13 @@ def _decided(plan: Plan) -> Iterator[tuple[str, str]]:
             f"If it is not done {lasting(plan.deadline)} after its first step it {does}; hear where it stood:",
             ("switchover why"),
         )
+
+
+def _parity(part: str, hold: Hold | None) -> Iterator[tuple[str, str]]:
+    """Yield what has to be begun by hand, or the hold never ends."""
+    if hold is not None and hold.kind is HoldKind.PARITY:
+        clean = lasting(hold.clean or 0.0)
+        yield f"For {part}, have the states compared; they have to be the same for {clean}:", "switchover parity start"
 
 
 def _said(words: str) -> str:

@@ -111,7 +111,7 @@ def _hold(rollout: Rollout) -> str:
         HoldKind.PERSON: "a person (switchover resume)",
         HoldKind.COMMAND: f"the command {' '.join(hold.command)}",
         HoldKind.WEBHOOK: f"the webhook {hold.url}",
-        HoldKind.PARITY: f"{lasting(hold.clean or 0.0)} of equal states",
+        HoldKind.PARITY: f"{lasting(hold.clean or 0.0)} of equal states (switchover parity)",
     }[hold.kind]
     return f"waits for {who}{f': {hold.say}' if hold.say else ''}"
 
