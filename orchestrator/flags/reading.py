@@ -123,6 +123,11 @@ class Reading(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take lines in; a reader that says what it may not is let go."""
+        if self.hello is not None and (version := self._lines.applied(data)) is not None:
+            if self._transport is not None and not self._transport.is_closing():
+                self._has(version)
+                self._readers.moved(self, ())
+            return
         try:
             for line in self._lines.feed(data):
                 if self._transport is None or self._transport.is_closing():

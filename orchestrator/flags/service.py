@@ -385,9 +385,9 @@ class FlagsService:
 
     def _publish(self) -> None:
         content = document(self.registry, self.flags)
-        self._deciding.take(content)
         self._publisher.publish(LIVE, self.version, payload(content))
-        self.readers.tell(LIVE, self.version)
+        self.readers.tell(LIVE, self.version)  # workers first: what follows takes nobody's time but ours
+        self._deciding.take(content)
         self._published = self.version
 
     def _silent(self) -> Iterable[WorkerSeen]:

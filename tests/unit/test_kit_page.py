@@ -125,15 +125,16 @@ def test_a_slot_that_is_written_again_while_it_is_copied_is_read_anew(
 ) -> None:
     writer = PageWriter.create(path, b"one", version=1)
     reader = PageReader.open(path)
-    copy, meanwhile = reader._copy, iter([2, 3])
+    mapped, meanwhile = reader._mapped_file, iter([2, 3])
 
-    def overtaken(sequence: int) -> object:
-        copied = copy(sequence)
-        for version in meanwhile:
-            writer.publish(version, b"%d" % version)
-        return copied
+    class Overtaken:
+        def __getitem__(self, span: slice) -> bytes:
+            copied = mapped[span]
+            for version in meanwhile:
+                writer.publish(version, b"%d" % version)
+            return copied
 
-    monkeypatch.setattr(reader, "_copy", overtaken)
+    monkeypatch.setattr(reader, "_mapped_file", Overtaken())
     assert reader.read() == (3, b"3", 3)
 
 
@@ -278,13 +279,14 @@ def test_a_reader_that_is_overtaken_again_and_again_gives_up_within_a_bound(
 ) -> None:
     writer = PageWriter.create(path, b"")
     reader = PageReader.open(path)
-    copy, versions = reader._copy, itertools.count(1)
+    mapped, versions = reader._mapped_file, itertools.count(1)
 
-    def overtaken(sequence: int) -> object:
-        writer.publish(next(versions), b"")
-        return copy(sequence)
+    class Overtaken:
+        def __getitem__(self, span: slice) -> bytes:
+            writer.publish(next(versions), b"")
+            return mapped[span]
 
-    monkeypatch.setattr(reader, "_copy", overtaken)
+    monkeypatch.setattr(reader, "_mapped_file", Overtaken())
     with pytest.raises(PageBusyError, match="read again"):
         reader.read()
     monkeypatch.undo()

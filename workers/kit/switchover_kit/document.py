@@ -27,7 +27,7 @@ from switchover_kit.values import TYPES, ValueRefusedError, is_int, same, shown,
 FORMAT: Final = 1
 """The format of the document that this version reads and writes."""
 
-__all__ = ["FORMAT", "Document", "DocumentError", "Flag", "flag", "is_on", "read", "safe_value"]
+__all__ = ["FORMAT", "JSON", "Document", "DocumentError", "Flag", "flag", "is_on", "read", "safe_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def read(payload: bytes | str) -> Document:
         DocumentError: it is no document of this format as a whole.
     """
     try:
-        raw = _JSON.decode(payload if isinstance(payload, str) else payload.decode())
+        raw = JSON.decode(payload if isinstance(payload, str) else payload.decode())
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"the document is no JSON ({error})") from None
     whole = read_object("the document", raw)
@@ -194,5 +194,5 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number of it; give it a finite one")
 
 
-_JSON: Final = json.JSONDecoder(parse_constant=_no_number)
+JSON: Final = json.JSONDecoder(parse_constant=_no_number)
 """Made once: every change of a flag is decoded in every process that reads it."""

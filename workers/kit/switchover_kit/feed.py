@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from switchover_kit.document import Document, DocumentError, read
+from switchover_kit.decoder import Decoder
+from switchover_kit.document import Document, DocumentError
 from switchover_kit.page_format import (
     CHANGE,
     GONE_NS,
@@ -62,10 +63,12 @@ class Feed:
         self._path = path
         self._boot_id = boot_id()
         self._document = document
+        self._decoder = Decoder()
         self._reader: PageReader | None = None
         self._absence = why_none
         self._damage: str | None = None
         self._taken: int | None = None
+        self._is_of_this_boot = False
         self._retry_at = 0
 
     def holds(self, standing: Standing, now: int) -> bool:
@@ -101,18 +104,22 @@ class Feed:
         if reader is None:
             return Standing(self._document, self._absence, _NO_WORDS, 0)
         # Read once and judged by: what is written meanwhile differs from it and is noticed by the next comparison.
-        change = reader.words[CHANGE]
-        if not self._took_in(reader, change & SEQUENCE_MASK):
+        words = reader.words
+        change = words[CHANGE]
+        if (change & SEQUENCE_MASK != self._taken or self._damage is not None) and not self._took_in(reader):
             change = _NEVER
-        return Standing(self._document, self._damage or self._end_of(reader, change, now), reader.words, change)
+        trouble = self._damage
+        if trouble is None and not (
+            change <= SEQUENCE_MASK and self._is_of_this_boot and -GONE_NS < now - words[HEARTBEAT] < GONE_NS
+        ):
+            trouble = self._end_of(change)
+        return Standing(self._document, trouble, words, change)
 
-    def _took_in(self, reader: PageReader, sequence: int) -> bool:
-        """Read the page if it holds something else than was read; return whether that is settled."""
-        if sequence == self._taken and self._damage is None:
-            return True
+    def _took_in(self, reader: PageReader) -> bool:
+        """Read the page, which holds something else than was read; return whether that is settled."""
         try:
             content = reader.read()
-            self._document = read(content.payload)
+            self._document = self._decoder.read(content.payload)
         except PageBusyError:
             return False
         except PageError as error:
@@ -123,18 +130,14 @@ class Feed:
             self._taken, self._damage = content.sequence, None
         return True
 
-    def _end_of(self, reader: PageReader, change: int, now: int) -> str | None:
-        """Return why a page that is whole is not kept any more, None when it is."""
-        state = change >> STATE_SHIFT if change != _NEVER else State.OPEN
-        if state == State.CLOSED:
-            return "the daemon has stopped"
-        if state != State.OPEN:
-            return f"the flags page {self._path} was taken away"
-        if bytes(16) != reader.head.boot_id != self._boot_id != bytes(16):
+    def _end_of(self, change: int) -> str:
+        """Return why a page that is whole is not kept any more."""
+        if change > SEQUENCE_MASK:
+            is_closed = change >> STATE_SHIFT == State.CLOSED
+            return "the daemon has stopped" if is_closed else f"the flags page {self._path} was taken away"
+        if not self._is_of_this_boot:
             return "the daemon has not been started since the machine was"
-        if not -GONE_NS < now - reader.words[HEARTBEAT] < GONE_NS:
-            return f"the daemon has given no sign of life for {GONE_NS // 1_000_000_000} s"
-        return None
+        return f"the daemon has given no sign of life for {GONE_NS // 1_000_000_000} s"
 
     def _opened_again(self) -> bool:
         """Open what the path leads to now; return whether that is another file than before."""
@@ -146,4 +149,5 @@ class Feed:
             self._absence = str(error)
             return self._reader is None
         self._reader, self._taken, self._damage = reader, None, None
+        self._is_of_this_boot = not bytes(16) != reader.head.boot_id != self._boot_id != bytes(16)
         return True

@@ -22,9 +22,10 @@ from switchover_kit.feed import Feed, Standing
 from switchover_kit.forced import Forcing
 from switchover_kit.listeners import Listeners
 from switchover_kit.noise import say
+from switchover_kit.page_format import CHANGE
 from switchover_kit.push import Push
 from switchover_kit.push_messages import Hello
-from switchover_kit.snapshot import NOTHING, Snapshot
+from switchover_kit.snapshot import NOTHING, Asked, Snapshot, Values
 
 MOST_READS: Final = 64
 """Reads between two looks at the clock in a process that reads often: spread over so many, a look is not felt."""
@@ -58,7 +59,7 @@ class Following:
         self._budget = repeat(None, 0)
         self._lock = threading.Lock()
         self._feed = Feed(self._path, self._why_none)
-        self._use(Snapshot(NOTHING, None, self._forcing, self._noted.add))
+        self._use(Snapshot(NOTHING, None, self._forcing))
         self._apply(self._feed.look(clock()))
         self._listeners = Listeners(self._snapshot)
         _all.add(self)
@@ -92,7 +93,7 @@ class Following:
         """Take every flag that is read from now on for read again."""
         with self._lock:
             now = self._snapshot
-            self._use(Snapshot(now.document, now.trouble, self._forcing, self._noted.add))
+            self._use(Snapshot(now.document, now.trouble, self._forcing))
 
     def start_pushing(self) -> None:
         """Start the push thread, if there is none."""
@@ -113,7 +114,7 @@ class Following:
             return
         try:
             now = self._clock()
-            if not self._feed.holds(self._standing, now):
+            if self._words[CHANGE] != self._applied or not self._feed.holds(self._standing, now):
                 self._apply(self._feed.look(now))
             # Who reads rarely must not have to read many times before the daemon's end is noticed.
             self._often = min(2 * self._often + 1, MOST_READS) if now - self._looked < OFTEN_NS else 0
@@ -121,9 +122,10 @@ class Following:
             self._budget = repeat(None, self._often)
         finally:
             self._lock.release()
-        self._keep_pushing()
         if self._push is None:
-            self._listeners.tell(self._newest)
+            self._keep_pushing()
+            if self._push is None:
+                self._listeners.tell(self._newest)
 
     def _apply(self, standing: Standing) -> None:
         """Answer by what was found from now on."""
@@ -132,15 +134,17 @@ class Following:
         if standing.document is not before.document or standing.trouble != before.trouble:
             # Between these lines no comparison of another thread may hold: it would read the old beside the new.
             self._applied = _NEVER
-            self._use(Snapshot(standing.document, standing.trouble, self._forcing, self._noted.add))
-            self._speak(before, self._snapshot)
+            self._use(Snapshot(standing.document, standing.trouble, self._forcing))
+            if self._snapshot.ignored or standing.trouble != before.trouble:
+                self._speak(before, self._snapshot)
         self._words = standing.words
         self._applied = standing.change
 
     def _use(self, snapshot: Snapshot) -> None:
         """Put a snapshot in the place of the one before."""
         self._snapshot = snapshot
-        self._values, self._deciders = snapshot.values, snapshot.deciders
+        self._deciders = Asked(snapshot, self._noted.add)
+        self._values = Values(snapshot, self._deciders)
 
     def _newest(self) -> Snapshot:
         """Return the snapshot that reads answer by."""

@@ -47,6 +47,7 @@ class Forcing:
         """Look through an environment that does not change."""
         self._environ = environ
         self.by_key = any(name.startswith(PREFIX) for name in environ)
+        self._unforced: Mapping[str, Any] = {}
 
     def values(self, flags: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return what the environment forces.
@@ -60,12 +61,16 @@ class Forcing:
         values: dict[str, Any] = {}
         ignored: list[str] = []
         for key, flag in flags.items():
-            if not isinstance(flag, dict) or "invalid" in flag or (name := self._variable(key, flag)) is None:
+            if self._unforced.get(key) is flag or not isinstance(flag, dict) or "invalid" in flag:
+                continue
+            if (name := self._variable(key, flag)) is None:
                 continue
             try:
                 values[key] = from_text(flag.get("type"), flag.get("values"), self._environ[name])
             except ValueRefusedError as error:
                 ignored.append(f"{name} is ignored: for flag {key}, {error}")
+        # What is the same object next time was not decoded anew, and is forced as little as it was.
+        self._unforced = {} if values or ignored else flags
         return values, ignored
 
     def _variable(self, key: str, flag: Mapping[str, Any]) -> str | None:

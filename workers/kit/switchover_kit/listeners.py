@@ -40,12 +40,6 @@ class Changed:
         """
         return tuple(_differences(self._before, self._after))
 
-    def is_one(self) -> bool:
-        """Return whether anything a callback is told of differs."""
-        before = self._before
-        same_as_before = (self.version, self.trouble) == (before.document.flags_version, before.trouble)
-        return not same_as_before or bool(self.changes)
-
     def __repr__(self) -> str:
         return f"Changed(version={self.version}, changes={self.changes}, trouble={self.trouble!r})"
 
@@ -80,7 +74,8 @@ class Listeners:
                 return
             try:
                 before, self._told = self._told, snapshot
-                self._tell(before, snapshot)
+                if self._callbacks:
+                    self._tell(Changed(before, snapshot), before)
             finally:
                 self._telling.release()
 
@@ -88,15 +83,12 @@ class Listeners:
         """Go on in a forked child, whatever another thread of the parent was doing."""
         self._telling = threading.Lock()
 
-    def _tell(self, before: Snapshot, after: Snapshot) -> None:
-        """Call every callback with what differs between two snapshots."""
-        callbacks = self._callbacks
-        if not callbacks:
+    def _tell(self, changed: Changed, before: Snapshot) -> None:
+        """Call every callback, unless nothing that it is told of differs."""
+        is_news = changed.version != before.document.flags_version or changed.trouble != before.trouble
+        if not is_news and not changed.changes:
             return
-        changed = Changed(before, after)
-        if not changed.is_one():
-            return
-        for callback in callbacks:
+        for callback in self._callbacks:
             try:
                 callback(changed)
             except Exception:  # noqa: BLE001 - one callback's error is its own

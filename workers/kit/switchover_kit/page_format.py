@@ -34,7 +34,8 @@ FORMAT: Final = 1
 HEAD: Final = struct.Struct("=8sQQQQ16s")
 CHECKSUM: Final = struct.Struct("=Q")
 SLOT: Final = struct.Struct("=QQQQ")
-_COUNTED: Final = struct.Struct("=QQQ")
+COUNTED: Final = SLOT.size - CHECKSUM.size
+"""Bytes of a slot's numbers that its checksum counts: all but itself, which is the last."""
 
 WORDS_AT: Final = 64
 WORDS_BYTES: Final = 16
@@ -138,11 +139,6 @@ def unpack_head(data: bytes) -> Head:
     if capacity % 8 or capacity > MOST_CAPACITY:
         raise PageDamagedError(f"its head claims slots of {capacity} bytes")
     return Head(capacity, pid, started, boot_id)
-
-
-def checksum(sequence: int, version: int, payload: bytes) -> int:
-    """Return the checksum of a slot."""
-    return zlib.crc32(payload, zlib.crc32(_COUNTED.pack(sequence, version, len(payload))))
 
 
 def boot_id() -> bytes:

@@ -10,9 +10,11 @@ import mmap
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from switchover_kit.page_format import (
     CHANGE,
+    COUNTED,
     HEARTBEAT,
     SEQUENCE_MASK,
     SLOT,
@@ -26,7 +28,6 @@ from switchover_kit.page_format import (
     PageError,
     PageMissingError,
     State,
-    checksum,
     unpack_head,
 )
 
@@ -63,8 +64,8 @@ class PageReader:
         """Take over a file that is mapped; `open` is what finds a page."""
         self.path = path
         self.head = head
-        self._whole = memoryview(mapped)
-        self.words = self._whole[WORDS_AT : WORDS_AT + WORDS_BYTES].cast("Q")
+        self._mapped_file = mapped
+        self.words = memoryview(mapped)[WORDS_AT : WORDS_AT + WORDS_BYTES].cast("Q")
         self._slots = (head.slot_at(0), head.slot_at(1))
         self._identity = identity
 
@@ -137,24 +138,21 @@ class PageReader:
             PageDamagedError: the page does not change, and what it holds is not whole.
             PageBusyError: the page was written anew during each of `ATTEMPTS` attempts.
         """
-        damaged = 0
+        words, capacity, damaged = self.words, self.head.capacity, 0
         for _ in range(ATTEMPTS):
-            sequence = self.sequence
-            numbers, payload = self._copy(sequence)
-            if self.sequence != sequence:
+            sequence = words[CHANGE] & SEQUENCE_MASK
+            at = self._slots[sequence & 1]
+            begin = at + SLOT.size
+            # Copied, the numbers too: only of what nobody can write into any more can be said that it is whole.
+            numbers = self._mapped_file[at:begin]
+            own, version, length, proof = SLOT.unpack(numbers)
+            payload = self._mapped_file[begin : begin + min(length, capacity)]
+            if words[CHANGE] & SEQUENCE_MASK != sequence:
                 continue
-            own, version, length, proof = numbers
-            if own == sequence and length == len(payload) and checksum(own, version, payload) == proof:
+            if own == sequence and length == len(payload) and crc32(payload, crc32(numbers[:COUNTED])) == proof:
                 return Content(version, payload, sequence)
             # Once more: a processor may show another's stores in another order for a moment.
             damaged += 1
             if damaged > 2:  # noqa: PLR2004
                 raise PageDamagedError(f"the flags page {self.path} is damaged: snapshot {sequence} is not whole")
         raise PageBusyError(f"the flags page {self.path} is written faster than it can be read; read again")
-
-    def _copy(self, sequence: int) -> tuple[tuple[int, int, int, int], bytes]:
-        """Copy the slot of a sequence as it is: its four numbers, and the payload as long as they say it is."""
-        at = self._slots[sequence & 1]
-        begin = at + SLOT.size
-        numbers = SLOT.unpack_from(self._whole, at)
-        return numbers, bytes(self._whole[begin : begin + min(numbers[2], self.head.capacity)])

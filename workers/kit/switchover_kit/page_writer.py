@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from switchover_kit.page_format import (
     CHANGE,
+    COUNTED,
     HEARTBEAT,
     MOST_CAPACITY,
     MOST_VERSION,
@@ -27,7 +29,6 @@ from switchover_kit.page_format import (
     Head,
     PageError,
     State,
-    checksum,
     own_head,
     unpack_head,
 )
@@ -136,7 +137,8 @@ class _Sheet:
         at = self.head.slot_at(sequence & 1)
         begin = at + SLOT.size
         self._map[begin : begin + len(payload)] = payload
-        SLOT.pack_into(self._map, at, sequence, version, len(payload), checksum(sequence, version, payload))
+        numbers = SLOT.pack(sequence, version, len(payload), 0)[:COUNTED]
+        SLOT.pack_into(self._map, at, sequence, version, len(payload), crc32(payload, crc32(numbers)))
         self.words[CHANGE] = sequence
 
     def say(self, state: State) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from switchover_kit.noise import say
-from switchover_kit.push_messages import MOST_READ, Applied, Hello, Lines, MessageError, encode
+from switchover_kit.push_messages import MOST_READ, Applied, Hello, Lines, MessageError, applied, encode
 
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the page while nothing is heard: a heartbeat that stopped is noticed within this."""
@@ -125,7 +125,7 @@ class Push:
         """Let time pass, with a look at the page now and then."""
         poll, end = self._polling(None), time.monotonic() + seconds
         while not self._ended and (left := end - time.monotonic()) > 0:
-            self._is_heard(poll, None, min(left, LOOK_SECONDS))
+            poll.poll(min(left, LOOK_SECONDS) * 1000)
             self._reader.refresh()
 
     def _conversed(self) -> bool:
@@ -155,7 +155,7 @@ class Push:
         self._greet(connection)
         while not self._ended:
             asked = False
-            if self._is_heard(poll, connection, LOOK_SECONDS):
+            if poll.poll(LOOK_SECONDS * 1000) and not self._ended:  # what else wakes it is its end
                 data = connection.recv(_CHUNK)
                 if not data:
                     return
@@ -173,7 +173,7 @@ class Push:
             for first in range(0, len(read), MOST_READ):
                 connection.sendall(encode(Applied(version, tuple(read[first : first + MOST_READ]))))
         elif is_news:
-            connection.sendall(encode(Applied(version)))
+            connection.sendall(applied(version))
         self._told = version
         if time.monotonic() >= self._note_at:
             self._note_at = time.monotonic() + NOTE_SECONDS
@@ -193,11 +193,6 @@ class Push:
             if one is not None:
                 poll.register(one, select.POLLIN)
         return poll
-
-    def _is_heard(self, poll: select.poll, connection: socket.socket | None, seconds: float) -> bool:
-        """Wait up to `seconds`; return whether the daemon has spoken."""
-        heard = [fd for fd, _ in poll.poll(seconds * 1000)]
-        return connection is not None and connection.fileno() in heard
 
     def _say(self, sentence: str) -> None:
         """Write a line to stderr, where a worker's lines are logged, unless it was the last one already."""

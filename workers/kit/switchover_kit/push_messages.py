@@ -29,7 +29,7 @@ _READ: Final = json.JSONDecoder().decode
 _WRITTEN: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _NUMBER: Final = rb"(0|[1-9][0-9]{0,17})"
 _TOLD: Final = re.compile(rb'\{"version":' + _NUMBER + rb"\}\n").fullmatch
-_APPLIED: Final = re.compile(rb'\{"applied":' + _NUMBER + rb',"read":\[\]\}').fullmatch
+_APPLIED: Final = re.compile(rb'\{"applied":' + _NUMBER + rb',"read":\[\]\}\n').fullmatch
 """The lines that come from and to every reader at each change, as `encode` writes them: JSON would take its time."""
 _MOST_INT: Final = (1 << 63) - 1
 
@@ -90,8 +90,8 @@ def encode(message: Hello | Version | Applied) -> bytes:
     Raises:
         MessageError: it would be longer than `MOST_LINE`, or a forced value is not JSON.
     """
-    if isinstance(message, Applied) and not message.read:  # by far the most frequent: one a reader and change
-        return b'{"applied":%d,"read":[]}\n' % message.version
+    if isinstance(message, Applied) and not message.read:
+        return applied(message.version)
     shape: dict[str, Any]
     match message:
         case Hello(pid, generation, role, version, forced):
@@ -110,14 +110,17 @@ def encode(message: Hello | Version | Applied) -> bytes:
     return line
 
 
+def applied(version: int) -> bytes:
+    """Return the line of an acknowledgement without more, by far the most frequent: one a reader and change."""
+    return b'{"applied":%d,"read":[]}\n' % version
+
+
 def decode_from_reader(line: bytes) -> FromReader:
     """Read a line that a reader sent.
 
     Raises:
         MessageError: it is neither hello nor applied.
     """
-    if (plain := _APPLIED(line)) is not None:
-        return Applied(int(plain[1]))
     shape = _object(line)
     if set(shape) == {"hello"}:
         return _hello(shape["hello"])
@@ -158,6 +161,11 @@ class Lines:
             if len(line) >= MOST_LINE:
                 raise MessageError(f"a line has more than {MOST_LINE} bytes")
         yield from map(bytes, whole)
+
+    def applied(self, data: bytes) -> int | None:
+        """Return the version of an acknowledgement without more, None where there is anything else to `feed`."""
+        plain = None if self._rest else _APPLIED(data)
+        return None if plain is None else int(plain[1])
 
     def versions(self, data: bytes) -> bool:
         """Take in what the daemon sent; return whether it has told a version.

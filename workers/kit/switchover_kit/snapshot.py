@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from time import time
 from typing import Any, Final
 
@@ -36,25 +37,23 @@ class Snapshot:
         trouble: why they answer their safe values, None while all is well.
         forced: values that this process's environment forces, by flag.
         ignored: sentences on variables that were meant to force a flag and cannot.
-        deciders: each flag's decision function by its key.
-        values: each flag's plain value by its key, MISSING for a flag that there is not.
     """
 
-    def __init__(self, document: Document, trouble: str | None, forcing: Forcing, note: Callable[[str], None]) -> None:
+    def __init__(self, document: Document, trouble: str | None, forcing: Forcing) -> None:
         """Take a document; nothing is compiled yet.
 
         Args:
             document: the flags.
             trouble: why they answer their safe values, None for none.
             forcing: the variables that may force flags.
-            note: told each flag's key when it is first read from this snapshot.
         """
         self.document = document
         self.trouble = trouble
         self.forced, self.ignored = forcing.values(document.flags)
-        self._compiled = Deciders(document.flags, self.forced)
-        self.deciders: Mapping[str, Decide] = _Asked(self, note)
-        self.values: Mapping[str, Any] = _Values(self)
+
+    @cached_property
+    def _compiled(self) -> Deciders:
+        return Deciders(self.document.flags, self.forced)
 
     def plain(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the plain values of those flags that there are, without taking them for read."""
@@ -62,7 +61,7 @@ class Snapshot:
         return {key: self.decider(key)(None, None, now).value for key in keys if key in self.document.flags}
 
     def decider(self, key: str) -> Decide:
-        """Return what decides a flag here, made anew; `deciders` keeps it."""
+        """Return what decides a flag here, made anew; `Asked` keeps it."""
         decide = self._compiled[key]
         if self.trouble is not None:
             decide = _safely(decide, self.document.flags.get(key), self.trouble)
@@ -91,11 +90,21 @@ class Snapshot:
         return bool(self.kind(key) != "object")
 
 
-class _Asked(dict[str, Decide]):
-    """Keeps the decision function of each flag that was asked."""
+class Asked(dict[str, Decide]):
+    """Each flag's decision function by its key, kept once it was asked for.
+
+    The snapshot knows nothing of it: two that held each other would stay in memory until somebody cleans up.
+    """
+
+    __slots__ = ("_note", "_snapshot")
 
     def __init__(self, snapshot: Snapshot, note: Callable[[str], None]) -> None:
-        super().__init__()
+        """Keep nothing yet.
+
+        Args:
+            snapshot: the flags.
+            note: told each flag's key when it is first read.
+        """
         self._snapshot = snapshot
         self._note = note
 
@@ -107,17 +116,25 @@ class _Asked(dict[str, Decide]):
         return decide
 
 
-class _Values(dict[str, Any]):
-    """Keeps the plain value of each flag that was read, where it stays the same."""
+class Values(dict[str, Any]):
+    """Each flag's plain value by its key, MISSING for a flag that there is not; kept once read, where it stays."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__()
+    __slots__ = ("_deciders", "_snapshot", "_unknown")
+
+    def __init__(self, snapshot: Snapshot, deciders: Mapping[str, Decide]) -> None:
+        """Keep nothing yet.
+
+        Args:
+            snapshot: the flags.
+            deciders: what decides them.
+        """
         self._snapshot = snapshot
+        self._deciders = deciders
         self._unknown = 0
 
     def __missing__(self, key: str) -> Any:
         snapshot = self._snapshot
-        value = snapshot.deciders[key](None, None, time()).value
+        value = self._deciders[key](None, None, time()).value
         if key not in snapshot.document.flags:
             value = MISSING
             self._unknown += 1
