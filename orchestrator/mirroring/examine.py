@@ -76,6 +76,7 @@ def _judged(judge: Judge, jobs: list[Job]) -> list[Judged]:
         except Exception as error:  # noqa: BLE001 - whatever two workers may have said
             print(f"pair {job.number} of {job.tool!r} not compared: {error!r}", file=sys.stderr, flush=True)  # noqa: T201
             done.append(Judged(job.number, "incomplete", ("incomplete",)))
+        os.sched_yield()  # else the kernel lets us finish our slice, a millisecond and more, while the daemon waits
     return done
 
 

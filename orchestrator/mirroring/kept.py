@@ -1,7 +1,8 @@
 """The last pairs that differ, for people to look at: one JSON object a line, redacted, bounded.
 
 Above: `examine`.  Below: the file `analytics/mirror_differences.jsonl`.  Written whole and seldom, so that a reader
-sees the old or the new one, and a flood of differences costs no flood of writes.
+sees the old or the new one, and a flood of differences costs no flood of writes; a pair is put into words only when it
+is written, as most of a flood never are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchestrator.domain.comparison import Finding
 from orchestrator.mirroring.messages import Job, Judged
@@ -23,6 +24,16 @@ FINDINGS: Final = 10
 """Differences told of one pair."""
 PAUSE: Final = 2.0
 """Seconds between two writings."""
+
+
+class _Pair(NamedTuple):
+    """A pair that is not in words yet."""
+
+    at: float
+    tool: str
+    versions: tuple[int, int]
+    judged: Judged
+    findings: Sequence[Finding]
 
 
 class Kept:
@@ -38,28 +49,33 @@ class Kept:
         """
         self._path = state_dir / DIFFERENCES
         self._redactor = redactor
-        self._lines: deque[str] = deque(maxlen=keep)
+        self._pairs: deque[_Pair | str] = deque(maxlen=keep)
         self._changed = False
         self._written = 0.0
         with contextlib.suppress(OSError):
-            self._lines.extend(self._path.read_text(errors="replace").splitlines())
+            self._pairs.extend(self._path.read_text(errors="replace").splitlines())
 
     def add(self, job: Job, judged: Judged, findings: Sequence[Finding]) -> None:
         """Take a pair in."""
+        self._pairs.append(_Pair(job.old_at, job.tool, job.versions, judged, findings))
+        self._changed = True
+
+    def _line(self, pair: _Pair) -> str:
+        """Put a pair into words."""
+        judged = pair.judged
         row = {
-            "at": job.old_at,
-            "tool": job.tool,
-            "old": job.versions[0],
-            "new": job.versions[1],
+            "at": pair.at,
+            "tool": pair.tool,
+            "old": pair.versions[0],
+            "new": pair.versions[1],
             "result": judged.result,
             "classes": judged.classes,
             "decisions": judged.decisions,
             "agents": judged.agents,
-            "more": max(0, len(findings) - FINDINGS),
-            "differences": [_shown(one) for one in findings[:FINDINGS]],
+            "more": max(0, len(pair.findings) - FINDINGS),
+            "differences": [_shown(one) for one in pair.findings[:FINDINGS]],
         }
-        self._lines.append(json.dumps(self._redactor.value(row), separators=(",", ":")))
-        self._changed = True
+        return json.dumps(self._redactor.value(row), separators=(",", ":"))
 
     def write(self, now: float, *, at_once: bool = False) -> None:
         """Write what has changed, unless that was done just now; a full disk costs the file only.
@@ -71,11 +87,14 @@ class Kept:
         if not self._changed or (now - self._written < PAUSE and not at_once):
             return
         self._changed, self._written = False, now
+        lines = [one if isinstance(one, str) else self._line(one) for one in self._pairs]
+        self._pairs.clear()
+        self._pairs.extend(lines)
         partial = self._path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             partial.touch(mode=0o600)
-            partial.write_text("".join(f"{line}\n" for line in self._lines))
+            partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(self._path)
 
 
