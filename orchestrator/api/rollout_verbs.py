@@ -107,6 +107,9 @@ class RolloutVerbs:
         run = await self._fresh(asked.id)
         moving = tuple(stage for stage in file.plan.flags if not self._stands(stage.flag, stage.to))
         left_out = [one.flag for one in file.plan.flags if one not in moving]
+        if left_out and not moving and not file.plan.new_generation:
+            stand = ", ".join(left_out)
+            raise RefusedError(f"there is nothing to do: {stand} has its value already, for everybody")
         event = ev.UpgradeAsked(
             rollout=run,
             plan=resolved(replace(file.plan, flags=moving), self._registry()),

@@ -409,3 +409,23 @@ async def test_a_plan_that_only_moves_flags_needs_no_command(tmp_path: Path) -> 
         assert (await begin(plane, tmp_path, plan=only, command=None))[0] == 200
         shown = await now(plane)
         assert (shown["phase"], shown["command"], shown["flags"][0]["state"]) == ("flipping", None, "half")
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_a_plan_all_of_whose_flags_have_their_values_already_has_nothing_to_do(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        plane.control.engine.standing.add("beta")
+        flags = plan_file(tmp_path, FLAGS_ONLY, "flags")
+        status, told = await begin(plane, tmp_path, plan=flags, command=None)
+        words = "there is nothing to do: beta has its value already, for everybody"
+        assert (status, told["reason"]) == (409, words)
+        assert (await now(plane)) is None
+
+
+@pytest.mark.requirement("VERB-1")
+async def test_a_plan_that_does_nothing_is_refused_also_when_it_is_forced(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        empty = plan_file(tmp_path, "new_generation = false\n[rehearsal]\nrun = false\n", "empty")
+        status, told = await begin(plane, tmp_path, plan=empty, command=None, force_plan=True)
+        assert (status, "so there is nothing to do" in told["reason"]) == (409, True)
+        assert (await now(plane)) is None

@@ -71,6 +71,10 @@ def _refused(state: State, event: ev.UpgradeAsked) -> str:
             plan.new_generation and spec is None,
             f"the plan {plan.name} brings in a new generation; name its command: switchover upgrade -- COMMAND",
         ),
+        (
+            not plan.new_generation and not plan.flags,
+            f"the plan {plan.name} brings in no new generation and moves no flag, so there is nothing to do",
+        ),
         (not plan.new_generation and spec is not None, f"the plan {plan.name} only moves flags and takes no command"),
         (
             plan.state is StateUse.EXCLUSIVE and bool(plan.steps),

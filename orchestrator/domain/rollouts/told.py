@@ -72,7 +72,8 @@ def where(rollout: Rollout) -> str:
 
 def _doing(rollout: Rollout) -> str:
     trial = f"generation {rollout.trial}"
-    stage = rollout.plan.flags[rollout.index] if rollout.phase is Phase.FLIPPING else None
+    flags = rollout.plan.flags if rollout.phase is Phase.FLIPPING else ()
+    stage = flags[rollout.index] if rollout.index < len(flags) else None  # words end nothing, whatever they are about
     to = as_text(stage.to) if stage is not None else ""
     said = {
         (Phase.REHEARSING, Part.RUNNING): "the new version is rehearsed",
