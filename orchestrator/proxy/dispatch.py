@@ -1,7 +1,7 @@
-"""The dispatcher: reads the routing table once per call, sends it to a link, and sees to its one answer.
+"""The dispatcher: sends each call where the routes say, once, and sees to its one answer.
 
 Above: `intake` hands calls in, `answers` hands answers in, `daemon` attaches links and replaces tables.  Below:
-`ledger`, `link`, `session`.
+`routes`, `ledger`, `link`, `session`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.evidence.samples import Outcome
-from orchestrator.domain.protocol import Era, Place
-from orchestrator.domain.routing import Choice, Lane, RoutingTable, chance, choose
+from orchestrator.domain.protocol import Place
+from orchestrator.domain.routing import Lane, RoutingTable
 from orchestrator.proxy import codec, mcp, reasons
-from orchestrator.proxy.attributes import Attributes, Reader
 from orchestrator.proxy.cursors import Cursors
 from orchestrator.proxy.gone import GoneTools
 from orchestrator.proxy.ledger import Call, Ledger
@@ -26,6 +24,7 @@ from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mirrored import Tap
 from orchestrator.proxy.outbox import Turn
 from orchestrator.proxy.replaying import replayable
+from orchestrator.proxy.routes import HANDSHAKE, Routes
 from orchestrator.proxy.sampling import OUTCOMES, Sampling
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.tasks import Tasks
@@ -34,59 +33,45 @@ from orchestrator.telemetry.tally import GapMeter, Tally
 
 log = get_logger("proxy")
 
-HANDSHAKE = Era.HANDSHAKE
 
-
-class Dispatcher:
-    """Routes calls and answers for each; fits `domain.ports.Router`.
+class Dispatcher(Routes):
+    """Sends calls by the routes and sees to the answer of each; fits `domain.ports.Router`.
 
     Attributes:
-        table: the routing table in force.
-        links: the ready workers by generation and era.
         sessions: the connected clients by id.
         tallies: what was counted, by generation.
         gap: the longest gap around the last switch.
-        isolated: whether each session of the handshake era has workers of its own.
         tasks: which process has made which task.
         cursors: which generation has given which cursor of a list.
         gone: which generation was the last to show a tool.
-        attributes: reads what calls say of their subjects.
         sampling: who makes a sample of each tool call.
         mirror: who is told of tool calls that are over, while somebody wants that.
         unmet: what shared workers asked for and only a client could give.
-        held, parked: whether all calls wait, and which generations have no process by right (see `holding`).
         on_sent: told of each call as it is sent, also when it is sent once more; replaced whole, never edited.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, now: Callable[[], float]) -> None:
         """Build a dispatcher on `loop`; `now` gives monotonic seconds on the same clock as the loop's timers."""
-        self.table = RoutingTable()
+        super().__init__()
         self.limits = limits
-        self.links: dict[Place, WorkerLink] = {}
         self.sessions: dict[str, Session] = {}
         self.tallies: dict[int, Tally] = defaultdict(Tally)
         self.gap = GapMeter()
         self.turn = Turn(loop)
         self.ledger = Ledger(loop, self._expired)
-        self.stopping = self.isolated = False
+        self.stopping = False
         self.on_suspect: Callable[[WorkerLink], None] | None = None
         self.lists_differ: Callable[[], bool] = lambda: False
-        self.splits: Callable[[RoutingTable], bool] = lambda _table: False
         self.on_moved: list[Callable[[RoutingTable, RoutingTable], None]] = []
         self.on_lost: list[Callable[[WorkerLink], None]] = []
         self.on_sent: list[Callable[[Call, WorkerLink], None]] = []
-        self.on_wanted: Callable[[Place, Session | None], None] | None = None
         self.on_closed: Callable[[Session], None] | None = None
         self.unmet: list[str] = []
         self.now = now
         self.tasks, self.cursors, self.gone = Tasks(now), Cursors(), GoneTools()
-        self.attributes, self.sampling = Reader(), Sampling()
+        self.sampling = Sampling()
         self.mirror: Tap | None = None
-        self.held, self.parked = False, frozenset[int]()
         self._hopeless: dict[int, str] = {}
-        self._refused: dict[Place, dict[str, Any]] = {}
-        self._plain: WorkerLink | None = None
-        self._plain_stateless: WorkerLink | None = None
         self._waiting: dict[int, Call] = {}
 
     # --- the router's side --------------------------------------------------------------------
@@ -152,10 +137,6 @@ class Dispatcher:
             if self._place(call) == place:
                 self.refuse(call, Code.NO_WORKER, reason, retryable=True)
 
-    def link_of(self, key: str, era: Era) -> WorkerLink | None:
-        """Return the worker that serves an assignment key now, None while it is being started."""
-        return self.links.get(Place(self.choose(key, era).generation or 0, era))
-
     def forget(self, generation: int) -> None:
         """Drop what is remembered of a retired generation."""
         self._hopeless.pop(generation, None)
@@ -204,38 +185,6 @@ class Dispatcher:
             if link.clogged:
                 link.hold_back(call.session)
 
-    def _chosen(self, call: Call) -> WorkerLink | None:
-        """Find the worker by the table, and note the decision in the call."""
-        if self.held:
-            return None
-        table = self.table if call.era is HANDSHAKE else self._table_of(call.era)
-        attributes = self.attributes.read(call) if table.new_by else None
-        choice = choose(table, call.key, attributes)
-        call.generation = choice.generation or 0
-        call.lane = choice.lane
-        link = self._own(call) if self._has_own(call.era) else self.links.get(Place(call.generation, call.era))
-        if call.generation != (choice.generation or 0):  # the session's worker of before serves on: nothing assigned
-            call.lane = self.table.lane_of(call.generation) or Lane.PREVIOUS
-        elif (share := chance(table, call.key, attributes)) is not None:
-            call.share, call.treated = share, choice.lane is Lane.CANARY
-        if link is not None:
-            link.tally.selected[call.lane, table.kill_switch] += 1
-        return link
-
-    def choose(self, key: str, era: Era, attributes: Attributes | None = None) -> Choice:
-        """Choose for a key; see `chosen` for a call."""
-        return choose(self._table_of(era), key, attributes)
-
-    def chosen(self, call: Call) -> Choice:
-        """Choose for a call as if it came now."""
-        return self.choose(call.key, call.era, self.attributes.read(call) if self.table.new_by else None)
-
-    def _table_of(self, era: Era) -> RoutingTable:
-        """Return what an era is routed by: undivided where lists may not differ by connection, and do differ."""
-        table = self.table
-        held = era is Era.STATELESS and table.is_split and not table.kill_switch and self.splits(table)
-        return replace(table, canary=None) if held else table
-
     def _pinned(self, call: Call) -> WorkerLink | None:
         """Find the worker that alone can go on with a call; without one the client must begin again."""
         if call.paged:
@@ -260,51 +209,6 @@ class Dispatcher:
         if self.close(call):
             call.session.put(codec.error_line(call.client_id, INVALID_PARAMS, reason), call.client_id)
 
-    def serves(self, link: WorkerLink) -> bool:
-        """Say whether a worker is in service."""
-        return self.links.get(link.place) is link
-
-    # --- sessions with workers of their own ---------------------------------------------------
-
-    def _own(self, call: Call) -> WorkerLink | None:
-        """Find the session's own worker; until the one of its new generation is ready, the old one serves on."""
-        place = self._place(call)
-        if call.generation and place not in self.links and place not in self._refused:
-            self.want(call.generation, call.era, call.session)
-        link = self._nearest(call.session, call.era, call.generation)
-        if link is not None:
-            call.generation = link.generation
-        return link
-
-    def serving(self, session: Session, key: str, era: Era, attributes: Attributes | None = None) -> WorkerLink | None:
-        """Return the worker that such a call of a session is sent to now, None while it would have to wait."""
-        generation = self.choose(key, era, attributes).generation or 0
-        if not self._has_own(era):
-            return self.links.get(Place(generation, era))
-        return self._nearest(session, era, generation)
-
-    def _nearest(self, session: Session, era: Era, generation: int) -> WorkerLink | None:
-        """Return a session's own worker of a generation, or else any it has."""
-        own = [link for link in self.own_links(session) if link.era is era]
-        return next((link for link in own if link.generation == generation), own[0] if own else None)
-
-    def _place(self, call: Call) -> Place:
-        return Place(call.generation, call.era, call.session.value.id if self._has_own(call.era) else "")
-
-    def _has_own(self, era: Era) -> bool:
-        """Say whether sessions have workers of their own; stateless requests need none, each says all there is."""
-        return self.isolated and era is HANDSHAKE
-
-    def own_links(self, session: Session) -> list[WorkerLink]:
-        """Return the workers that serve one session alone."""
-        return [link for link in self.links.values() if link.session is session]
-
-    def want(self, generation: int, era: Era, session: Session) -> None:
-        """Have a worker started that serves this session at a generation."""
-        if self.on_wanted is not None and generation:
-            own = session if self._has_own(era) else None
-            self.on_wanted(Place(generation, era, session.value.id if own is not None else ""), own)
-
     def _wait(self, call: Call) -> None:
         """Keep a call until its worker is ready, unless it is known that there will be none."""
         reason = self._hopeless.get(call.generation)
@@ -319,14 +223,6 @@ class Dispatcher:
         else:
             self._waiting[call.number] = call
             self.want(call.generation, call.era, call.session)
-
-    def _replan(self) -> None:
-        """Find out whether one worker of an era gets all its calls (two fields: an enum's hash is slow)."""
-        table = self.table
-        plain = table.active is not None and not table.is_split and not self.held
-        number = table.active or 0
-        self._plain = self.links.get(Place(number, HANDSHAKE)) if plain and not self.isolated else None
-        self._plain_stateless = self.links.get(Place(number, Era.STATELESS)) if plain else None
 
     def _route_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}

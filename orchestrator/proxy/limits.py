@@ -1,6 +1,6 @@
 """Bounds of the tool plane, and what they allow.
 
-Above: `dispatch` and `intake` keep to them, `wiring` makes them of the settings.  Below: nothing.
+Above: `dispatch` and `intake` keep to them, `tool_plane` makes them of the settings.  Below: nothing.
 """
 
 from __future__ import annotations
