@@ -20,13 +20,12 @@ from orchestrator.api.guard_models import (
     GuardRollback,
     GuardStatus,
 )
-from orchestrator.api.guard_report import config_of, evaluation_of, stats_of, thresholds_of
+from orchestrator.api.guard_report import concerned, config_of, evaluation_of, stats_of, thresholds_of
 from orchestrator.api.models import Refused
 from orchestrator.api.rollout import RolloutControl
 from orchestrator.api.rollout_report import look_shown
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
-from orchestrator.domain.rollouts.state import State
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
 TAGS: Final[list[Any]] = ["guard"]
@@ -139,8 +138,8 @@ def _reason(who: str, why: str) -> str:
 
 def _look(control: GuardControl) -> Look | None:
     """Return the newest look: the guard's own, or the last one that the machine recorded."""
-    state: State = control.rollouts.state
-    recorded = state.rollout.look if state.rollout is not None else None
+    rollout = concerned(control.rollouts.state)
+    recorded = rollout.look if rollout is not None else None
     return control.guard.latest() or recorded
 
 

@@ -19,6 +19,13 @@ from orchestrator.domain.rollouts.why import limit_words
 IDLE = "no rollout is under way, so nothing is watched; begin one with: switchover upgrade -- COMMAND"
 
 
+def concerned(state: State) -> Rollout | None:
+    """Return the rollout that is spoken of: the last one too, unless somebody has started a canary by hand since."""
+    rollout = state.rollout
+    by_hand = rollout is not None and rollout.is_over and state.table.canary is not None
+    return None if by_hand else rollout
+
+
 def config_of(state: State) -> ConfigNow:
     """Return what is in force."""
     rollout, table = state.rollout, state.table
@@ -34,7 +41,7 @@ def config_of(state: State) -> ConfigNow:
 
 def stats_of(state: State, look: Look | None) -> dict[str, VersionStats]:
     """Return the figures of both versions; of a limit that looks at one side, that side's."""
-    rollout = state.rollout
+    rollout = concerned(state)
     trial = rollout.trial if rollout is not None else state.table.canary
     baseline = rollout.baseline if rollout is not None else state.table.active
     limits = look.limits if look is not None else ()
@@ -50,7 +57,7 @@ def stats_of(state: State, look: Look | None) -> dict[str, VersionStats]:
 
 def evaluation_of(state: State, look: Look | None) -> Evaluation:
     """Return what the evidence says, and what was done about it."""
-    rollout = state.rollout
+    rollout = concerned(state)
     if rollout is None or look is None:
         idle = IDLE if rollout is None or rollout.is_over else "there was no look yet: too few calls were served"
         return Evaluation(action="none", verdict="not_watching", breaches=[], samples=0, looked_at=None, message=idle)
@@ -68,7 +75,7 @@ def evaluation_of(state: State, look: Look | None) -> Evaluation:
 
 def thresholds_of(state: State) -> list[Threshold]:
     """Return the limits that are judged now, or the plan's own where nothing is watched."""
-    rollout = state.rollout
+    rollout = concerned(state)
     if rollout is None:
         return []
     plan = rollout.plan

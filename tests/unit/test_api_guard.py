@@ -12,6 +12,7 @@ from rollout_asked import FLAGS_ONLY, ROLLOUT, begin, now, plan_file
 from rollout_engine import judged, regression
 from test_api_over_tcp import OPERATOR, made, over_tcp
 
+from orchestrator.api.guard_report import concerned, evaluation_of, stats_of
 from orchestrator.domain.evidence.look import Verdict
 
 
@@ -125,6 +126,20 @@ async def test_a_rollback_by_hand_goes_back_with_its_reason_and_health_is_told(t
         assert told["message"].startswith("rollout r is rolled back: generation 1 serves all calls")
         assert (await now(plane))["cause"]["words"].endswith("rolled back: bad answers")
         assert (await plane.ask("GET", "/guard/health"))[1]["watching"] is None
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_a_canary_that_somebody_starts_by_hand_is_no_version_of_the_rollout_before_it(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        engine = plane.control.engine
+        engine.guard.look = regression(engine.driver.state)
+        await plane.ask("POST", "/guard/evaluate")
+        state = engine.driver.state
+        assert (stats_of(state, None)["v2"].generation, concerned(state)) == (2, state.rollout)
+        by_hand = replace(state, table=replace(state.table, canary=7))
+        assert (stats_of(by_hand, None)["v2"].generation, concerned(by_hand)) == (7, None)
+        assert evaluation_of(by_hand, engine.guard.look).verdict == "not_watching"
 
 
 @pytest.mark.requirement("VERB-7")
