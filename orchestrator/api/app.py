@@ -127,7 +127,9 @@ def _errors(app: FastAPI) -> None:
 
 
 def _problem(problem: Mapping[str, Any]) -> str:
-    """Say what is wrong; of a missing body, how one looks."""
+    """Say what is wrong; of a missing body how one looks, of a text what it was."""
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{str(problem['input'])!r} does not fit {problem['ctx']['pattern']}"
     is_body = len(problem["loc"]) == 1 and problem["type"] == "missing"
     return 'a JSON object is wanted, such as {} or {"reason": "why"}' if is_body else str(problem["msg"])
 

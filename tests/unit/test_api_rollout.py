@@ -79,6 +79,16 @@ async def test_without_a_name_the_configured_plan_is_taken_from_ones_own_folder_
 
 
 @pytest.mark.requirement("VERB-1")
+async def test_an_id_that_is_no_name_of_a_folder_is_shown_with_what_would_fit(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        status, told = await begin(plane, tmp_path, id="a b")
+        assert (status, told["reason"].startswith("the request is not valid: id: 'a b' does not fit ^[A-Z")) == (
+            422,
+            True,
+        )
+
+
+@pytest.mark.requirement("VERB-1")
 async def test_an_id_that_a_rehearsal_had_is_not_given_again(tmp_path: Path) -> None:
     (tmp_path / "upgrades" / "r").mkdir(parents=True)
     (tmp_path / "upgrades" / "20270115T080000Z").mkdir()

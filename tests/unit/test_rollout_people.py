@@ -74,6 +74,12 @@ def test_resume_without_anything_to_resume_is_refused() -> None:
     assert "it is not paused" in stepping().refused(RESUME)
 
 
+def test_to_resume_what_is_not_paused_names_only_what_would_be_taken_then() -> None:
+    assert rehearsing().refused(RESUME).endswith("once the rehearsal is over; to end it: switchover abort")
+    assert stepping().refused(RESUME).endswith("to go to 100 % now: switchover promote")
+    assert baking().refused(RESUME).endswith("nothing waits for a person; to end it: switchover abort")
+
+
 def test_a_hold_is_not_asked_during_a_pause_and_a_yes_that_comes_all_the_same_is_noted() -> None:
     story = stepping(plan(steps=(replace(STEPS[0], hold=ASK_COMMAND),))).happen(PAUSE)
     assert AskHold("r", None) in story.commands

@@ -70,7 +70,13 @@ def _agree(state: State, now: float) -> State | Rejected:
     stays = rollout.phase is Phase.STEPPING and rollout.part is Part.RUNNING and rollout.due is None
     if stays or rollout.waiting or rollout.part is Part.HOLD:
         return go_on(state, now)
-    return Rejected("it is not paused, and nothing waits for a person; to go to 100 % now: switchover promote")
+    if rollout.phase is Phase.REHEARSING:
+        return Rejected(
+            "it is not paused, and goes on by itself once the rehearsal is over; to end it: switchover abort"
+        )
+    is_stepping = rollout.phase in {Phase.STEPPING, Phase.PROMOTING}
+    advice = "to go to 100 % now: switchover promote" if is_stepping else "to end it: switchover abort"
+    return Rejected(f"it is not paused, and nothing waits for a person; {advice}")
 
 
 def _took_up(state: State, left: float | None, now: float) -> State | Rejected:
