@@ -32,7 +32,7 @@ PATIENCE: Final = 120.0
 """Seconds one run may take; the suite itself gives each scenario 30."""
 START: Final = 60.0
 """Seconds the fixture may take to listen."""
-STOP: Final = 30.0
+STOP: Final = 60.0
 """Seconds a process may take to end after SIGTERM."""
 
 SUMMARY_LINE: Final = re.compile(

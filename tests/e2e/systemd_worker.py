@@ -34,7 +34,7 @@ def wait_at_gate() -> None:
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run `argv` and return its exit status and output as a tool result."""
-    done = subprocess.run(arguments["argv"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(arguments["argv"], capture_output=True, text=True, timeout=60, check=False)
     text = json.dumps({"status": done.returncode, "output": done.stdout + done.stderr})
     return {"content": [{"type": "text", "text": text}]}
 

@@ -131,7 +131,7 @@ def without_daemon(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[s
     """Run a verb on a state directory that no daemon has."""
     environment = {"PATH": os.environ["PATH"], "SWITCHOVER_STATE_DIR": str(tmp_path)}
     return subprocess.run(
-        [EXECUTABLE, *words], env=environment, capture_output=True, text=True, timeout=30, check=False
+        [EXECUTABLE, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 

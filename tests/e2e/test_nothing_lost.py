@@ -66,7 +66,7 @@ class Load:
     async def more(self, count: int) -> None:
         """Wait until `count` more calls have been answered."""
         target = len(self.done) + count
-        async with asyncio.timeout(20), self._progress:
+        async with asyncio.timeout(60), self._progress:
             await self._progress.wait_for(lambda: len(self.done) >= target)
 
     async def _caller(self, number: int) -> None:

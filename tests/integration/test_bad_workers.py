@@ -209,7 +209,7 @@ async def test_a_server_from_before_the_rules_is_served_and_not_to_know_ping_cou
                 assert content["pid"] == pid
                 return bool(content["pings"])
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await pinged():
                     await asyncio.to_thread(daemon.status)
             await asyncio.sleep(0.6)

@@ -27,7 +27,7 @@ from workers.reference.hands.settings import HandSettings, Network
 from workers.reference.tools.web import WebTools
 from workers.reference.world import World
 
-LIMIT = 50
+LIMIT = 60
 """Seconds that one of these tests may take; a browser's start takes about half of one."""
 LOCAL: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
 

@@ -23,7 +23,7 @@ from workers.reference.world import DryRunError, World
 
 SIGNING = ("gpg.program", "gpg.openpgp.program", "gpg.x509.program", "gpg.ssh.program")
 """Settings of git that name what signs and verifies."""
-LIMIT = 20
+LIMIT = 60
 """Seconds that any of these may take; each takes a fraction of one."""
 
 

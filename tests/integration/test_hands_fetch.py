@@ -21,7 +21,7 @@ from workers.reference.world import DryRunError, World
 pytestmark = pytest.mark.requirement("HAND-4")
 
 LOCAL: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1/32"),)
-LIMIT = 20
+LIMIT = 60
 
 PAGES = {
     "/": html("<title>Hello</title><p>one<p>two"),

@@ -20,7 +20,7 @@ from workers.reference.world import World
 
 pytestmark = pytest.mark.requirement("HAND-7")
 
-LIMIT = 20
+LIMIT = 60
 HINTS = {
     # name: read only, destructive, idempotent, open world
     "cmd_run": (False, False, False, False),

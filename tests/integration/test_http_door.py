@@ -74,7 +74,7 @@ def twice() -> Iterator[RunningDaemon]:
 @pytest.mark.requirement("HTTP-1", "HTTP-5")
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])
 async def test_the_official_client_is_served_in_both_eras_across_a_switch(twice: RunningDaemon, mode: str) -> None:
-    async with asyncio.timeout(50), Client(await reached(twice), mode=mode) as speaker:
+    async with asyncio.timeout(60), Client(await reached(twice), mode=mode) as speaker:
         names = {tool.name for tool in (await speaker.list_tools()).tools}
         assert "plan_next" in names
         for there in ("switch", "switch-back") * 3:
@@ -89,7 +89,7 @@ async def test_the_official_client_hears_of_progress(shared: RunningDaemon) -> N
     async def note(progress: float, _total: float | None, _message: str | None) -> None:
         heard.append(progress)
 
-    async with asyncio.timeout(20), Client(await reached(shared), mode="legacy") as speaker:
+    async with asyncio.timeout(60), Client(await reached(shared), mode="legacy") as speaker:
         await speaker.call_tool("progress", {"steps": 3}, progress_callback=note)
     assert heard == [0, 1, 2]
 
@@ -102,7 +102,7 @@ async def test_a_worker_of_ones_own_asks_the_official_client_in_mid_call() -> No
     worker = [sys.executable, "-S", str(WORKERS / "asking_worker.py")]
     with RunningDaemon.start(worker, config='[worker]\nisolation = "session"\n', options=LOCAL) as daemon:
         url = await reached(daemon)
-        async with asyncio.timeout(20), Client(url, mode="legacy", sampling_callback=sample) as speaker:
+        async with asyncio.timeout(60), Client(url, mode="legacy", sampling_callback=sample) as speaker:
             result = await speaker.call_tool("ask", {})
     assert "yes" in result.model_dump_json()
 
@@ -175,7 +175,7 @@ async def test_closing_a_stateless_request_cancels_it_and_a_handshake_request_go
             assert heard.messages[0]["method"] == "notifications/subscriptions/acknowledged"
             assert await listeners(speaker) == 1
             listening.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await listeners(speaker):  # noqa: ASYNC110 - the worker sets no event
                     await asyncio.sleep(0.02)
     with RunningDaemon.start(async_worker(), options=LOCAL) as daemon:

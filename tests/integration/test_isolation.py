@@ -119,7 +119,7 @@ async def test_a_session_moves_to_its_new_worker_between_two_calls_with_all_it_h
             async def moved() -> bool:
                 return bool((await said(client, "hello"))["generation"] == 2)
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await moved():
                     await asyncio.to_thread(daemon.status)
             told = await said(client, "hello")

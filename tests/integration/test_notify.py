@@ -27,7 +27,7 @@ SECRET = "a secret of good length"  # noqa: S105 - an example
 PAUSE = 0.005
 """Seconds between two looks at the outbox."""
 
-BOUND = 20.0
+BOUND = 60.0
 """Seconds that any wait here may take before the test fails."""
 
 

@@ -18,7 +18,7 @@ from web_site import html, website
 
 from workers.reference.hands.processes import browser_processes
 
-LIMIT = 30
+LIMIT = 60
 """Seconds that all of it may take; it takes about two."""
 
 

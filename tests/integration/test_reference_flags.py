@@ -25,7 +25,7 @@ from web_site import Site, html, silent, website
 from workers.reference.hands.chromium import UNSANDBOXED
 from workers.reference.hands.processes import browser_processes
 
-LIMIT = 40
+LIMIT = 60
 """Seconds that a test's calls may take together."""
 WORKER = [sys.executable, "-m", "workers.reference"]
 TESTS = {

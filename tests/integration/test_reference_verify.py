@@ -179,7 +179,7 @@ async def test_tests_that_do_not_end_are_ended_with_all_they_started(tmp_path: P
         answers: list[dict[str, Any]] = []
 
         async def verify() -> None:
-            answers.append(await at.verify(work_tree=".", time_limit=60 if ends_by == "the caller" else 4))
+            answers.append(await at.verify(work_tree=".", time_limit=60 if ends_by == "the caller" else 10))
 
         async with anyio.create_task_group() as group:
             group.start_soon(verify)
@@ -190,7 +190,7 @@ async def test_tests_that_do_not_end_are_ended_with_all_they_started(tmp_path: P
         if ends_by == "the caller":
             assert at.store.under_review(3).made is None, "the task is still to be reviewed"
         else:
-            assert answers[0]["reasons"] == ["the tests were not through after 4 s and were ended"]
+            assert answers[0]["reasons"] == ["the tests were not through after 10 s and were ended"]
 
 
 @pytest.mark.requirement("REF-8")
@@ -207,7 +207,7 @@ async def test_what_a_program_left_running_holds_nobody_up(tmp_path: Path) -> No
     left = (
         "import os, sys\nif os.fork() == 0:\n    import signal; signal.pause()\nsys.stdout.write('x' * 200_000 + 'end')"
     )
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         ended = await process.run(Path(sys.executable), [sys.executable, "-c", left], directory=tmp_path, seconds=15)
     assert (ended.status, len(ended.output), ended.output[-4:]) == (0, process.KEPT_BYTES, b"xend")
 

@@ -22,7 +22,7 @@ from switchover_kit import METRICS_KEY
 
 from workers.reference.tokens import count_tokens
 
-LIMIT = 30
+LIMIT = 60
 """Seconds that any exchange with a worker may take, starting it included; it takes about one on an idle machine."""
 
 READING = {"plan_next", "context", "orchestrator_status", "autopilot_status", "health"}

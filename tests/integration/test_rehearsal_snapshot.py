@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 WRITER = """
 import random, sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
+connection = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
 connection.execute("PRAGMA synchronous = OFF")
 print("begun", flush=True)
 rng = random.Random(1)

@@ -19,7 +19,7 @@ from state.directory import LOCK_NAME, Owner, StateDirectory
 from state.errors import DirectoryLockedError, StorageError, StorageFullError, StorageReadOnlyError
 from state.journal import SqliteJournal
 
-BOUND = 30.0
+BOUND = 60.0
 """Seconds that any wait here may take before the test fails."""
 
 NOBODY = 65534

@@ -12,7 +12,7 @@ import pytest
 from state.journal import SqliteJournal
 from state.store import OrchestratorStore
 
-BOUND = 30.0
+BOUND = 60.0
 """Seconds that one round may take before the test fails."""
 
 ROUNDS = 10

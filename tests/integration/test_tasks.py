@@ -123,7 +123,7 @@ async def test_a_sessions_former_worker_lives_until_its_task_is_over() -> None:
             pid = told(await client.call("work"))["pid"]
             task = await begun(client)
             await switched(daemon)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while told(await client.call("work"))["generation"] == 1:
                     await asyncio.to_thread(daemon.status)
             assert await listed(client) == [task]

@@ -26,9 +26,20 @@ say("server", {
   nobody: shown(await server.getStringDetails("MODE", "none", {})),
 });
 
+// A change between the first answer and the opening of the stream would be heard of by nobody: say nothing before.
+const opened = new Promise((resolve) => {
+  globalThis.EventSource = class extends globalThis.EventSource {
+    constructor(...parts) {
+      super(...parts);
+      this.addEventListener("open", resolve, { once: true });
+    }
+  };
+});
+
 await Web.setContext(context);
 const provider = new OFREPWebProvider({ ...options, cacheMode: "disabled", pollInterval: 0 });
 await Web.setProviderAndWait(provider);
+await opened;
 const web = Web.getClient();
 const values = () => ({ mode: web.getStringValue("MODE", "none"), limit: web.getNumberValue("limit", -1) });
 say("web", values());

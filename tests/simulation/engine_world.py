@@ -25,7 +25,7 @@ from orchestrator.engine.recovery import recover, resume
 from state.errors import StorageFullError
 from state.memory import IN_MEMORY, MemoryDesiredState, MemoryJournal
 
-BOUND = 10.0
+BOUND = 60.0
 """Seconds that one test's waiting may take before it fails."""
 
 

@@ -323,7 +323,7 @@ async def streaming(app: Any, path: str, last: int | None = None) -> AsyncIterat
     }  # fmt: skip
     serving = asyncio.ensure_future(app(scope, stream.receive, stream.send))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield stream
     finally:
         stream.hang_up()

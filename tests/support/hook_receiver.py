@@ -44,7 +44,7 @@ class Receiver:
 
     async def until(self, count: int) -> None:
         """Wait until so many requests came."""
-        async with asyncio.timeout(20), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: len(self.posted) >= count)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -22,7 +22,7 @@ AGAIN = 0.02
 """Seconds between two tries to connect."""
 MISSIONS = 100_000
 """So many that each call is for a mission of its own, and tells something new."""
-END = 30.0
+END = 60.0
 """Seconds in which every client must have had its last answer."""
 DAEMONS_OWN = range(-31014, -31009)
 """Codes by which the daemon says that it could not have a call served."""

@@ -25,7 +25,7 @@ from orchestrator.supervision.warden import MARK
 
 WORKERS = Path(__file__).parent.parent / "workers"
 GRACE = Grace(close_stdin=2.0, terminate=1.0)
-ENOUGH = 30.0
+ENOUGH = 60.0
 """Seconds any process here may take."""
 
 

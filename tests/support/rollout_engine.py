@@ -195,7 +195,7 @@ class StoryEngine:
 
     async def settled(self) -> None:
         """Return once everything posted so far, and what that led to, is decided."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in range(20):
                 await self.desk.settled()
                 await asyncio.sleep(0)

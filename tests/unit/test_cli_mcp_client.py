@@ -17,7 +17,7 @@ from orchestrator.cli.mcp_client import PAGES, AnsweredError, McpClient
 
 pytestmark = pytest.mark.requirement("CLI-3")
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds a test waits for what should come."""
 SHORT = 0.05
 """Seconds a test waits for what should not come."""

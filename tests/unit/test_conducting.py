@@ -31,7 +31,7 @@ from orchestrator.domain.rollouts.state import Moved, Phase, Rollout
 
 pytestmark = pytest.mark.requirement("CONDUCT-1")
 
-BOUND = 20.0
+BOUND = 60.0
 KEYS = [f"mission-{number}" for number in range(400)]
 HOLD = Hold(kind=HoldKind.COMMAND, command=(sys.executable, "-c", "pass"), every=0.01)
 

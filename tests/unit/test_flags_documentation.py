@@ -52,7 +52,7 @@ def test_the_code_that_is_shown_runs_beside_a_page(tmp_path: Path) -> None:
     kit = "import sys; sys.path[:0] = " + repr([one for one in sys.path if one.endswith("kit")])
     done = subprocess.run(
         [sys.executable, "-c", f"{kit}\n{code}"],
-        env=environment, capture_output=True, text=True, timeout=20, check=False,
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     page.close()
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from orchestrator.flags import reading
 from orchestrator.flags.told import WorkerSeen
 
 DECLARED = declare(flag("MODE"), flag("OTHER"))
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ async def heard(world: World, count: int, work: Callable[[], Any]) -> list[Chang
     """Return the next changes a listener hears of while `work` is done."""
     listener = world.service.subscribe()
     await work()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return [await anext(listener) for _ in range(count)]
 
 
@@ -355,7 +355,7 @@ async def test_a_listener_that_does_not_listen_is_let_go_and_the_others_hear_on(
     for number in range(260):
         await world.service.set({"MODE": "on" if number % 2 else "other"}, actor="ann")
         assert (await anext(quick)).version == number + 2
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         versions = [changed.version async for changed in slow]
     assert versions == list(range(2, 258))
     await world.service.close()

@@ -30,7 +30,7 @@ PLAN = Plan(
 )
 WATCH = Watch("r-1/steps/0/1", "r-1", "steps", 0, alpha=0.01, share=0.5, weight=50, trial=2, baseline=1)
 ROLLOUT = Rollout("r-1", PLAN, spec("two"), "ann", "", 0.0, baseline=1, candidate=2, phase=Phase.STEPPING, watch=WATCH)
-BOUND = 10.0
+BOUND = 60.0
 
 
 class Engine:

@@ -71,7 +71,7 @@ def test_another_process_with_other_hash_seeds_gives_the_same_bucket() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=60,
         env={"PYTHONHASHSEED": "7"},
     )
     assert float(told.stdout) == bucket("mission-42", "PROMPT_MODE", 1)

@@ -16,7 +16,7 @@ from switchover_kit import Drain
 
 pytestmark = pytest.mark.requirement("KIT-3")
 
-PATIENCE = 45.0
+PATIENCE = 60.0
 """Seconds anything may take before the test fails."""
 
 WORKER = """

@@ -17,7 +17,7 @@ from switchover_kit.push_messages import Hello
 
 pytestmark = pytest.mark.requirement("FLAG-14")
 
-LIMIT = 30
+LIMIT = 60
 """Seconds after which a child is ended by its alarm."""
 
 

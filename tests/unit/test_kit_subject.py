@@ -99,7 +99,7 @@ async def test_tasks_and_their_threads_take_it_along_and_a_bare_thread_begins_wi
     with subject("mission-1"):
         bare = threading.Thread(target=lambda: heard.append(answers(flags)))
         bare.start()
-        bare.join(timeout=20)
+        bare.join(timeout=60)
     assert heard == [["compact", False]]
 
 

@@ -15,7 +15,7 @@ from orchestrator.telemetry.log_sinks import RotatingFile, Stream
 from orchestrator.telemetry.log_writer import FULL, LINES, Writer
 from orchestrator.telemetry.logging import configure, get_logger
 
-BOUND = 20
+BOUND = 60.0
 """Seconds any wait may take; nothing here takes that long unless it is broken."""
 
 

@@ -90,7 +90,7 @@ async def asking(queries: dict[str, str]) -> AsyncIterator[tuple[Server, Prometh
     server.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     poller = PrometheusPoller(kept, lambda: TABLE, lambda: NOW, queries)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield server, poller, kept
     finally:
         await poller.close()

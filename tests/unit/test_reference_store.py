@@ -38,7 +38,7 @@ def at_once(*work: Callable[[], object]) -> list[object]:
         return one()
 
     with ThreadPoolExecutor(len(work)) as pool:
-        return [future.result(timeout=30) for future in [pool.submit(started, one) for one in work]]
+        return [future.result(timeout=60) for future in [pool.submit(started, one) for one in work]]
 
 
 def test_a_new_store_has_examples_in_every_status(store: Store) -> None:

@@ -19,7 +19,7 @@ from state.watching import BATCH
 
 pytestmark = pytest.mark.requirement("STATE-1")
 
-BOUND = 10.0
+BOUND = 60.0
 """Seconds that any wait here may take before the test fails."""
 
 KEEP = 3 * BATCH

@@ -19,7 +19,7 @@ from state.entries import StoredEntry
 from state.memory import MemoryDesiredState
 from state.store import OrchestratorStore
 
-BOUND = 30.0
+BOUND = 60.0
 """Seconds that one history may take before the test fails."""
 
 Desired = SqliteDesiredState | MemoryDesiredState

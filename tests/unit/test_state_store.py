@@ -16,7 +16,7 @@ from state.errors import StorageError, StorageFullError, StoreClosedError
 from state.memory import MemoryDesiredState, fail_on
 from state.store import OrchestratorStore
 
-BOUND = 10.0
+BOUND = 60.0
 """Seconds that any wait here may take before the test fails."""
 
 

@@ -15,7 +15,7 @@ import uvloop
 from state.errors import CorruptStoreError, StorageError, StoreClosedError
 from state.writer import Writer
 
-BOUND = 10.0
+BOUND = 60.0
 """Seconds that any wait here may take before the test fails."""
 
 Run = Callable[[Coroutine[Any, Any, None]], None]

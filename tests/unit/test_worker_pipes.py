@@ -61,7 +61,7 @@ def test_the_files_on_a_workers_pipes_never_close_a_number_that_the_loop_has_clo
             assert broken
         await worker.exited.wait()
         worker.release()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while left():
                 await anyio.lowlevel.checkpoint()
 

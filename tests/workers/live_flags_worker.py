@@ -15,7 +15,7 @@ import threading
 from echo_worker import TOOLS, Json, ToolError, Worker, tool
 from switchover_kit import Flags, flags
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds `until` waits."""
 
 
