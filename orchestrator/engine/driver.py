@@ -83,7 +83,7 @@ class Driver:
             journal: where each step is made durable.
             executor: carries commands out.
             clock: wall time for the records.
-            on_step: told of each accepted event with the state before and after; must not raise.
+            on_step: told of each accepted event with the state before and after; what it raises is logged.
             retry: seconds between two attempts to write what already took effect.
         """
         self.state = state
@@ -183,9 +183,17 @@ class Driver:
             await self.executor.publish(self.state)
         self.timer.set(due_at(self.state))
         self._starts.settle(self.state)
-        if self._on_step is not None:
-            self._on_step(event, before, outcome.state)
+        self._tell(event, before, outcome.state)
         return Answer(accepted=True, reason="", state=outcome.state)
+
+    def _tell(self, event: ev.Event, before: State, after: State) -> None:
+        """Tell of a step that was taken: nothing decides by what is made of it, and no step is taken back for that."""
+        if self._on_step is None:
+            return
+        try:
+            self._on_step(event, before, after)
+        except Exception:
+            log.exception("step taken but not told", asked=type(event).__name__, revision=after.table.revision)
 
     def _refuse(self, event: ev.Event, reason: str, urged: RoutingTable | None) -> None:
         """Leave the state as it is; routing too, where an urgent event found that a write had left it nothing to do."""
