@@ -1,6 +1,6 @@
 """All repeats of a case, and all cases of a suite: which differences there are, how often, and what they mean.
 
-Above: the harness.  Below: `compare`, `profile`, `manifest`.
+Above: the harness.  Below: `compare`, `repeats`, `profile`, `manifest`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.manifest import Expected, apply
 from orchestrator.shadow.profile import Profile
 from orchestrator.shadow.redact import Redactor
+from orchestrator.shadow.repeats import second_look
 
 AS_OFTEN: Final = 0.5
 """Share of a difference's rate with which control has to differ from itself in the same way for it to be noise."""
 
 ALSO: Final = 4
 """Places of a difference that are shown beside the first."""
+_TELLING: Final = (DifferenceClass.UNEXPECTED, DifferenceClass.INCOMPLETE)
 NOTHING: Final = "(nothing)"
 
 
@@ -80,6 +82,8 @@ def judge_case(
     comparer = Comparer(profile, redactor)
     pairs = _pairs(comparer, case.controls, case.rehearsals)
     found = [_as_noise(one, profile) for one in together(pairs)]
+    if profile is not None and not any(one.difference_class in _TELLING for one in found):
+        found += second_look(case.controls, case.rehearsals, profile, redactor or Redactor(), together)
     applied = apply(manifest, case.tool, found, today)
     skew = [
         replace(one, difference_class=DifferenceClass.SKEW, reason="the process in service differs from the control")

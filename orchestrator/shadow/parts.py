@@ -39,8 +39,12 @@ OTHER: Final = 32
 """The bit of characters that are no letters and no digits."""
 RANDOM: Final = 6
 """Characters from which on letters and digits together look random."""
-_JOINTS: Final = str.maketrans("", "", "_-+/=")
+JOINTS: Final = "_-+/="
+"""Separators that random texts such as base64 have by chance."""
+_NO_JOINTS: Final = str.maketrans("", "", JOINTS)
 _NUMERIC: Final = "qgfp"
+CLOCK: Final = "c"
+"""A time of day, or hours, minutes and seconds: its number only says where it is, as midnight begins it anew."""
 
 
 class Part(msgspec.Struct, omit_defaults=True):
@@ -81,7 +85,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         if moments:
             self.times = self.times or Times()
             self.times.learn(moments)
-        if values and (self.kind in _NUMERIC or self.digits):
+        if values and (self.kind in _NUMERIC or self.kind == CLOCK or self.digits):
             self.numbers = self.numbers or Numbers()
             self.numbers.learn(values)
             self.numbers.step = max([self.numbers.step, *(step(text) for _, text, _ in tokens)])
@@ -119,6 +123,8 @@ class Part(msgspec.Struct, omit_defaults=True):
         if self.kind == "q":
             measured = quantity(text)
             return None if measured is None else measured[0]
+        if self.kind == CLOCK:
+            return seconds(text)
         if self.kind == "p":
             return float(sum(float(number) * FACTORS.get(unit, 1.0) for number, unit in _PIECE.findall(text)))
         return float(text.replace(",", "")) if self.kind in "gf" else None
@@ -203,7 +209,7 @@ class Part(msgspec.Struct, omit_defaults=True):
                 read = None if control is None else self.value(control)
                 return self.numbers.range_misfit(read, number, at)
         strange = classes(text) & ~self.allowed()
-        if strange == OTHER and self.random and not _OTHER.search(text.translate(_JOINTS)):
+        if strange == OTHER and self.random and not _OTHER.search(text.translate(_NO_JOINTS)):
             strange = 0  # base64 and temporary names have one of these now and then
         if strange:
             return Kind.FORMAT, f"control's {self.n} had no characters such as these"
@@ -256,6 +262,12 @@ def classes(text: str, known: int = 0) -> int:
 def is_digits(text: str) -> bool:
     """Return whether a text is ASCII digits only."""
     return text.isascii() and text.isdigit()
+
+
+def seconds(clock: str) -> float:
+    """Return the seconds of a text such as `1:02:03.5` or `11:30`."""
+    hours, minutes, *rest = clock.replace(",", ".").split(":")
+    return 3600.0 * int(hours) + 60.0 * int(minutes) + float(rest[0] if rest else 0)
 
 
 def step(text: str) -> float:

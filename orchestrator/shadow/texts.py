@@ -10,7 +10,7 @@ Above: `leaves`.  Below: `parts`, `tokens`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ NEW: Final = 0.1
 """Share of texts with a pattern of their own from which on another new one says nothing."""
 LONG: Final = 20_000
 """Characters beyond which a text is free."""
+_NO_MARKS: Final = re.compile(r"[^\W_]+")
 _ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
 """What a random part may hold once it has separators."""
 MAY_BE_IDS: Final = "uor"
@@ -190,6 +191,10 @@ class Texts(msgspec.Struct, omit_defaults=True):
     shortest: int = 1 << 30
     longest: int = 0
     readings: dict[str, Reading] = {}
+    marks: str = ""
+    """Separators that occurred."""
+    always: str = ""
+    """Separators that all texts of some place have."""
 
     def learn(self, values: Values) -> None:
         """Take in what one place had over the samples."""
@@ -199,6 +204,9 @@ class Texts(msgspec.Struct, omit_defaults=True):
         self.shortest, self.longest = min(self.shortest, *lengths), max(self.longest, *lengths)
         if self.longest > LONG:
             return
+        marks = [frozenset(_NO_MARKS.sub("", text)) for text, _ in values]
+        self.marks = _union(self.marks, *marks)
+        self.always = _union(self.always, frozenset.intersection(*marks))
         for name, reader in READERS.items():
             reading = self.readings.setdefault(name, Reading())
             reading.learn([(reader(text), at) for text, at in values])
@@ -208,6 +216,7 @@ class Texts(msgspec.Struct, omit_defaults=True):
         self.n += other.n
         self.samples = max(self.samples, other.samples)
         self.shortest, self.longest = min(self.shortest, other.shortest), max(self.longest, other.longest)
+        self.marks, self.always = _union(self.marks, other.marks), _union(self.always, other.always)
         for name, reading in other.readings.items():
             if name in self.readings:
                 self.readings[name].merge(reading)
@@ -274,6 +283,10 @@ def _split_pattern(part: Part, text: str) -> str:
 
 def _first(wrong: Iterator[Misfit | None]) -> Misfit | None:
     return next((one for one in wrong if one is not None), None)
+
+
+def _union(*several: Iterable[str]) -> str:
+    return "".join(sorted(set().union(*several)))
 
 
 def _fills(pairs: list[tuple[Token, Token]], index: int) -> bool:

@@ -1,8 +1,8 @@
 """A text as a row of tokens: what it is made of, so that the parts that vary can be told from those that do not.
 
 Two texts with the same *skeleton* (kinds of tokens, and separators as they are) are compared token by token.  A fine
-reading takes letters and digits as runs, and spaces that may fill up a column beside a number; a coarse one takes long
-opaque strings whole, because base64 has separators wherever chance puts them.
+reading takes letters and digits as runs, and spaces, which may fill up a column; a coarse one takes long opaque strings
+whole, because base64 has separators wherever chance puts them.
 
 Above: `texts`.  Below: `moments`.
 """
@@ -29,7 +29,7 @@ _SIGN: Final = r"(?:(?<![^\s(\[=:,])[+-])?"
 _FINE: Final = re.compile(
     rf"{_EDGE}(?:(?P<T>(?:{TIME})(?![0-9]))|(?P<u>{_UUID})(?![A-Za-z0-9])|(?P<c>{_CLOCK})(?![0-9:])"
     rf"|(?P<p>{_COMPOUND})|(?P<q>{_SIGN}{_QUANTITY})|(?P<g>{_SIGN}{_GROUPED})|(?<![.])(?P<f>{_SIGN}{_DECIMAL}))"
-    r"|(?P<r>[^\W_]+)|(?P<s> {2,}| (?=[+-]?\d)|(?<=[\d%]) )|(?P<x>.)",
+    r"|(?P<r>[^\W_]+)|(?P<s> +)|(?P<x>.)",
     re.DOTALL,
 )
 _WORDS: Final = re.compile(r"(?P<r>[A-Za-z0-9_-]+|[^\W_]+)|(?P<x>.)", re.DOTALL)
@@ -59,7 +59,7 @@ SHORT: Final = 3
 LITERAL: Final = "x"
 """A separator: one character that is no letter and no digit."""
 PADDING: Final = "s"
-"""Spaces beside a number, which may fill up its column."""
+"""Spaces, which may fill up a column."""
 
 Token = tuple[str, str]
 """Kind and text; a time's kind is `T:` and the spelling's name."""
