@@ -23,6 +23,7 @@ from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.state import Rollout, State
 from orchestrator.domain.routing import Lane
 from orchestrator.guard.guard import Guard
+from orchestrator.guard.state import packed
 from orchestrator.guard.warm_up import initial_delay
 from orchestrator.telemetry.logging import get_logger
 
@@ -232,7 +233,8 @@ class GuardDesk:
             for look in kept:
                 await memory.add_look(msgspec.json.encode(look).decode(), look.epoch, look.at, look.verdict.value)
             if self._guard is not None and self._watch is not None:
-                await memory.checkpoint(self._watch.epoch, self._guard.snapshot())
+                epoch, snapshot = self._watch.epoch, self._guard.snapshot()
+                await memory.checkpoint(epoch, await asyncio.to_thread(packed, snapshot))
 
 
 def says_more(told: Look | None, look: Look) -> bool:

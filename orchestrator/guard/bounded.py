@@ -67,6 +67,11 @@ class Bounded(msgspec.Struct):
         """The e-value for "within the bound", 0 where it cannot be had."""
         return self.inside.value if self.share or self.scale is not None else 0.0
 
+    @property
+    def leaps(self) -> bool:
+        """Whether one call can prove everything: nothing is allowed, and there is something."""
+        return self.bound == 0.0 and self.above and not self.share
+
     def add(self, sums: list[float], at: int, value: float) -> None:
         """Take in a call: add to its block's sums, from a place on."""
         sums[at] += 1.0
@@ -75,8 +80,14 @@ class Bounded(msgspec.Struct):
     def settle(self, block: Block, at: int) -> None:
         """Bet on a block that is complete."""
         calls, gains = block.sums[at], block.sums[at + 1]
-        if not calls:
-            return
+        if calls:
+            self._bet(calls, gains)
+
+    def alone(self, value: float) -> None:
+        """Take in a call that is a unit of its own: what `add` and `settle` come to."""
+        self._bet(1.0, self._gain(value))
+
+    def _bet(self, calls: float, gains: float) -> None:
         self.units += 1
         mean = gains / calls
         if mean < -1.0:  # a value below 0 where none was to be expected
@@ -85,8 +96,8 @@ class Bounded(msgspec.Struct):
         # The rarer a breach is to be, the less is lost without one, and the more calls may be bet on as if one by one.
         room = 1.0 / (1.0 - self.share) if self.share else 1.0
         self.beyond.bet(min(1.0, mean * min(calls, room)))
-        if self.bound == 0.0 and self.above and not self.share and mean > 0.0:
-            self.beyond.win()  # nothing was allowed, and there was something
+        if self.leaps and mean > 0.0:
+            self.beyond.win()
         if self.within:
             self.inside.bet(max(-1.0, -mean))
 

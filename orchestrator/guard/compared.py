@@ -27,6 +27,10 @@ TAKEN_OFF: Final = 5
 MIDDLE: Final = 0.5
 
 
+Unit = tuple[float, float, float, float, list[float]]
+"""A unit to bet on: body, tail, value, expectation, and where it stands with each tolerance taken off, if on trial."""
+
+
 class Seen(msgspec.Struct):
     """What was bet on, for people.
 
@@ -95,6 +99,11 @@ class Compared(msgspec.Struct):
         return together([self.drawn.worse, self.paired.worse])
 
     @property
+    def leaps(self) -> bool:
+        """Whether one call can prove everything: never."""
+        return False
+
+    @property
     def within(self) -> float:
         """The e-value for "within the margin", the lesser one of two ways; 0 where it cannot be had."""
         sides = [one.purse.value for one in self.means]
@@ -107,19 +116,14 @@ class Compared(msgspec.Struct):
     def add(self, sums: list[float], at: int, tool: str, value: float, *, trial: bool) -> None:
         """Take in a call that counts: add to its block's sums, from a place on."""
         if trial:
-            for place, one in enumerate(self.typical, at + TAKEN_OFF):
-                sums[place] += self.yardstick.rank(tool, one.tolerance.taken_off(value))
-        body, tail, expected = self.yardstick.takes(tool, value)
-        if expected is None:
-            expected = self.means[0].scale * MIDDLE if self.means else value
+            for place, stands in enumerate(self._taken_off(tool, value), at + TAKEN_OFF):
+                sums[place] += stands
+        body, tail, expected = self._takes(tool, value, trial=trial)
         sums[at] += 1.0
         sums[at + 1] += body
         sums[at + 2] += tail
         sums[at + 3] += value
         sums[at + 4] += expected
-        seen = self.seen[trial]
-        seen.calls += 1
-        seen.total += value
 
     def settle(self, block: Block, at: int) -> None:
         """Bet on a block that is complete."""
@@ -127,15 +131,47 @@ class Compared(msgspec.Struct):
         if not calls or self.drawn is None:
             return
         _, body, tail, values, expected = block.sums[at : at + TAKEN_OFF]
-        trial, share = block.trial, block.share
         # Rare failures of a key add up; of ranks the mean is taken, stretched as means of more calls are nearer to 0.
         stretch = 1.0 if calls == 1.0 or self.yardstick.kind is Kind.RATE else 1.0 / math.sqrt(calls)
-        body = _cut(body * stretch)
-        self.drawn.observe(body, _cut(tail), share, trial=trial)
+        taken_off = [one * stretch for one in block.sums[at + TAKEN_OFF : at + TAKEN_OFF + len(self.typical)]]
+        self._bet((body * stretch, tail, values / calls, expected / calls, taken_off), block.share, trial=block.trial)
+
+    def alone(self, tool: str, value: float, share: float, *, trial: bool) -> None:
+        """Take in a call that is a unit of its own: what `add` and `settle` come to, without a block."""
+        taken_off = self._taken_off(tool, value) if trial and self.typical else []
+        body, tail, expected = self._takes(tool, value, trial=trial)
+        if self.drawn is not None:
+            self._bet((body, tail, value, expected, taken_off), share, trial=trial)
+
+    def _taken_off(self, tool: str, value: float) -> list[float]:
+        """Return where a call on trial would stand with each tolerance taken off."""
+        rank = self.yardstick.rank
+        return [rank(tool, one.tolerance.taken_off(value)) for one in self.typical]
+
+    def _takes(self, tool: str, value: float, *, trial: bool) -> tuple[float, float, float]:
+        """Return where a value stands, and what it was expected to be; let later ones be compared with it."""
+        seen = self.seen[trial]
+        seen.calls += 1
+        seen.total += value
+        body, tail, expected = self.yardstick.takes(tool, value)
+        if expected is None:
+            expected = self.means[0].scale * MIDDLE if self.means else value
+        return body, tail, expected
+
+    def _bet(self, unit: Unit, share: float, *, trial: bool) -> None:
+        body, tail, value, expected, taken_off = unit
+        # What a bet gains (`staked`): of the arm that is the rarer one all of its badness, of the other one its odds.
+        odds = share / (1.0 - share)
+        by = (max(1.0, odds)) if trial else (min(1.0, odds))
+        body = _cut(body)
+        won = body / by if trial else -body * by
+        if self.drawn is not None:
+            tail = _cut(tail)
+            self.drawn.bet(won, tail / by if trial else -tail * by)
         for one in self.means:
-            one.observe(values / calls, expected / calls, share, trial=trial)
-        for place, each in enumerate(self.typical, at + TAKEN_OFF):
-            each.observe(_cut(block.sums[place] * stretch) if trial else body, share, trial=trial)
+            one.observe(value, expected, share, trial=trial)
+        for at, each in enumerate(self.typical):
+            each.bet(_cut(taken_off[at]) / by if trial else won)
         self.seen[trial].units += 1
 
     def pair(self, new: float, old: float) -> None:

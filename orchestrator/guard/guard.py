@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from orchestrator.domain.evidence.betting import bets_below
 from orchestrator.domain.evidence.look import Look, Verdict, Watch
 from orchestrator.domain.evidence.samples import Pair, Sample
 from orchestrator.domain.evidence.units import Block, Blocks
@@ -66,7 +67,9 @@ class Guard:
         self._of_calls = [one for one in self._watched if one.name not in OF_A_PROCESS]
         states = [judge.state.compared or judge.state.bounded for judge in self._judges]
         self._evidence = [one for one in states if one is not None]
+        self._leaps = any(one.leaps for one in self._evidence)
         self._needed = scope.needed
+        self._patience = 0
         self._nothing = self._decisive = [0.0] * len(self._judges)
         self._weigh()
 
@@ -129,7 +132,7 @@ class Guard:
                 if windows is not None:
                     (windows.trial if trial else windows.baseline).add(value, at)
                 if block is not None:
-                    judge.add(block, sample.tool, value, drawn=drawn)
+                    (judge.alone if block.alone else judge.add)(block, sample.tool, value, drawn=drawn)
         if block is not None and book.closed(sample.key, block):
             self._settle(block)
         self._expire(book)
@@ -158,7 +161,7 @@ class Guard:
                 if judge.state.windows is not None:
                     _both(judge.state.windows, new, old, pair.at)
                 judge.pair(new, old)
-        self._weigh()
+        self._weighed()
 
     def due(self, now: float) -> bool:
         """Tell whether a look should be recorded: after so many calls, or when the evidence has become enough.
@@ -172,7 +175,7 @@ class Guard:
         if progress.samples - progress.looked >= self._scope.plan.judge.look_every:
             return True
         is_new = progress.verdict is not Verdict.REGRESSION
-        if is_new and self._immediate and sum(self._decisive) >= self._scope.needed:
+        if is_new and self._immediate and sum(self._decisive) >= self._needed:
             return True
         return self._held_long_enough(now)
 
@@ -212,28 +215,41 @@ class Guard:
     def _block(self, book: Blocks, sample: Sample, *, trial: bool) -> Block | None:
         is_drawn = sample.treated is trial
         share = sample.share if is_drawn else float(trial)
-        return book.block(sample.key, share, max(sample.at, self._state.progress.newest), trial=trial)
+        return book.block(sample.key, share, self._state.progress.newest, trial=trial)
 
     def _expire(self, book: Blocks, now: float | None = None) -> None:
+        if not book.open:
+            return
         for block in book.expired(self._state.progress.newest if now is None else now):
             self._settle(block)
 
     def _settle(self, block: Block) -> None:
-        for judge in self._judges:
-            judge.settle(block)
-        self._weigh()
+        if not block.alone:
+            for judge in self._judges:
+                judge.settle(block)
+        self._weighed()
         for book in (self._state.calls, self._state.posted):
             if book.is_full():
                 book.forget()
                 for judge in self._judges:
                     judge.reopen()
 
+    def _weighed(self) -> None:
+        """Weigh the evidence after one more bet on everything, unless it surely is not enough by now."""
+        if self._patience:
+            self._patience -= 1
+        else:
+            self._weigh()
+
     def _weigh(self) -> None:
         """Note what each limit's evidence adds to the decision; nothing while all of it together would not do."""
-        if sum([one.evidence for one in self._evidence]) < self._needed:
+        total = sum([one.evidence for one in self._evidence])
+        if total < self._needed:
             self._decisive = self._nothing
+            self._patience = 0 if self._leaps else bets_below(total, self._needed)
         else:
             self._decisive = [judge.decisive() for judge in self._judges]
+            self._patience = 0
 
     def _judged(self, now: float) -> list[Judged]:
         progress = self._state.progress

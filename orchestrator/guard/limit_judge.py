@@ -107,6 +107,15 @@ class LimitJudge:
         elif self.state.bounded is not None and block.trial:
             self.state.bounded.add(block.sums, self.place, value)
 
+    def alone(self, block: Block, tool: str, value: float, *, drawn: bool) -> None:
+        """Take in a call that is a unit of its own, and bet on it at once: what `add` and `settle` come to."""
+        state = self.state
+        if state.compared is not None:
+            if drawn:
+                state.compared.alone(tool, value, block.share, trial=block.trial)
+        elif state.bounded is not None and block.trial:
+            state.bounded.alone(value)
+
     def settle(self, block: Block) -> None:
         """Bet on a block that is complete."""
         if self.state.compared is not None:

@@ -80,8 +80,8 @@ def test_the_draw_alone_decides_a_bet_so_its_mean_over_the_draw_is_what_was_stak
         yardstick, known = Yardstick(kind, {}), MetricEvidence.opened(kind, (UP, DOWN))
         for trial, seen in [*past, (last, value)]:
             before = known.worse
-            stands = yardstick.takes("tool", seen / scale)
-            known.observe(stands.body, stands.tail, share, trial=trial)
+            body, tail, _ = yardstick.takes("tool", seen / scale)
+            known.observe(body, tail, share, trial=trial)
         either.append(known.worse)
     assert share * either[0] + (1 - share) * either[1] == pytest.approx(before, rel=1e-9)
 
@@ -107,8 +107,8 @@ def rollout(kind: Kind, seed: int, draw: Callable[[random.Random, bool], float],
         trial = rng.random() < 0.5
         served += trial
         value = draw(rng, trial)
-        stands = yardstick.takes("tool", value)
-        known.observe(stands.body, stands.tail, 0.5, trial=trial)
+        body, tail, _ = yardstick.takes("tool", value)
+        known.observe(body, tail, 0.5, trial=trial)
         if trial and served % 10 == 0 and known.worse >= 1 / ALPHA:
             return served
     return None
@@ -236,8 +236,8 @@ def test_a_value_is_compared_with_those_of_its_own_tool_and_few_tools_have_a_yar
     for at in range(30):
         yardstick.takes("fast", 10.0 + at / 100)
         yardstick.takes("slow", 1000.0 + at)
-    assert yardstick.takes("slow", 1000.0).body < -0.9
-    assert yardstick.takes("fast", 11.0).body > 0.9
+    assert yardstick.takes("slow", 1000.0)[0] < -0.9
+    assert yardstick.takes("fast", 11.0)[0] > 0.9
     for name in ("c", "d", "e"):
         yardstick.takes(name, 1.0)
     assert set(yardstick.strata) == {"fast", "slow", "c", OTHERS}

@@ -17,6 +17,7 @@ from orchestrator.domain.plans.limits import Direction, Judge, JudgeKind, Limit,
 from orchestrator.domain.plans.steps import Step
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.replay import judge
+from orchestrator.guard.state import packed
 
 ERROR = Limit("error", margin=0.02, min_samples=30)
 SLOW = Limit("duration", relative=0.1, min_samples=30)
@@ -106,7 +107,7 @@ def test_a_guard_that_was_killed_goes_on_as_if_it_had_not_been(cut: int, seed: i
             guard.sample(one)
         assert lived.due(one.at) == killed.due(one.at)
     assert lived.look(NOW + 999) == killed.look(NOW + 999)
-    assert len(lived.snapshot()) <= 100_000
+    assert len(packed(lived.snapshot())) <= 50_000
 
 
 def replace_metrics(sample: Sample, rng: random.Random) -> Sample:
@@ -122,8 +123,8 @@ def test_a_snapshot_of_ten_limits_and_many_keys_stays_small_and_that_of_another_
         values = {name: rng.random() for name in metrics}
         trial = rng.random() < 0.5
         guard.sample(call(trial, NOW + at, key=f"key {at}", tool=f"tool {at % 7}", metrics=values))
-    blob = guard.snapshot()
-    assert len(blob) <= 100_000
+    blob = packed(guard.snapshot())
+    assert len(blob) <= 60_000
     with pytest.raises(ValueError, match="belongs to epoch"):
         Guard.restored(story, replace(HALF, epoch="other"), blob)
     with pytest.raises(ValueError, match="cannot be read"):

@@ -15,7 +15,7 @@ Above: `evidence`, `certainty`, the guard.  Below: `pool`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -23,6 +23,9 @@ from orchestrator.domain.evidence.pool import Pool
 
 TAIL: Final = 0.95
 """Share of the pool beyond which a value is one of the largest."""
+NOT_LARGEST: Final = -(1.0 - TAIL)
+LARGEST: Final = 1.0 + NOT_LARGEST
+"""What either gains: as few are among the largest, one of them gains more."""
 
 BEFORE: Final = (0.5, 25.0)
 """What a rate is believed to be before anything is seen: half a failure in 25 calls."""
@@ -45,18 +48,10 @@ class Kind(StrEnum):
     """Any number, less is worse."""
 
 
-class Standing(NamedTuple):
-    """Where a value stands, more being higher.
-
-    Attributes:
-        body: in [-1, 1], about 0 on average.
-        tail: in [-1, 1], above 0 when it is one of the largest; 0 while that is not known, or not asked.
-        expected: what it was expected to be, None while nothing is known.
-    """
-
-    body: float
-    tail: float
-    expected: float | None
+Standing = tuple[float, float, float | None]
+"""Where a value stands, more being higher: its body, in [-1, 1], about 0 on average; its tail, in [-1, 1], above 0 when
+it is one of the largest, 0 while that is not known, or not asked; and what it was expected to be, None while nothing
+is known."""
 
 
 class Stratum(msgspec.Struct):
@@ -91,17 +86,17 @@ class Yardstick(msgspec.Struct):
         stratum.total += value
         stratum.count += 1.0
         if self.kind is Kind.RATE:
-            return Standing(value - (expected or 0.0), 0.0, expected)
+            return value - (expected or 0.0), 0.0, expected
         pool = stratum.pool
-        slowest = pool.quantile(TAIL) if self.kind is Kind.MAGNITUDE else None
-        tail = 0.0 if slowest is None else (value > slowest) - (1.0 - TAIL)
-        body = 2.0 * pool.rank(value) - 1.0
-        pool.add(value)
-        return Standing(body, tail, expected)
+        tail = 0.0
+        if self.kind is Kind.MAGNITUDE and (slowest := pool.quantile(TAIL)) is not None:
+            tail = LARGEST if value > slowest else NOT_LARGEST
+        return 2.0 * pool.ranked(value) - 1.0, tail, expected
 
     def rank(self, tool: str, value: float) -> float:
         """Return where a value would stand, in [-1, 1], without taking it for one."""
-        return 2.0 * self._stratum(tool).pool.rank(value) - 1.0
+        stratum = self.strata.get(tool) or self._stratum(tool)
+        return 2.0 * stratum.pool.rank(value) - 1.0
 
     def _stratum(self, tool: str) -> Stratum:
         known = self.strata.get(tool)

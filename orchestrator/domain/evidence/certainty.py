@@ -11,10 +11,15 @@ Above: the guard.  Below: `evidence`, `betting`.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from orchestrator.domain.evidence.betting import Purse
 from orchestrator.domain.evidence.evidence import UP, staked
+
+LEAST_FACTOR: Final = 1e-9
+"""Keeps divisors above 0."""
 
 
 class Tolerance(msgspec.Struct, frozen=True):
@@ -32,7 +37,8 @@ class Tolerance(msgspec.Struct, frozen=True):
 
     def taken_off(self, value: float) -> float:
         """Return what a trial's value would be had it not been worse by all that is tolerated."""
-        factor = max(1.0 + self.sign * self.relative, 1e-9)
+        factor = 1.0 + self.sign * self.relative
+        factor = max(factor, LEAST_FACTOR)
         return value / factor - self.sign * self.margin
 
     def exceeded(self, trial: float, baseline: float) -> bool:
@@ -94,7 +100,8 @@ class MeanWithin(msgspec.Struct):
 
     def _bet(self, gain: float, loss: float, margin: float) -> None:
         """Bet so that only a loss cannot exceed the wealth; a gain beyond 1 is cut, which is on the safe side."""
-        self.purse.bet(max(-1.0, min(1.0, gain / max(loss, margin, 1e-9))))
+        ratio = gain / max(loss, margin, LEAST_FACTOR)
+        self.purse.bet(1.0 if ratio > 1.0 else max(ratio, -1.0))
 
 
 class TypicalWithin(msgspec.Struct):
@@ -114,4 +121,8 @@ class TypicalWithin(msgspec.Struct):
         Raises:
             ValueError: its share leaves nothing to draw.
         """
-        self.purse.bet(-self.tolerance.sign * staked(stands, share, trial=trial))
+        self.bet(staked(stands, share, trial=trial))
+
+    def bet(self, won: float) -> None:
+        """Take in a unit by what a bet on it gains (`staked`)."""
+        self.purse.bet(-won if self.tolerance.sign == UP else won)

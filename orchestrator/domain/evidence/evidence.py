@@ -54,12 +54,15 @@ class MetricEvidence(msgspec.Struct):
     Attributes:
         kind: the metric's.
         sides: which ways are bad ones; with both, the evidence is the mean of theirs.
-        worse: the e-value against "no worse"; 1/alpha or more is a regression at level alpha.
     """
 
     kind: Kind
     sides: list[Side]
-    worse: float = 1.0
+
+    @property
+    def worse(self) -> float:
+        """The e-value against "no worse"; 1/alpha or more is a regression at level alpha."""
+        return together([side.worse for side in self.sides])
 
     @classmethod
     def opened(cls, kind: Kind, signs: tuple[int, ...]) -> MetricEvidence:
@@ -73,17 +76,14 @@ class MetricEvidence(msgspec.Struct):
         Raises:
             ValueError: its share leaves nothing to draw, or it stands outside [-1, 1].
         """
-        won = staked(body, share, trial=trial)
-        total = 0.0
+        self.bet(staked(body, share, trial=trial), staked(tail, share, trial=trial))
+
+    def bet(self, body: float, tail: float) -> None:
+        """Take in a unit by what bets on it gain (`staked`)."""
         for side in self.sides:
-            side.body.bet(side.sign * won)
-            if side.tail is None:
-                total += side.body.value
-                continue
-            if tail:
-                side.tail.bet(staked(tail, share, trial=trial))
-            total += side.worse
-        self.worse = total / len(self.sides)
+            side.body.bet(body if side.sign == UP else -body)
+            if tail and side.tail is not None:
+                side.tail.bet(tail)
 
     def reopen(self) -> None:
         """Open new purses; see `Purse`."""
@@ -91,7 +91,6 @@ class MetricEvidence(msgspec.Struct):
             side.body.reopen()
             if side.tail is not None:
                 side.tail.reopen()
-        self.worse = together([side.worse for side in self.sides])
 
 
 class PairEvidence(msgspec.Struct):

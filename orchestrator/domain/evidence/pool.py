@@ -51,8 +51,21 @@ class Pool:
 
     def rank(self, value: float) -> float:
         """Return where `value` stands, in (0, 1): 0.5 in an empty pool; a tie counts half."""
-        below, up_to = bisect_left(self._sorted, value), bisect_right(self._sorted, value)
-        return (0.5 * (below + up_to) + 1.0) / (len(self._sorted) + 2.0)
+        known = self._sorted
+        below = bisect_left(known, value)
+        return (0.5 * (below + bisect_right(known, value, below)) + 1.0) / (len(known) + 2.0)
+
+    def ranked(self, value: float) -> float:
+        """Return where a value stands, and then take it in: `rank` and `add` at once."""
+        known, arrived = self._sorted, self._arrived
+        below = bisect_left(known, value)
+        up_to = bisect_right(known, value, below)
+        stands = (0.5 * (below + up_to) + 1.0) / (len(known) + 2.0)
+        known.insert(up_to, value)
+        arrived.append(value)
+        if len(arrived) > NEWEST:
+            del known[bisect_left(known, arrived.popleft())]
+        return stands
 
     def quantile(self, share: float) -> float | None:
         """Return the value that a share of the pool does not exceed, None while the pool says little about it.

@@ -34,7 +34,7 @@ MOST_KEYS: Final = 8192
 """Keys that are remembered as counted.  Then all are forgotten and may count again, in new purses (`betting`)."""
 
 
-class Block(msgspec.Struct):
+class Block(msgspec.Struct, omit_defaults=True):
     """The calls of one key that count.
 
     Attributes:
@@ -43,6 +43,7 @@ class Block(msgspec.Struct):
         opened: when its first call came, seconds.
         sums: what limits add up over its calls, each at places of its own.
         calls: how many there were.
+        alone: whether it was complete with its first call, so that nothing has to be added up.
     """
 
     trial: bool
@@ -50,6 +51,7 @@ class Block(msgspec.Struct):
     opened: float
     sums: list[float]
     calls: int = 0
+    alone: bool = False
 
 
 class Blocks(msgspec.Struct):
@@ -83,7 +85,7 @@ class Blocks(msgspec.Struct):
             trial: whether it has it.
         """
         if not key:
-            return Block(trial, share, now, [0.0] * self.width, 1)
+            return Block(trial, share, now, [], 1, alone=True)
         known = crc32(key.encode())
         self.calls += 1
         if known in self.done:
@@ -91,6 +93,9 @@ class Blocks(msgspec.Struct):
         block = self.open.get(known)
         if block is None:
             self.keys += 1
+            if self._enough() == 1:
+                self.done.add(known)
+                return Block(trial, share, now, [], 1, alone=True)
             block = self.open[known] = Block(trial, share, now, [0.0] * self.width)
         elif block.trial is not trial or block.share != share:
             del self.open[known]
@@ -101,7 +106,7 @@ class Blocks(msgspec.Struct):
 
     def closed(self, key: str, block: Block) -> bool:
         """Tell whether a call completed its block, and if so close it."""
-        if not key:
+        if block.alone:
             return True
         if block.calls < self._enough():
             return False
