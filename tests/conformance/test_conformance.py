@@ -29,7 +29,7 @@ RUNS: Final = [
 ]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize("run", RUNS)
 async def test_every_scenario_of_the_official_suite_passes(front: str, run: Run) -> None:
