@@ -100,7 +100,7 @@ class Daemon:
         """Return who has a rollout's wishes seen to, and who takes in what people ask of one."""
         conducting = open_conducting(
             self._tasks, self.driver, here, self._plane, self.fleet, flags=self.flags, samples=self.samples,
-            harness=self.upgrades, mirror=self.mirroring, clean_for=self.parity.clean_for,
+            harness=self.upgrades, mirror=self.mirroring, compares=self.parity,
             environ=self._options.environ,
         )  # fmt: skip
         desk = open_desk(

@@ -16,7 +16,15 @@ import msgspec
 from orchestrator.api.drill import Counters, Drill
 from orchestrator.api.rollout_past import RolloutPast, Steps
 from orchestrator.api.rollout_report import Split, is_quarantined, look_shown, quarantine, shown
-from orchestrator.api.rollout_shown import Explained, Guide, HappenedShown, LookShown, LooksPage, RolloutNow
+from orchestrator.api.rollout_shown import (
+    Explained,
+    Guide,
+    HappenedShown,
+    LookShown,
+    LooksPage,
+    RolloutNow,
+    RolloutShown,
+)
 from orchestrator.api.rollout_verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
@@ -24,6 +32,7 @@ from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.flags.values import Value
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.asked import Asked
 from orchestrator.domain.rollouts.guide import guide
 from orchestrator.domain.rollouts.state import Rollout, State
 from orchestrator.domain.rollouts.why import why
@@ -70,6 +79,7 @@ class RolloutDesk:
         verbs: what may be asked.
         past: what happened.
         latest: the guard's newest look; the engine is told of one only when it says something new.
+        answered: what the hold that a rollout waits at was answered last.
     """
 
     def __init__(
@@ -107,6 +117,7 @@ class RolloutDesk:
         )
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None
+        self.answered: Callable[[Rollout], Asked | None] = lambda _rollout: None
         self._driver = driver
         self._registry = registry
         self._settings = settings
@@ -144,7 +155,7 @@ class RolloutDesk:
         now = self._clock.wall()
         rollout = self._fresh(state.rollout)
         return RolloutNow(
-            rollout=None if rollout is None else shown(state, rollout, now, self._split.counted(rollout)),
+            rollout=None if rollout is None else self._shown(rollout, now, self._split.counted(rollout)),
             now=now,
             quarantine=quarantine(state),
             events=await self.past.lately(after, SHOWN),
@@ -162,8 +173,10 @@ class RolloutDesk:
         counted = (0, 0)
         if rollout is state.rollout:
             counted, rollout = self._split.counted(rollout), self._fresh(rollout) or rollout
-        lines = why(rollout, now, quarantined=is_quarantined(state, rollout))
-        return Explained(id=rollout.id, lines=list(lines), rollout=shown(state, rollout, now, counted))
+        answered = self.answered(rollout)
+        hold = answered.told(now) if answered is not None else ""
+        lines = why(rollout, now, quarantined=is_quarantined(state, rollout), hold=hold)
+        return Explained(id=rollout.id, lines=list(lines), rollout=self._shown(rollout, now, counted))
 
     async def looks(self, name: str | None, limit: int, before: int | None) -> LooksPage:
         """Return the looks that were taken at a rollout, newest first.
@@ -195,6 +208,9 @@ class RolloutDesk:
         file = await self.verbs.plan(named)
         called = named or self._settings().plan
         return Guide(plan=file.plan.name, lines=list(guide(file.plan, self._registry(), called)))
+
+    def _shown(self, rollout: Rollout, now: float, counted: tuple[int, int]) -> RolloutShown:
+        return shown(self._driver.state, rollout, now, counted, answered=self.answered(rollout))
 
     def _fresh(self, rollout: Rollout | None) -> Rollout | None:
         """Return a rollout with the guard's newest look at what is watched now."""

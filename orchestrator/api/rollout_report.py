@@ -13,6 +13,7 @@ import msgspec
 
 from orchestrator.api.rollout_shown import (
     CauseShown,
+    HoldShown,
     LimitShown,
     LookShown,
     PausedShown,
@@ -22,6 +23,7 @@ from orchestrator.api.rollout_shown import (
 )
 from orchestrator.domain.evidence.look import LimitLook, Look
 from orchestrator.domain.plans.steps import FlagStage
+from orchestrator.domain.rollouts.asked import Asked
 from orchestrator.domain.rollouts.judgement import step_words
 from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, State, What
 from orchestrator.domain.rollouts.told import where
@@ -61,7 +63,9 @@ class Split:
         return 0 if candidate is None else self._chosen(candidate), self._chosen(rollout.baseline)
 
 
-def shown(state: State, rollout: Rollout, now: float, counted: tuple[int, int]) -> RolloutShown:
+def shown(
+    state: State, rollout: Rollout, now: float, counted: tuple[int, int], *, answered: Asked | None = None
+) -> RolloutShown:
     """Return a rollout as it is shown.
 
     Args:
@@ -69,6 +73,7 @@ def shown(state: State, rollout: Rollout, now: float, counted: tuple[int, int]) 
         rollout: the one to show; the state's own, or an earlier one.
         now: Unix seconds on the steady clock.
         counted: calls that went to the version on trial and to the baseline since the part began.
+        answered: what the hold it waits at was answered last, if it was asked.
     """
     calls = sum(counted)
     deadline, began = rollout.plan.deadline, rollout.began
@@ -103,6 +108,7 @@ def shown(state: State, rollout: Rollout, now: float, counted: tuple[int, int]) 
         weight=weight_of(state, rollout),
         weight_actual=PERCENT * counted[0] / calls if calls else None,
         calls=calls,
+        hold=None if answered is None else _answered(answered, now),
         paused=None if rollout.paused is None else _paused(rollout),
         cause=cause_shown(rollout.cause),
         look=look_shown(rollout.look),
@@ -153,6 +159,10 @@ def _cause(cause: Cause) -> CauseShown:
 def _paused(rollout: Rollout) -> PausedShown | None:
     paused = rollout.paused
     return None if paused is None else PausedShown(cause=_cause(paused.cause), left=paused.left, over=paused.over)
+
+
+def _answered(answered: Asked, now: float) -> HoldShown:
+    return HoldShown(answer=answered.answer, at=answered.at, asked=answered.times, words=answered.told(now))
 
 
 def _limit(one: LimitLook) -> LimitShown:

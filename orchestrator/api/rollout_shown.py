@@ -30,6 +30,15 @@ class PausedShown(BaseModel):
     over: bool = Field(description="going on means to go on to the next part")
 
 
+class HoldShown(BaseModel):
+    """What the hold that it waits at was answered last."""
+
+    answer: str = Field(description="why the command, the webhook or the comparison of states did not agree")
+    at: float
+    asked: int = Field(description="how often so far")
+    words: str = Field(description="all of it in a sentence")
+
+
 class ArmShown(BaseModel):
     """One side of a comparison."""
 
@@ -112,6 +121,7 @@ class RolloutShown(BaseModel):
     weight: int = Field(description="percent of keys that are to go to the version on trial")
     weight_actual: float | None = Field(description="percent of the calls that went there since the part began")
     calls: int = Field(description="calls routed since the part began")
+    hold: HoldShown | None = Field(None, description="null unless it waits at a hold that was asked already")
     paused: PausedShown | None
     cause: CauseShown | None
     look: LookShown | None

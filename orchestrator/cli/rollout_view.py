@@ -46,6 +46,7 @@ def lines(now: RolloutNow, *, colour: bool, width: int | None = None) -> list[st
     head = [
         (_title(rollout), BOLD),
         (_where(rollout), PHASES.get(rollout.phase, YELLOW if rollout.paused else "")),
+        *([] if rollout.hold is None else [(printable(rollout.hold.words), "")]),
         *_paused(rollout),
     ]
     shown = [line for text, style in head for line in _kept(text, style, colour=colour, width=width)]

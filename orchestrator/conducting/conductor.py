@@ -41,6 +41,7 @@ class Conducting:
     def observe(self, watch: Watch | None, mirror: Lane | None) -> None:
         """Have the guard watch an epoch and read-only calls mirrored to a lane; None for neither."""
         self.guard.observe(watch, mirror)
+        self.holds.settle()
 
     def rehearse(self, rollout: str, spec: Spec) -> None:
         """Have a rehearsal run."""
@@ -53,6 +54,7 @@ class Conducting:
     def ask(self, rollout: str, hold: Hold | None) -> None:
         """Ask a hold's command or webhook until it agrees; None: ask none any more."""
         self.holds.ask(rollout, hold)
+        self.holds.settle()
 
     def move_flags(self, rollout: str, moved: Sequence[Moved]) -> None:
         """Have flags at these values for these shares of keys."""

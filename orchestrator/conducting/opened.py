@@ -5,7 +5,7 @@ Above: `daemon`.  Below: the rest of this room, and those it hands wishes to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from anyio.abc import TaskGroup
@@ -16,6 +16,7 @@ from orchestrator.api.rollout_past import Steps
 from orchestrator.api.verbs import Verbs
 from orchestrator.conducting.conductor import Conducting
 from orchestrator.conducting.cut_over import CutOver, Places
+from orchestrator.conducting.equal_states import Compares, EqualStates
 from orchestrator.conducting.flag_moves import FlagMoves
 from orchestrator.conducting.guard_desk import GuardDesk
 from orchestrator.conducting.holds import Holds
@@ -56,7 +57,7 @@ def open_conducting(
     samples: Measuring,
     harness: Harness,
     mirror: Mirror,
-    clean_for: Callable[[float], float],
+    compares: Compares,
     environ: Mapping[str, str],
 ) -> Conducting:
     """Return the conductor of a daemon, known to its driver; `start` has it work.
@@ -71,7 +72,7 @@ def open_conducting(
         samples: tells of every call, and keeps looks.
         harness: runs rehearsals.
         mirror: mirrors calls.
-        clean_for: returns for how many seconds the states of both versions have been the same at a Unix time.
+        compares: compares the states of two versions.
         environ: the daemon's environment, for commands.
     """
     runs = here.paths.state_dir / UPGRADES
@@ -79,7 +80,14 @@ def open_conducting(
     conducting = Conducting(
         guard=_guard_of(driver, here.clock, moves, samples=samples, mirror=mirror, calls=plane.dispatcher.sampling),
         rehearsals=Rehearsals(tasks, harness, runs, driver.post, here.state),
-        holds=Holds(tasks, driver.post, environ, clean=lambda: clean_for(here.clock.wall())),
+        holds=Holds(
+            tasks,
+            driver.post,
+            environ,
+            states=EqualStates(compares, here.state, here.clock.wall),
+            state=here.state,
+            clock=here.clock,
+        ),
         flags=moves,
         cut=_cut_of(driver, fleet, plane, here),
     )
@@ -125,6 +133,7 @@ def open_desk(
         stands=conducting.flags.stands,
     )
     desk.latest = conducting.guard.latest
+    desk.answered = conducting.holds.answered
     return desk
 
 

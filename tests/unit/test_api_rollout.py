@@ -355,12 +355,12 @@ async def test_the_guide_names_the_commands_of_a_plan_and_where_a_rollout_is(tmp
 
 
 @pytest.mark.requirement("VERB-9")
-async def test_the_guide_says_what_a_hold_for_equal_states_needs_somebody_to_begin(tmp_path: Path) -> None:
+async def test_the_guide_says_how_to_begin_earlier_what_a_hold_for_equal_states_waits_for(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         hold = 'hold = {kind = "parity", clean = "3d"}'
         plan = plan_file(tmp_path, PLAN.replace("[[steps]]", f"[[steps]]\n{hold}", 1), "equal")
         _, told = await plane.ask("GET", f"{ROLLOUT}/guide?plan={plan}")
-        at = next(at for at, line in enumerate(told["lines"]) if line.endswith("they have to be the same for 3 d:"))
+        at = next(at for at, line in enumerate(told["lines"]) if line.endswith("the same for 3 d; to begin earlier:"))
         assert told["lines"][at + 1].strip() == "switchover parity start"
 
 

@@ -1,12 +1,10 @@
-"""A rollout's surroundings: holds are asked until they agree, flags move for shares of keys, rehearsals end."""
+"""A rollout's surroundings: flags move for shares of keys, rehearsals end."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +18,10 @@ from rollout_story import after, founded, ready, spec
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.conducting.flag_moves import FlagMoves
-from orchestrator.conducting.holds import Holds
 from orchestrator.conducting.rehearsals import Rehearsals
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.plan import Plan
-from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind
+from orchestrator.domain.plans.steps import FlagStage
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
 from orchestrator.domain.rollouts.state import Moved, Phase, Rollout
@@ -33,10 +30,6 @@ pytestmark = pytest.mark.requirement("CONDUCT-1")
 
 BOUND = 60.0
 KEYS = [f"mission-{number}" for number in range(400)]
-HOLD = Hold(kind=HoldKind.COMMAND, command=(sys.executable, "-c", "pass"), every=0.01)
-
-
-ENDLESS = (sys.executable, "-c", "import threading; threading.Event().wait()")
 
 
 class Engine:
@@ -51,137 +44,6 @@ class Engine:
     async def next(self) -> ev.Event:
         async with asyncio.timeout(BOUND):
             return await self.heard.get()
-
-
-# --- holds ----------------------------------------------------------------------------------------
-
-
-async def asked(hold: Hold, engine: Engine) -> ev.Event:
-    """Return what a hold comes to."""
-    async with anyio.create_task_group() as tasks:
-        Holds(tasks, engine.post, {}).ask("r-1", hold)
-        event = await engine.next()
-        tasks.cancel_scope.cancel()
-    return event
-
-
-async def test_a_command_that_ends_well_agrees() -> None:
-    assert await asked(HOLD, Engine()) == ev.HoldAgreed("r-1", "the command agreed", HOLD)
-
-
-async def test_a_command_is_asked_again_until_it_ends_well(tmp_path: Path) -> None:
-    mark = tmp_path / "asked"
-    code = f"import pathlib, sys; p = pathlib.Path({str(mark)!r}); seen = p.exists(); p.touch(); sys.exit(not seen)"
-    hold = replace(HOLD, command=(sys.executable, "-c", code))
-    assert isinstance(await asked(hold, Engine()), ev.HoldAgreed)
-    assert mark.exists()
-
-
-@pytest.mark.parametrize(
-    ("hold", "reason"),
-    [
-        (replace(HOLD, command=("/nowhere/at-all",)), "cannot be run"),
-        (replace(HOLD, command=(sys.executable, "-c", "import sys; sys.exit('not today')")), "not today"),
-        (
-            replace(HOLD, command=ENDLESS, timeout=0.05),
-            "0.05",
-        ),
-        (Hold(kind=HoldKind.WEBHOOK, url="http://127.0.0.1:9/", every=0.01, timeout=1.0), "cannot be reached"),
-    ],
-)
-async def test_what_does_not_agree_says_why_and_is_asked_again(hold: Hold, reason: str) -> None:
-    engine, said = Engine(), []
-    async with anyio.create_task_group() as tasks:
-        holds = Holds(tasks, engine.post, {})
-        once = holds._asks[hold.kind]
-        twice = asyncio.Event()
-
-        async def noted(rollout: str, one: Hold) -> str | None:
-            said.append(await once(rollout, one))
-            if len(said) > 1:
-                twice.set()
-            return said[-1]
-
-        holds._asks = {hold.kind: noted}
-        holds.ask("r-1", hold)
-        async with asyncio.timeout(BOUND):
-            await twice.wait()
-        tasks.cancel_scope.cancel()
-    assert all(reason in (one or "") for one in said)
-    assert engine.heard.empty()
-
-
-async def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    pipe = tmp_path / "open-in-the-child"
-    os.mkfifo(pipe)
-    reading, heard = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), [b"nothing yet"]
-    hold = replace(HOLD, command=("/bin/sh", "-c", f"exec 9>{pipe}; echo up >&9; sleep 60 & wait"), timeout=0.3)
-    async with anyio.create_task_group() as tasks:
-        Holds(tasks, Engine().post, {}).ask("r-1", hold)
-        with anyio.fail_after(BOUND):
-            while heard[-1]:  # nothing is read once nobody has it open any more
-                await anyio.wait_readable(reading)
-                heard.append(os.read(reading, 9))
-        tasks.cancel_scope.cancel()
-    os.close(reading)
-    assert heard[1] == b"up\n"
-
-
-async def parity(clean: Callable[[], float] | None, wanted: float) -> str | None:
-    """Return what the comparison of states says to a hold, asked once."""
-    async with anyio.create_task_group() as tasks:
-        holds = Holds(tasks, Engine().post, {}, clean=clean)
-        return await holds._asks[HoldKind.PARITY]("r-1", Hold(HoldKind.PARITY, clean=wanted))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "wanted", "said"),
-    [
-        (3.4 * 3600, 72 * 3600, "clean for 3 h of 72 h"),
-        (0.0, 72 * 3600, "clean for 0 s of 72 h"),
-        (3599.0, 5400.0, "clean for 59 min of 1.5 h"),
-        (59.9, 60.0, "clean for 59 s of 1 min"),
-        (60.0, 60.0, None),
-        (1e9, 72 * 3600, None),
-    ],
-)
-async def test_states_agree_once_they_have_been_the_same_for_long_enough(
-    seconds: float, wanted: float, said: str | None
-) -> None:
-    assert await parity(lambda: seconds, wanted) == said
-
-
-async def test_without_anybody_who_compares_states_they_never_agree() -> None:
-    assert await parity(None, 1.0) == "nobody compares the states of the two versions"
-
-
-async def test_a_hold_asks_again_until_the_states_are_clean_and_tells_then() -> None:
-    clean = iter((0.0, 1.0, 3.0))
-    engine = Engine()
-    async with anyio.create_task_group() as tasks:
-        holds = Holds(tasks, engine.post, {}, clean=lambda: next(clean))
-        hold = Hold(HoldKind.PARITY, clean=2.0, every=0.01)
-        holds.ask("r-1", hold)
-        assert await engine.next() == ev.HoldAgreed("r-1", "the parity agreed", hold)
-    assert list(clean) == []
-
-
-async def test_a_hold_that_is_no_longer_asked_says_nothing_more() -> None:
-    engine, begun = Engine(), asyncio.Event()
-
-    async def never(_rollout: str, _hold: Hold) -> str | None:
-        begun.set()
-        await asyncio.Event().wait()
-        return None
-
-    async with anyio.create_task_group() as tasks:
-        holds = Holds(tasks, engine.post, {}, asks={HoldKind.COMMAND: never})
-        holds.ask("r-1", HOLD)
-        holds.ask("r-1", HOLD)  # asked for twice, asked once
-        async with asyncio.timeout(BOUND):
-            await begun.wait()
-        holds.ask("r-1", None)
-    assert engine.heard.empty()
 
 
 # --- flags ----------------------------------------------------------------------------------------

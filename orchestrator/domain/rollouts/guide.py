@@ -81,10 +81,13 @@ def _decided(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _parity(part: str, hold: Hold | None) -> Iterator[tuple[str, str]]:
-    """Yield what has to be begun by hand, or the hold never ends."""
+    """Yield how to begin earlier what a hold begins by itself."""
     if hold is not None and hold.kind is HoldKind.PARITY:
         clean = lasting(hold.clean or 0.0)
-        yield f"For {part}, have the states compared; they have to be the same for {clean}:", "switchover parity start"
+        yield (
+            f"Before {part} the states are compared until they have been the same for {clean}; to begin earlier:",
+            "switchover parity start",
+        )
 
 
 def _said(words: str) -> str:
