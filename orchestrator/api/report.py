@@ -46,6 +46,7 @@ class Report:
         self._version = version
         self._paths = paths
         self.mirror: Callable[[], MirrorCounts] = MirrorCounts
+        self._restarts: dict[int, int] = {}
         self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
         self._process = psutil.Process()
@@ -88,13 +89,20 @@ class Report:
             tallies={number: tally for number, tally in self._dispatcher.tallies.items() if number},
             sessions=len(self._dispatcher.sessions),
             in_flight={number: link.in_flight if link is not None else 0 for number, link in links.items()},
-            restarts={number: keeper.restarts for number, keeper in keepers.items()},
+            restarts=self._restarted(),
             up={number: link is not None for number, link in links.items()},
             uptime=self._clock.monotonic() - self._started,
             flags=FlagCounts(flags.version, flags.readers, len(flags.late), flags.changes),
             mirror=self.mirror(),
             shadow=self._shadow(),
         )
+
+    def _restarted(self) -> dict[int, int]:
+        """Return how often workers were started again, also those of the generations retired last: it is a counter."""
+        counted, keepers = self._dispatcher.tallies, self._fleet.keepers
+        kept = {number: count for number, count in self._restarts.items() if number in counted}
+        self._restarts = kept | {number: keeper.restarts for number, keeper in keepers.items()}
+        return self._restarts
 
     def _queue(self) -> Queue:
         try:
@@ -116,7 +124,8 @@ class Report:
         return {*state.generations, *self._fleet.keepers}
 
     def stepped(self, before: State, after: State) -> None:
-        """Note a movement of all traffic; other changes of the table are none."""
+        """Note a movement of all traffic; other changes of the table are none.  And what will soon be retired."""
+        self._restarted()
         if before.table.active is not None and before.table.active != after.table.active:
             self._switched = after.changed_at, after.table.revision
 

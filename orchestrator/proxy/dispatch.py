@@ -7,9 +7,9 @@ Above: `intake` hands calls in, `answers` hands answers in, `daemon` attaches li
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.domain.errors import INVALID_PARAMS, Code
 from orchestrator.domain.evidence.samples import Outcome
@@ -33,13 +33,16 @@ from orchestrator.telemetry.tally import GapMeter, Tally
 
 log = get_logger("proxy")
 
+RETIRED: Final = 8
+"""Retired generations whose counters stay: a day of rollouts, and no more series than Prometheus likes."""
+
 
 class Dispatcher(Routes):
     """Sends calls by the routes and sees to the answer of each; fits `domain.ports.Router`.
 
     Attributes:
         sessions: the connected clients by id.
-        tallies: what was counted, by generation.
+        tallies: what was counted, by generation; also of those that were retired last.
         gap: the longest gap around the last switch.
         tasks: which process has made which task.
         cursors: which generation has given which cursor of a list.
@@ -56,6 +59,7 @@ class Dispatcher(Routes):
         self.limits = limits
         self.sessions: dict[str, Session] = {}
         self.tallies: dict[int, Tally] = defaultdict(Tally)
+        self._retired: deque[int] = deque()
         self.gap = GapMeter()
         self.turn = Turn(loop)
         self.ledger = Ledger(loop, self._expired)
@@ -138,11 +142,17 @@ class Dispatcher(Routes):
                 self.refuse(call, Code.NO_WORKER, reason, retryable=True)
 
     def forget(self, generation: int) -> None:
-        """Drop what is remembered of a retired generation."""
+        """Drop what is remembered of a retired generation; what was counted stays until `RETIRED` more are retired.
+
+        Calls that are still being answered go on counting, and a counter that Prometheus saw once, or a canary of a
+        minute that it has not seen yet, does not vanish between two scrapes.
+        """
         self._hopeless.pop(generation, None)
         for place in [place for place in self._refused if place.generation == generation]:
             del self._refused[place]
-        self.tallies.pop(generation, None)
+        self._retired.append(generation)
+        while len(self._retired) > RETIRED:
+            self.tallies.pop(self._retired.popleft(), None)
 
     def abandon(self, reason: str) -> None:
         """Answer every open call: the daemon is about to stop."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from plane_story import STATELESS, VERSION, Peer, Plane, tools
 from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.api.report import Report
 from orchestrator.domain.evidence.samples import REPORTED, Outcome, Pair, Sample
+from orchestrator.domain.rollouts.state import State
 from orchestrator.domain.routing import Lane
+from orchestrator.proxy.dispatch import RETIRED
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mcp import mark_state
 from orchestrator.telemetry.measured import Snapshot
@@ -351,3 +355,33 @@ async def test_selections_are_counted_by_generation_lane_and_reason() -> None:
         ("1", "active", "kill_switch"): 4.0,
         ("1", "previous", "kill_switch"): 1.0,
     }
+
+
+@pytest.mark.requirement("SAMPLE-18")
+async def test_the_counters_of_a_retired_generation_stay_and_go_on_until_eight_more_were_retired() -> None:
+    plane, worker, client = single(Kept())
+    tally = plane.dispatcher.tallies[1]
+    call(client)
+    counted, answered = selections(plane), tally.calls
+    plane.dispatcher.forget(1)
+    assert selections(plane) == counted == {("1", "active", "default"): tally.default}
+    worker.answer(content=[])  # it was asked before it was retired
+    assert (plane.dispatcher.tallies[1], tally.calls) == (tally, answered + 1)
+    for number in range(2, 2 + RETIRED - 1):
+        plane.dispatcher.forget(number)
+    assert plane.dispatcher.tallies[1] is tally
+    plane.dispatcher.forget(2 + RETIRED)
+    assert 1 not in plane.dispatcher.tallies
+
+
+@pytest.mark.requirement("SAMPLE-18")
+async def test_how_often_a_retired_worker_was_started_again_stays_as_long_as_its_calls() -> None:
+    plane, _, _ = single(Kept())
+    fleet: Any = SimpleNamespace(keepers={1: SimpleNamespace(restarts=3), 2: SimpleNamespace(restarts=0)})
+    rooms: Any = SimpleNamespace(monotonic=lambda: 0.0)
+    report = Report(rooms, plane.dispatcher, fleet, rooms, rooms, version="0", paths=rooms)
+    report.stepped(State(), State())
+    fleet.keepers = {2: SimpleNamespace(restarts=1)}
+    assert report._restarted() == {1: 3, 2: 1}
+    plane.dispatcher.tallies.clear()
+    assert report._restarted() == {2: 1}
