@@ -61,7 +61,7 @@ GROUPS: Final = {
     "a process": (ev.GenerationReady, ev.GenerationDown, ev.GenerationFailed),
     "the state": (ev.CutOverDone, ev.CutOverFailed, ev.CutBackDone, ev.CutBackStuck),
     "the disk": (ev.JournalBroken,),
-    "flags": (ev.FlagsReset, ev.FlagEdited, ev.FlagRefused),
+    "flags": (ev.FlagsReset, ev.FlagEdited, ev.FlagRefused, ev.FlagStands),
 }
 """Who brings an event, for the arrows of a rollout: each by itself would be too many to read."""
 

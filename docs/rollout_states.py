@@ -166,6 +166,7 @@ def _of_a_rollout(state: State) -> Iterator[ev.Event]:
         yield ev.Looked(Look(watch.epoch if watch is not None else "", 1, 0.0, verdict))
     yield from (ev.Tick(), ev.HoldAgreed("r"), ev.FlagsReset("r"), ev.JournalBroken(""))
     yield from (ev.FlagEdited("first", ""), ev.FlagRefused(rollout="r", flag="first", reason=""))
+    yield ev.FlagStands(rollout="r", flag="first")
 
 
 def example(kind: type[ev.Event]) -> ev.Event:

@@ -115,6 +115,10 @@ class FlagMoves:
             self._post(ev.FlagEdited(flag, by))
 
     async def _move(self, rollout: str, one: Moved) -> None:
+        if one.share < ALL and self.stands(one.flag, one.to):
+            log.info("flag has its value already", rollout=rollout, flag=one.flag)
+            self._post(ev.FlagStands(rollout=rollout, flag=one.flag))
+            return
         try:
             changes = list(self._wanted(one))
             if changes:

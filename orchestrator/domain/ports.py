@@ -161,7 +161,10 @@ class Conductor(Protocol):
         ...
 
     def move_flags(self, rollout: str, moved: Sequence[Moved]) -> None:
-        """Have flags at these values for these shares of keys; what cannot be: `FlagRefused`."""
+        """Have flags at these values for these shares of keys; where that cannot be: `FlagRefused`.
+
+        Where everybody has a value already that half of the keys were to get: `FlagStands`.
+        """
         ...
 
     def reset_flags(self, rollout: str, flags: Sequence[str]) -> None:

@@ -48,9 +48,10 @@ EVENTS = [
         plans.RESET,
         ev.JournalBroken("full"),
     ),
-    *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), plans.CUT_BACK),
+    *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), plans.CUT_BACK, ev.CutBackStuck("r", "x")),
     *(ev.HoldAgreed("r", hold=plans.ASK_COMMAND), ev.FlagEdited("base", "bob")),
     ev.FlagRefused(rollout="r", flag="base", reason="full"),
+    ev.FlagStands(rollout="r", flag="base"),
     ev.ReleaseAsked(fingerprint="two", actor="ann", reason="mended"),
 ]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -279,6 +279,14 @@ class Upgrades(RuleBasedStateMachine):
         flag = data.draw(st.sampled_from(sorted(self.world.flags)))
         self.happens(ev.FlagRefused(rollout=self.rollout.id if self.rollout else "", flag=flag, reason="full"))
 
+    @precondition(lambda self: bool(self.world.flags) and self.rollout is not None)
+    @rule(data=st.data())
+    def a_flag_has_its_value_already(self, data: st.DataObject) -> None:
+        flag = data.draw(st.sampled_from(sorted(self.world.flags)))
+        if self.happens(ev.FlagStands(rollout=self.rollout.id if self.rollout else "", flag=flag)):
+            self.world.flags[flag] = "hand"
+            self.theirs.add(flag)
+
     @precondition(lambda self: bool(self.world.resets) and self.rollout is not None)
     @rule()
     def flags_are_reset(self) -> None:

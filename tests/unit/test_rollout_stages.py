@@ -32,6 +32,7 @@ from orchestrator.domain.plans.steps import TooYoung
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.commands import MoveFlags, Observe, Retire
 from orchestrator.domain.rollouts.state import Moved, Phase
+from orchestrator.domain.rollouts.told import told
 from orchestrator.domain.routing import Lane
 
 pytestmark = pytest.mark.requirement("ROLL-7")
@@ -41,6 +42,7 @@ HALF, WHOLE = Moved("base", "1", 50), Moved("base", "1", 100)
 SECOND = Moved("built_on_it", "1", 100)
 REFUSED = ev.FlagRefused(rollout="r", flag="base", reason="the disk is full")
 EDITED = ev.FlagEdited("base", "bob")
+STANDS = ev.FlagStands(rollout="r", flag="base")
 
 
 def test_a_promotion_keeps_the_old_version_warm_and_mirrors_to_it() -> None:
@@ -225,6 +227,34 @@ def test_a_flag_edited_by_hand_before_its_stage_asks_first() -> None:
     story = flipping().happen(ev.FlagEdited("built_on_it", "bob"))
     assert story.words.endswith("in the middle of the rollout; a stage will move it")
     assert story.happen(RESUME).at == ("flipping", "half", 0)
+
+
+def test_a_flag_that_has_its_value_when_its_stage_begins_is_left_out_and_the_reason_is_told() -> None:
+    story = flipping()
+    before = story.state
+    story.happen(STANDS)
+    assert (story.at, story.rollout.moved, story.rollout.left_out) == (("flipping", "whole", 1), (SECOND,), ("base",))
+    assert told(before, story.state)[0] == "base has its value already, for everybody: its stage is left out"
+    assert told(story.state, story.happen(TICK).state) == ()
+    assert [one.flag for one in story.happen(ABORT).rollout.moved] == ["built_on_it"]
+
+
+def test_a_flag_that_has_its_value_is_left_out_after_a_pause_and_not_in_it() -> None:
+    story = flipping().happen(PAUSE, STANDS)
+    assert (story.at, story.rollout.left_out) == (("flipping", "half", 0), ("base",))
+    assert story.happen(RESUME).at == ("flipping", "whole", 1)
+
+
+def test_a_plan_whose_only_flag_has_its_value_by_then_ends_and_says_why() -> None:
+    story = flags_alone(replace(FLAGS_ALONE, flags=FLAGS[:1])).happen(STANDS)
+    assert (story.at[0], story.rollout.moved) == ("done", ())
+    assert story.words == "no flag was moved: base had its value already, for everybody"
+
+
+@pytest.mark.parametrize("late", [replace(STANDS, rollout="older"), replace(STANDS, flag="built_on_it")])
+def test_only_the_flag_on_trial_is_left_out(late: ev.FlagStands) -> None:
+    assert "for half of the keys now" in flipping().refused(late)
+    assert "for half of the keys now" in flipping().wait(20).refused(STANDS)  # it is for all keys by then, by our hand
 
 
 def test_a_flag_that_is_not_the_rollouts_may_be_edited_at_will() -> None:

@@ -64,9 +64,11 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
         *(plans.PROMOTE, plans.PAUSE, plans.RESUME, plans.ABORT, plans.RESET, ev.HoldAgreed("r")),
         ev.ReleaseAsked(fingerprint="two"),
         *(ev.FlagEdited("base", "bob"), ev.FlagRefused(rollout="r", flag="base", reason="x"), ev.JournalBroken("x")),
+        ev.FlagStands(rollout="r", flag="base"),
         *(plans.CUT, ev.CutOverFailed("r", "the disk is full"), ev.CutBackDone("r"), ev.CutBackStuck("r", "x")),
     )
 }
+FLAGS_TOLD = (ev.FlagRefused, ev.FlagStands, ev.FlagEdited)
 IDLE = (Phase.EMPTY, Phase.STEADY, Phase.STARTING)
 GOING = (Phase.REHEARSING, Phase.STEPPING, Phase.PROMOTING, Phase.BAKING, Phase.FLIPPING)
 PAIRS = list(product(STATES, get_args(ev.Event)))
@@ -134,7 +136,7 @@ def test_looks_are_taken_wherever_calls_may_reach_the_candidate_and_nowhere_else
 
 @pytest.mark.parametrize("phase", IDLE)
 def test_without_a_rollout_under_way_its_reports_are_refused(phase: Phase) -> None:
-    for kind in (ev.Tick, ev.Looked, ev.RehearsalEnded, ev.HoldAgreed, ev.FlagsReset, ev.FlagRefused, ev.FlagEdited):
+    for kind in (ev.Tick, ev.Looked, ev.RehearsalEnded, ev.HoldAgreed, ev.FlagsReset, *FLAGS_TOLD):
         assert (phase, kind) not in TRANSITIONS
 
 

@@ -216,6 +216,14 @@ class FlagRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagStands:
+    """A flag that was to move for half of the keys has its value for everybody already: there is no other half."""
+
+    rollout: str
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
 class FlagsReset:
     """The flags a rollout moved have their safe values again."""
 
@@ -317,6 +325,7 @@ Event = (
     | RehearsalEnded
     | HoldAgreed
     | FlagRefused
+    | FlagStands
     | FlagsReset
     | FlagEdited
     | CutOverDone

@@ -138,6 +138,20 @@ def flag_refused(state: State, event: ev.FlagRefused, now: float) -> State | Rej
     return pause(state, because(state, What.FLAG, words, now, flag=event.flag), now).to(refused=True)
 
 
+def flag_stands(state: State, event: ev.FlagStands, now: float) -> State | Rejected:
+    """A flag has its value already, by somebody's hand: its stage is left out, as nobody is left to compare with."""
+    rollout = state.under_way
+    stage = rollout.plan.flags[rollout.index]
+    is_moved = any(one.flag == event.flag for one in rollout.moved)
+    if event.rollout != rollout.id or rollout.part is not Part.HALF or stage.flag != event.flag or not is_moved:
+        return Rejected(f"no rollout moves {event.flag} for half of the keys now")
+    kept = tuple(one for one in rollout.moved if one.flag != event.flag)
+    state = state.to(moved=kept, left_out=(*rollout.left_out, event.flag))
+    if rollout.paused is not None:
+        return state.to(paused=replace(rollout.paused, over=True))
+    return go_on(state, now)
+
+
 def flag_edited(state: State, event: ev.FlagEdited, now: float) -> State | Rejected:
     """A person moved a flag of the rollout: it is theirs from now on, and the clock stops."""
     rollout = state.under_way

@@ -151,6 +151,7 @@ GOING: Final[Mapping[type[Any], Change]] = {
 WATCHED: Final[Mapping[type[Any], Change]] = {ev.Looked: rollout_clock.looked}
 FLAGS_OUT: Final[Mapping[type[Any], Change]] = {
     ev.FlagRefused: rollout_facts.flag_refused,
+    ev.FlagStands: rollout_facts.flag_stands,
     ev.FlagEdited: rollout_facts.flag_edited,
 }
 

@@ -9,7 +9,7 @@ from orchestrator.domain.plans.steps import TooYoung
 from orchestrator.domain.rollouts.back import finish
 from orchestrator.domain.rollouts.edits import retire, route
 from orchestrator.domain.rollouts.judgement import watch_anew
-from orchestrator.domain.rollouts.state import Cause, Moved, Part, Phase, State, What
+from orchestrator.domain.rollouts.state import Cause, Moved, Part, Phase, Rollout, State, What
 
 HALF, WHOLE = 50, 100
 """Percent of keys."""
@@ -74,6 +74,13 @@ def done(state: State, now: float) -> State:
     if rollout.candidate is not None and previous is not None:
         state = route(state, now, previous=None)
         state, _ = retire(state, previous)
-    flags = "the flags are moved" if rollout.moved else "no flag was moved: the version has not run for long enough"
-    words = f"generation {rollout.trial} serves all calls" if rollout.candidate is not None else flags
+    words = f"generation {rollout.trial} serves all calls" if rollout.candidate is not None else _moved_words(rollout)
     return finish(state.to(cause=Cause(What.DONE, words, rollout.actor, now)), Phase.DONE, now)
+
+
+def _moved_words(rollout: Rollout) -> str:
+    if rollout.moved:
+        return "the flags are moved"
+    if rollout.left_out:
+        return f"no flag was moved: {', '.join(rollout.left_out)} had its value already, for everybody"
+    return "no flag was moved: the version has not run for long enough"

@@ -193,6 +193,7 @@ class Rollout:
         behind: the epoch before, while a regression found at its very end may still be told.
         moved: the flags moved, in order.
         refused: whether the last of them could not be moved.
+        left_out: the flags whose stages were, because they had their values for everybody already.
         is_reset: whether they have their safe values again.
         snapshot: the state before the cut-over, None where versions share it.
         stuck: why the state cannot be brought back yet, "" while nothing stands in the way.
@@ -230,6 +231,7 @@ class Rollout:
     behind: str = ""
     moved: tuple[Moved, ...] = ()
     refused: bool = False
+    left_out: tuple[str, ...] = ()
     is_reset: bool = False
     snapshot: Snapshot | None = None
     stuck: str = ""

@@ -124,6 +124,8 @@ def _rollout(old: Rollout | None, new: Rollout | None) -> Iterator[str]:
     if began:
         yield f"rollout {new.id} begins: plan {new.plan.name}{_command(new)}"
     before = None if began else old
+    for flag in new.left_out[len(before.left_out) if before is not None else 0 :]:
+        yield f"{flag} has its value already, for everybody: its stage is left out"
     if _place(before) != _place(new):
         yield where(new)
     elif before is not None and before.moved != new.moved and new.phase is Phase.FLIPPING:
