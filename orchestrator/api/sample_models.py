@@ -5,12 +5,29 @@ Above: `samples`, and `orchestrator.sampling` who fills them.  Below: nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.plans.limits import MEASURED
 from orchestrator.domain.routing import Lane
+
+
+def _number(value: object) -> object:
+    """Refuse what JSON's other types would be taken for: `true` is no number, and "91" is none either."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"{json.dumps(value)} is no number: give one as JSON writes it, such as 0.5")  # noqa: TRY004 - pydantic's
+    return value
+
+
+def rate_trouble(metric: str, value: float) -> str:
+    """Return what is wrong with a value of a rate, "" when nothing is."""
+    if 0 <= value <= 1:
+        return ""
+    return f"{metric} is a rate, and {value:g} is none: give a number from 0 to 1 (1 for what failed)"
 
 
 class Posted(BaseModel):
@@ -19,12 +36,23 @@ class Posted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$", description="its name, as a plan's limits have it")
-    value: float = Field(allow_inf_nan=False, description="a finite number")
+    value: Annotated[float, BeforeValidator(_number)] = Field(
+        allow_inf_nan=False, description="a finite number; of a rate from 0 to 1"
+    )
     generation: int | None = Field(default=None, ge=1, description="whose it is")
     lane: Lane | None = Field(default=None, description="or which lane's")
     key: str = Field(default="", max_length=256, description="or which assignment key's")
     at: float | None = Field(default=None, allow_inf_nan=False, description="Unix seconds, within the last hour")
     tool: str = Field(default="", max_length=128, description="the tool it is about")
+
+    @field_validator("value")
+    @classmethod
+    def _in_range(cls, value: float, info: ValidationInfo) -> float:
+        """Refuse what a rate that the daemon measures, too, cannot be."""
+        metric = info.data.get("metric", "")
+        if MEASURED.get(metric) is Kind.RATE and (trouble := rate_trouble(metric, value)):
+            raise ValueError(trouble)
+        return value
 
 
 class Taken(BaseModel):

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final, Protocol
 
-from fastapi import Body, FastAPI, Query
+from fastapi import Body, FastAPI, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
 from orchestrator.api.models import Refused
-from orchestrator.api.sample_models import Kept, Posted, Taken
+from orchestrator.api.rollout_desk import RolloutDesk
+from orchestrator.api.sample_models import Kept, Posted, Taken, rate_trouble
+from orchestrator.domain.evidence.badness import Kind
+from orchestrator.domain.rollouts.state import Rollout
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
 MOST: Final = 1000
@@ -46,6 +49,11 @@ class SamplesControl(Protocol):
         """Who has the samples."""
         ...
 
+    @property
+    def rollouts(self) -> RolloutDesk:
+        """Who knows which metrics the plan under way calls rates."""
+        ...
+
 
 Seconds = Annotated[float, Query(ge=0, le=END, allow_inf_nan=False)]
 
@@ -55,6 +63,7 @@ def add(app: FastAPI, control: SamplesControl) -> None:
 
     @app.post("/v1/samples", responses=REFUSALS, tags=["samples"], summary="Take in what others measured")
     async def take(body: Annotated[list[Posted], Body(min_length=1, max_length=MOST)]) -> Taken:
+        _refuse_rates(body, _rates(control.rollouts.state.rollout))
         return control.samples.take(body)
 
     @app.get("/v1/samples", responses=REFUSALS, tags=["samples"], summary="What the stored samples say together")
@@ -72,3 +81,19 @@ def add(app: FastAPI, control: SamplesControl) -> None:
         since: Seconds = 0.0, until: Seconds = END, rollout: Annotated[str, Query(max_length=128)] = ""
     ) -> StreamingResponse:
         return StreamingResponse(await control.samples.export(since, until, rollout), media_type=NDJSON)
+
+
+def _rates(rollout: Rollout | None) -> frozenset[str]:
+    """Return the metrics that the plan under way calls rates."""
+    if rollout is None or rollout.is_over:
+        return frozenset()
+    plan = rollout.plan
+    judged = {limit.metric for limit in plan.limits if plan.kind_of(limit) is Kind.RATE}
+    return frozenset(judged | {metric.name for metric in plan.metrics if metric.kind is Kind.RATE})
+
+
+def _refuse_rates(posted: Sequence[Posted], rates: frozenset[str]) -> None:
+    """Refuse all of what was posted where one is no rate: later it would only be broken telemetry."""
+    for number, one in enumerate(posted):
+        if one.metric in rates and (trouble := rate_trouble(one.metric, one.value)):
+            raise HTTPException(422, f"the request is not valid: {number}.value: {trouble}")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_story import StoryControl, StoryPlane
+from control_story import StoryControl, StoryPlane, control_plane
+from rollout_asked import PLAN, begin, plan_file
 
 from orchestrator.api.over_tcp import refused
 from orchestrator.domain.access import Caller
@@ -68,3 +69,43 @@ async def test_a_summary_and_an_export_are_given_or_refused_with_the_reason(plan
     for path in ("/v1/samples", "/v1/samples/export"):
         assert await plane.ask("GET", path) == (409, {"reason": "the file cannot be read"})
     assert (await plane.ask("GET", "/v1/samples?since=-1"))[0] == 422
+
+
+RATES = """
+[[metrics]]
+name = "refused"
+kind = "rate"
+source = "samples"
+"""
+
+
+@pytest.mark.requirement("SAMPLE-9")
+@pytest.mark.parametrize(
+    ("metric", "value", "words"),
+    [
+        ("jobs", True, "true is no number"),
+        ("jobs", "91", '"91" is no number'),
+        ("error", 7, "error is a rate, and 7 is none: give a number from 0 to 1"),
+        ("error", -0.1, "error is a rate, and -0.1 is none"),
+    ],
+)
+async def test_what_is_no_number_or_cannot_be_a_rate_is_refused_with_its_place(
+    plane: StoryPlane, metric: str, value: Any, words: str
+) -> None:
+    status, answer = await plane.ask(
+        "POST", "/v1/samples", [{"metric": "m", "value": 7}, {"metric": metric, "value": value}]
+    )
+    assert (status, plane.control.samples.posted) == (422, [])
+    assert answer["reason"].startswith("the request is not valid: 1.value: ")
+    assert words in answer["reason"]
+
+
+@pytest.mark.requirement("SAMPLE-9")
+async def test_a_metric_that_the_plan_under_way_calls_a_rate_is_posted_as_one(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        seven = [{"metric": "refused", "value": 7}]
+        assert (await plane.ask("POST", "/v1/samples", seven))[0] == 200
+        await begin(plane, tmp_path, plan=plan_file(tmp_path, PLAN + RATES, "rates"), force_plan=True)
+        status, answer = await plane.ask("POST", "/v1/samples", seven)
+        assert (status, "0.value: refused is a rate" in answer["reason"]) == (422, True)
+        assert (await plane.ask("POST", "/v1/samples", [{"metric": "refused", "value": 1}]))[0] == 200
