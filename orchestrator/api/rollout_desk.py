@@ -178,6 +178,11 @@ class RolloutDesk:
         lines = why(rollout, now, quarantined=is_quarantined(state, rollout), hold=hold)
         return Explained(id=rollout.id, lines=list(lines), rollout=self._shown(rollout, now, counted))
 
+    async def knows(self, name: str) -> bool:
+        """Tell whether a rollout is under way, was the last one, or is in the history."""
+        last = self._driver.state.rollout
+        return (last is not None and last.id == name) or await self.past.rollout(name) is not None
+
     async def looks(self, name: str | None, limit: int, before: int | None) -> LooksPage:
         """Return the looks that were taken at a rollout, newest first.
 

@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from orchestrator.api.models import Refused
 from orchestrator.api.rollout_desk import RolloutDesk
 from orchestrator.api.sample_models import Kept, Posted, Taken, rate_trouble
+from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.rollouts.state import Rollout
 
@@ -80,7 +81,29 @@ def add(app: FastAPI, control: SamplesControl) -> None:
     async def export(
         since: Seconds = 0.0, until: Seconds = END, rollout: Annotated[str, Query(max_length=128)] = ""
     ) -> StreamingResponse:
-        return StreamingResponse(await control.samples.export(since, until, rollout), media_type=NDJSON)
+        lines = await control.samples.export(since, until, rollout)
+        if rollout and not await control.rollouts.knows(rollout):
+            lines = await _with_samples(lines, rollout)
+        return StreamingResponse(lines, media_type=NDJSON)
+
+
+async def _with_samples(lines: AsyncIterator[bytes], rollout: str) -> AsyncIterator[bytes]:
+    """Return the lines when they are more than a header: samples may be kept for longer than the history of rollouts.
+
+    Raises:
+        RefusedError: nobody knows the rollout.
+    """
+    head, first = await anext(lines, b""), await anext(lines, None)
+    if first is None:
+        raise RefusedError(f"nobody knows a rollout {rollout}: it is in no history, and no sample was told in it")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield head
+        yield first
+        async for more in lines:
+            yield more
+
+    return all_of_them()
 
 
 def _rates(rollout: Rollout | None) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rollout_asked import PLAN, begin, plan_file
 
 from orchestrator.api.over_tcp import refused
 from orchestrator.domain.access import Caller
+from orchestrator.domain.evidence.sample_lines import header
 from orchestrator.domain.routing import Lane
 
 
@@ -109,3 +111,24 @@ async def test_a_metric_that_the_plan_under_way_calls_a_rate_is_posted_as_one(tm
         status, answer = await plane.ask("POST", "/v1/samples", seven)
         assert (status, "0.value: refused is a rate" in answer["reason"]) == (422, True)
         assert (await plane.ask("POST", "/v1/samples", [{"metric": "refused", "value": 1}]))[0] == 200
+
+
+@pytest.mark.requirement("SAMPLE-10")
+async def test_an_export_of_a_rollout_that_nobody_knows_is_refused_and_one_without_samples_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with control_plane(tmp_path) as plane:
+
+        async def nothing(_since: float, _until: float, _rollout: str) -> AsyncIterator[bytes]:
+            async def lines() -> AsyncIterator[bytes]:
+                yield header(0.0)
+
+            return lines()
+
+        monkeypatch.setattr(plane.control.samples, "export", nothing)
+        words = "nobody knows a rollout NOPE: it is in no history, and no sample was told in it"
+        path = "/v1/samples/export?rollout="
+        assert await plane.ask("GET", f"{path}NOPE") == (409, {"reason": words})
+        await begin(plane, tmp_path)
+        known = await plane.client.get(f"{path}r")
+        assert (known.status_code, known.content) == (200, header(0.0))
