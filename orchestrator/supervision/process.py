@@ -154,19 +154,22 @@ class WorkerProcess:
         self._on_exit()
 
     async def connect(self, link: Any, pipes: Pipes, stderr: StderrLines) -> None:
-        """Put the link and the log on the process's pipes, which are closed with the transports from then on."""
+        """Put the link and the log on the process's pipes, which are closed with the transports from then on.
+
+        Not to be broken off: it takes a few turns of the loop, and a descriptor that was half handed over when the
+        daemon ends would be closed by the loop and by us.
+        """
         loop = asyncio.get_running_loop()
         self.stderr = stderr
         ours = [pipes.stdin, pipes.stdout, pipes.stderr]
         try:
-            transport, _ = await loop.connect_write_pipe(lambda: _Stdin(link), _file(ours[0], "wb"))
-            del ours[0]
-            self._stdin = transport
-            link.outbox.open(transport)
-            for end in (link, stderr):
-                reader, _ = await loop.connect_read_pipe(functools.partial(_itself, end), _file(ours[0], "rb"))
-                del ours[0]
-                self._readers.append(reader)
+            with anyio.CancelScope(shield=True):
+                transport, _ = await loop.connect_write_pipe(lambda: _Stdin(link), _next(ours, "wb"))
+                self._stdin = transport
+                link.outbox.open(transport)
+                for end in (link, stderr):
+                    reader, _ = await loop.connect_read_pipe(functools.partial(_itself, end), _next(ours, "rb"))
+                    self._readers.append(reader)
         finally:
             for descriptor in ours:
                 os.close(descriptor)
@@ -244,6 +247,13 @@ def _file(descriptor: int, mode: str) -> IO[bytes]:
     uvloop closes the descriptor and then the file: by that time the number may belong to another thread's file.
     """
     return os.fdopen(descriptor, mode, 0, closefd=False)
+
+
+def _next(ours: list[int], mode: str) -> IO[bytes]:
+    """Take the next descriptor as a file for the loop, which closes it from then on whether it can be used or not."""
+    file = _file(ours[0], mode)
+    del ours[0]
+    return file
 
 
 def _close(pipes: Pipes) -> None:

@@ -71,3 +71,34 @@ def test_the_files_on_a_workers_pipes_never_close_a_number_that_the_loop_has_clo
     assert not any(file.closefd for file in files)
     for theirs in (ends[0][0], ends[1][1], ends[2][1]):
         os.close(theirs)
+
+
+@pytest.mark.requirement("SUP-9")
+def test_a_worker_that_is_being_started_when_the_daemon_ends_has_its_pipes_closed_once_and_no_error() -> None:
+    link = Link()
+    link.outbox = link
+    ends = [os.pipe() for _ in range(3)]
+    (_, stdin), (stdout, _), (stderr, _) = ends
+    caught: list[bool] = []
+
+    def left() -> bool:
+        return any(Path(f"/proc/self/fd/{end}").exists() for end in (stdin, stdout, stderr))
+
+    async def use(popen: subprocess.Popen[bytes]) -> None:
+        worker = WorkerProcess(popen, lambda: None)
+        with anyio.CancelScope() as ending:
+            ending.cancel()
+            await worker.connect(link, Pipes(stdin, stdout, stderr), StderrLines(1, 100))
+            worker.release()
+            await anyio.lowlevel.checkpoint()
+        caught.append(ending.cancelled_caught)
+        await worker.exited.wait()
+        with anyio.fail_after(60):
+            while left():
+                await anyio.lowlevel.checkpoint()
+
+    with subprocess.Popen(["true"]) as popen:
+        uvloop.run(use(popen))
+    assert caught == [True]
+    for theirs in (ends[0][0], ends[1][1], ends[2][1]):
+        os.close(theirs)
