@@ -50,6 +50,7 @@ from orchestrator.supervision.warden import MARK, Warden
 from orchestrator.telemetry.clock import SteadyClock
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.tool_plane import ToolPlane
+from orchestrator.untold import tell_untold
 from orchestrator.upgrades import Upgrades
 from orchestrator.wiring import Wiring, care_of, open_fleet, others_of
 from state.directory import StateDirectory
@@ -65,7 +66,7 @@ class Daemon:
     ) -> None:
         """Wire the rooms together; nothing runs yet."""
         settings, paths = options.settings, options.paths
-        self._options, self._tasks, self._storage = options, tasks, storage
+        self._options, self._tasks, self._storage, self._clock = options, tasks, storage, clock
         self._settings = settings
         self._ending = Ending()
         self._said_ready = False
@@ -113,6 +114,7 @@ class Daemon:
 
     async def run(self) -> int:
         """Serve until asked to stop; return the exit status."""
+        await tell_untold(self._storage, self._flagging.tell, self._clock.wall())
         self._tasks.start_soon(self.driver.run)
         self._tasks.start_soon(self._others.watch)
         await self._flagging.start(self._tasks, self.fleet)
