@@ -30,6 +30,7 @@ from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
 from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.flags.values import Value
+from orchestrator.domain.generation import Spec
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.asked import Asked
@@ -96,6 +97,7 @@ class RolloutDesk:
         looks: LooksOf | None = None,
         lost: Callable[[], str] = lambda: "",
         stands: Callable[[str, Value], bool] = lambda _flag, _to: False,
+        unstartable: Callable[[Spec], str] = lambda _spec: "",
     ) -> None:
         """Build it.
 
@@ -111,9 +113,18 @@ class RolloutDesk:
             looks: where looks are stored, None where they are not.
             lost: says how many calls may have written since an exclusive cut-over.
             stands: tells whether a flag has a value already, for everybody.
+            unstartable: says why a version cannot be started at all, "" where it can.
         """
         self.verbs = RolloutVerbs(
-            driver, verbs, registry=registry, settings=settings, runs=runs, clock=clock, lost=lost, stands=stands
+            driver,
+            verbs,
+            registry=registry,
+            settings=settings,
+            runs=runs,
+            clock=clock,
+            lost=lost,
+            stands=stands,
+            unstartable=unstartable,
         )
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None

@@ -18,6 +18,7 @@ from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.flags.values import Value
+from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.lint import Finding, Severity, lint
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.times import min_stable
@@ -69,6 +70,7 @@ class RolloutVerbs:
         clock: Clock,
         lost: Callable[[], str] = lambda: "",
         stands: Callable[[str, Value], bool] = lambda _flag, _to: False,
+        unstartable: Callable[[Spec], str] = lambda _spec: "",
     ) -> None:
         """Build the verbs.
 
@@ -81,6 +83,7 @@ class RolloutVerbs:
             clock: whose `wall` names rollouts and says what is left.
             lost: says how many calls may have written since an exclusive cut-over, "" when nobody knows.
             stands: tells whether a flag has a value already, for everybody.
+            unstartable: says why a version cannot be started at all, "" where it can.
         """
         self._driver = driver
         self._verbs = verbs
@@ -90,6 +93,7 @@ class RolloutVerbs:
         self._clock = clock
         self._lost = lost
         self._stands = stands
+        self._unstartable = unstartable
 
     async def upgrade(self, asked: UpgradeBody, *, actor: str) -> BegunRollout:
         """Begin to carry a plan out.
@@ -104,6 +108,7 @@ class RolloutVerbs:
         spec = None
         if asked.command is not None:
             spec = await self._verbs.spec(tuple(asked.command), asked.cwd, asked.env, asked.source)
+            await self._refuse_unstartable(spec)
         run = await self._fresh(asked.id)
         moving = tuple(stage for stage in file.plan.flags if not self._stands(stage.flag, stage.to))
         left_out = [one.flag for one in file.plan.flags if one not in moving]
@@ -125,7 +130,14 @@ class RolloutVerbs:
         return BegunRollout(run, told, (*(_words(one) for one in found), *still))
 
     async def retry(self, run: str | None = None, *, actor: str, reason: str = "") -> BegunRollout:
-        """Run the last rollout's candidate again, from its rehearsal."""
+        """Run the last rollout's candidate again, from its rehearsal.
+
+        Raises:
+            RefusedError: it is gone, or the machine refuses.
+        """
+        last = self._driver.state.rollout
+        if last is not None and last.spec is not None:
+            await self._refuse_unstartable(last.spec)
         name = await self._fresh(run)
         event = ev.RetryAsked(rollout=name, salt=secrets.token_hex(8), actor=actor, reason=reason)
         return BegunRollout(name, self._told(await self._ask(event)), ())
@@ -172,6 +184,12 @@ class RolloutVerbs:
         bad = before.table.active if before.table.active != after.table.active else before.table.canary
         told = f"generation {after.table.active} serves all calls; generation {bad} is quarantined and stopped"
         return self._with_trouble(told, after)
+
+    async def _refuse_unstartable(self, spec: Spec) -> None:
+        """Refuse what is not there: begun, it would fail at once and be quarantined for it."""
+        trouble = await anyio.to_thread.run_sync(self._unstartable, spec)
+        if trouble:
+            raise RefusedError(f"the new version cannot be started, so nothing was begun: {trouble}")
 
     def _would_lose(self, state: State) -> str:
         """Say which calls a way back would undo, "" where it undoes none."""

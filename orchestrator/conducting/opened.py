@@ -35,6 +35,7 @@ from orchestrator.proxy.sampling import Sampling
 from orchestrator.rehearsal.artifacts import FOLDER as UPGRADES
 from orchestrator.sampling.measuring import Measuring
 from orchestrator.supervision.fleet import Fleet
+from orchestrator.supervision.startable import unstartable
 from orchestrator.tool_plane import ToolPlane
 
 
@@ -131,6 +132,7 @@ def open_desk(
         looks=samples.keeping.store,
         lost=conducting.cut.lost,
         stands=conducting.flags.stands,
+        unstartable=lambda spec: unstartable(spec, here.environment),
     )
     desk.latest = conducting.guard.latest
     desk.answered = conducting.holds.answered

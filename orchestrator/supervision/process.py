@@ -192,7 +192,7 @@ def spawn(
     Raises:
         StartError: the command or its working directory does not exist, or the kernel refuses.
     """
-    _check(command, cwd, environment.get("PATH"))
+    check(command, cwd, environment.get("PATH"))
     mark = mark_of_life(environment[MARK]) if MARK in environment else None
     ours, theirs = _pipes()
     try:
@@ -213,8 +213,17 @@ def spawn(
     return WorkerProcess(popen, on_exit, mark), ours
 
 
-def _check(command: Sequence[str], cwd: str, path: str | None) -> None:
-    """Say in plain words what is wrong with the commonest mistakes; the kernel judges the rest."""
+def check(command: Sequence[str], cwd: str, path: str | None) -> None:
+    """Look for the commonest mistakes; the kernel judges the rest.
+
+    Args:
+        command: program and arguments.
+        cwd: working directory.
+        path: PATH to find the program on.
+
+    Raises:
+        StartError: there is no such program or directory, in plain words.
+    """
     try:
         if not Path(cwd).is_dir():
             what = "is not a directory" if Path(cwd).exists() else "does not exist"
