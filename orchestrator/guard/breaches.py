@@ -49,6 +49,12 @@ class Breach(msgspec.Struct, frozen=True):
         held = f"held for {lasting(left)} more it counts" if left > 0.0 else ""
         return "; ".join(part for part in (looks, held) if part)
 
+    def proven(self, policy: Policy, now: float) -> str:
+        """Return in words by what a breach that counts was held and confirmed, "" where the policy wants neither."""
+        times = f"confirmed by {self.looks} looks" if policy.confirm_looks > 1 else ""
+        held = f"held for {lasting(now - self.since)}" if policy.breach_held > 0.0 else ""
+        return "; ".join(part for part in (times, held) if part)
+
 
 def is_immediate(policy: Policy) -> bool:
     """Tell whether the first look that finds a limit exceeded decides."""

@@ -23,6 +23,7 @@ from orchestrator.guard.compared import Compared, Seen
 from orchestrator.guard.scope import WARM, Scope
 from orchestrator.guard.series import Figure, Sides
 from orchestrator.guard.telemetry import SILENT, Telemetry
+from orchestrator.guard.words import wanted
 
 LEAST_UNITS: Final = 5
 """Units of either side below which nothing is said: so few keys tell more of themselves than of the version."""
@@ -162,7 +163,7 @@ class LimitJudge:
         found = self._judged(now, decides=decides)
         if trouble:
             return replace(found[0], verdict=Verdict.BROKEN_TELEMETRY, note=trouble, more=None), False
-        if found[0].verdict is Verdict.NO_DATA and (why := self._unreported()):
+        if found[0].verdict is Verdict.NO_DATA and (why := self._unserved() or self._unreported()):
             return replace(found[0], verdict=Verdict.NOT_YET, note=why, more=None, applies=False), False
         return found
 
@@ -212,7 +213,7 @@ class LimitJudge:
             more=missing
             or self._more(known.evidence if found.exceeded else 0.0, known.within, known.units, trial.samples),
             doubtful=found.exceeded and not decides,
-            note=f"{missing} more calls on trial are wanted" if missing else "",
+            note=f"{wanted(missing, self._samples, 'on trial')}" if missing else "",
         )  # fmt: skip
 
     def _by_threshold(self, now: float) -> tuple[LimitLook, bool]:
@@ -227,7 +228,7 @@ class LimitJudge:
         look = LimitLook(
             str(self.limit), self.limit.metric, JudgeKind.THRESHOLD, verdict, found.trial, found.baseline,
             more=found.missing or None,
-            note=f"{found.missing} more samples are wanted; {found.note}" if found.missing else found.note,
+            note=f"{wanted(found.missing, 'sample')}; {found.note}" if found.missing else found.note,
             applies=found.comparable,
         )  # fmt: skip
         if not found.comparable:
@@ -293,7 +294,11 @@ class LimitJudge:
             return ""
         if known.drawn is not None and min(units) < LEAST_UNITS and min(self._counts()) >= self.limit.min_samples:
             return f"only {units[True]} keys on trial and {units[False]} others have counted; {LEAST_UNITS} are wanted"
-        return f"about {missing} more calls on trial are wanted"
+        return f"about {wanted(missing, self._samples, 'on trial')}"
+
+    @property
+    def _samples(self) -> str:
+        return "call" if self._scope.of_calls(self.limit) else "sample"
 
     def _counts(self) -> tuple[int, int]:
         return self._metric.sides.baseline.count, self._metric.sides.trial.count
@@ -308,6 +313,12 @@ class LimitJudge:
             if units and GROWING < have < needed < math.inf
         ]
         return math.ceil(min(left)) if left else None
+
+    def _unserved(self) -> str:
+        """Say that mirrored calls alone never give this metric; "" where somebody is served, or it has values."""
+        if self.limit.metric != WARM or self._scope.is_served or self._metric.sides.trial.count:
+            return ""
+        return "nobody is served by it, and mirrored calls say nothing of durations"
 
     def _unreported(self) -> str:
         """Say that nobody reports the metric, or that the baseline never did; "" where it is only early."""

@@ -17,7 +17,7 @@ from orchestrator.domain.evidence.evidence import DOWN, UP
 from orchestrator.domain.evidence.look import Watch
 from orchestrator.domain.evidence.samples import Origin, Sample
 from orchestrator.domain.evidence.units import BLOCK_SECONDS
-from orchestrator.domain.plans.limits import MEASURED, SCALES, Direction, JudgeKind, Limit
+from orchestrator.domain.plans.limits import MEASURED, SCALES, Direction, JudgeKind, Limit, Source
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import FlagStage, Step
 
@@ -115,6 +115,11 @@ class Scope:
         """Return the kind of a limit's metric."""
         return self.plan.kind_of(limit)
 
+    def of_calls(self, limit: Limit) -> bool:
+        """Tell whether a limit's metric comes with calls, and not from a look at something."""
+        own = next((one for one in self.plan.metrics if one.name == limit.metric), None)
+        return limit.metric not in OF_A_PROCESS and (own is None or own.source is Source.CALL)
+
     def signs(self, limit: Limit) -> tuple[int, ...]:
         """Return which ways are bad ones."""
         usual = DOWN if self.kind(limit) is Kind.SCORE else UP
@@ -123,7 +128,8 @@ class Scope:
 
     def tolerances(self, limit: Limit) -> tuple[Tolerance, ...]:
         """Return what a comparing limit tolerates, one for each bad way."""
-        return tuple(Tolerance(sign, limit.margin or 0.0, limit.relative or 0.0) for sign in self.signs(limit))
+        allowed = (limit.margin or 0.0, limit.relative or 0.0, limit.floor or 0.0)
+        return tuple(Tolerance(sign, *allowed) for sign in self.signs(limit))
 
     def scale(self, limit: Limit) -> float | None:
         """Return the largest value of a limit's metric, None where nobody knows it."""

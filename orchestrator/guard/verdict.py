@@ -81,8 +81,7 @@ def _by_policy(scope: Scope, one: Judged, now: float) -> LimitLook:
     if not one.breach.looks or look.verdict is Verdict.BROKEN_TELEMETRY:
         return look
     if one.breach.counts(policy, now):
-        times = f"confirmed by {one.breach.looks} looks" if policy.confirm_looks > 1 else ""
-        note = "; ".join(part for part in (times, look.note) if part)
+        note = "; ".join(part for part in (one.breach.proven(policy, now), look.note) if part)
         return replace(look, verdict=Verdict.REGRESSION, doubtful=False, note=note)
     note = "; ".join(part for part in (one.breach.waiting(policy, now), look.note) if part)
     return replace(look, verdict=Verdict.NOT_YET, doubtful=True, note=note)

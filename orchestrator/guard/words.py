@@ -11,15 +11,16 @@ from typing import Final
 
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.evidence.look import LimitLook, Verdict
-from orchestrator.domain.plans.limits import JudgeKind, Limit, Statistic
+from orchestrator.domain.plans.limits import MIB, JudgeKind, Limit, Statistic
 from orchestrator.guard.scope import Scope
 
-MIB: Final = 1024.0**2
 NAMES: Final = {"error": "error rate", "cpu": "processor time"}
-UNITS: Final = {"duration": "ms", "tokens": "tokens", "cpu": "%", "processes": "processes"}
+UNITS: Final = {"duration": "ms", "cpu": "%"}
 PERCENT: Final = 100.0
 PROOF: Final = 1e6
 """Odds above which nobody wants to know how many digits they have."""
+WORD: Final = 4
+"""Letters from which on a unit is a word, and has a plural."""
 WHOLE: Final = 100.0
 """Figures from here on are written without decimals."""
 
@@ -28,7 +29,7 @@ def cause(scope: Scope, limit: Limit, look: LimitLook) -> str:
     """Return the sentence on a limit that was exceeded."""
     seen = _figure(scope, limit, look.trial.figure)
     against = _against(scope, limit, look)
-    basis = f"after {look.trial.samples:,} {_counted(scope, look)}"
+    basis = f"after {_counted(scope, limit, look)}"
     if look.judge == JudgeKind.SEQUENTIAL:
         return f"{_name(limit)} {seen} {against}, evidence {_odds(look.evidence)} {basis}"
     return f"{_name(limit)} {seen} {against}, {basis} ({look.note})"
@@ -43,12 +44,17 @@ def otherwise(scope: Scope, limits: Sequence[Limit], looks: Sequence[LimitLook],
         if look.doubtful:
             return _condemned(scope, limit, look)
     if verdict is Verdict.NO_DATA:
-        missing = max((look.more or 0 for look in looks if look.verdict is verdict and look.applies), default=0)
-        return f"{missing:,} more calls on trial would let it be judged" if missing else ""
+        wants = [at for at, look in enumerate(looks) if look.verdict is verdict and look.applies and look.more]
+        most = max(wants, key=lambda at: looks[at].more or 0, default=None)
+        return f"{_more(scope, limits[most], looks[most].more or 0)} would let it be judged" if most is not None else ""
     nearest = max((look.more or 0 for look in looks if look.verdict is Verdict.NOT_YET and look.within), default=0)
     if verdict is Verdict.NOT_YET and nearest:
         return f"about {nearest:,} more calls like these would certify every margin"
     return ""
+
+
+def _more(scope: Scope, limit: Limit, missing: int) -> str:
+    return several(missing, f"more {'call' if scope.of_calls(limit) else 'sample'}") + " on trial"
 
 
 def _acquitted(scope: Scope, limit: Limit, looks: Sequence[LimitLook], look: LimitLook) -> str:
@@ -90,9 +96,21 @@ def _against(scope: Scope, limit: Limit, look: LimitLook) -> str:
     return f"against {_figure(scope, limit, baseline)} ({_change(scope, limit, change)}{share})"
 
 
-def _counted(scope: Scope, look: LimitLook) -> str:
-    mirrored = not scope.is_drawn and look.baseline.samples == look.trial.samples
-    return "mirrored calls" if mirrored else "calls" if look.metric not in UNITS or look.metric != "cpu" else "samples"
+def _counted(scope: Scope, limit: Limit, look: LimitLook) -> str:
+    samples = look.trial.samples
+    mirrored = not scope.is_drawn and look.baseline.samples == samples
+    return several(samples, "sample" if not scope.of_calls(limit) else "mirrored call" if mirrored else "call")
+
+
+def several(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def wanted(missing: int, noun: str, where: str = "") -> str:
+    """Say how many more are wanted."""
+    verb = "is" if missing == 1 else "are"
+    return " ".join(part for part in (several(missing, f"more {noun}"), where, verb, "wanted") if part)
 
 
 def _name(limit: Limit) -> str:
@@ -107,7 +125,7 @@ def _figure(scope: Scope, limit: Limit, value: float | None) -> str:
         return f"{_number(value / MIB)} MiB"
     if scope.kind(limit) is Kind.RATE:
         return f"{value * PERCENT:.1f} %"
-    return " ".join(part for part in (_number(value), _unit(scope, limit)) if part)
+    return " ".join(part for part in (_number(value), _unit(scope, limit, value)) if part)
 
 
 def _change(scope: Scope, limit: Limit, change: float) -> str:
@@ -115,12 +133,14 @@ def _change(scope: Scope, limit: Limit, change: float) -> str:
         return f"{'+' if change >= 0 else ''}{_number(change / MIB)} MiB"
     if scope.kind(limit) is Kind.RATE:
         return f"{change * PERCENT:+.1f} pp"
-    unit = "points" if limit.metric == "quality" else _unit(scope, limit)
+    unit = "points" if limit.metric == "quality" else _unit(scope, limit, change)
     return " ".join(part for part in (f"{'+' if change >= 0 else ''}{_number(change)}", unit) if part)
 
 
-def _unit(scope: Scope, limit: Limit) -> str:
+def _unit(scope: Scope, limit: Limit, value: float) -> str:
     own = next((one.unit for one in scope.plan.metrics if one.name == limit.metric), "")
+    if abs(value) == 1.0 and len(own) >= WORD:
+        own = own.removesuffix("s")
     return own or UNITS.get(limit.metric, "")
 
 

@@ -38,7 +38,7 @@ async def test_status_tells_config_figures_evaluation_and_limits_and_changes_not
         assert told["evaluation"]["breaches"][0].startswith("error worse by 0.05: regression, 0.051 against 0.01")
         assert told["thresholds"] == [
             {
-                "limit": "error worse by 0.05", "metric": "error", "bound": "margin", "value": 0.05,
+                "limit": "error worse by 5 pp", "metric": "error", "bound": "margin", "value": 0.05,
                 "statistic": "mean", "min_samples": 10, "judge": "sequential",
             }
         ]  # fmt: skip

@@ -146,14 +146,14 @@ def test_a_plan_may_want_a_breach_confirmed_and_held_and_the_same_samples_confir
     guard.sample(call(trial=True, at=NOW + 101, outcome=Outcome.ERROR))
     look = guard.look(NOW + 101)
     assert look.verdict is Verdict.REGRESSION
-    assert "confirmed by 2 looks" in look.cause
+    assert "confirmed by 2 looks; held for 1 min 21 s" in look.cause
 
 
 @pytest.mark.requirement("GUARD-5")
 def test_limits_are_tighter_above_a_weight() -> None:
     story = plan(ERROR, policy=Policy(tighter=Tighter(above=40, factor=0.5)))
-    assert only(Guard(story, HALF).peek(NOW)).limit == "error worse by 0.01"
-    assert only(Guard(story, replace(HALF, weight=40)).peek(NOW)).limit == "error worse by 0.02"
+    assert only(Guard(story, HALF).peek(NOW)).limit == "error worse by 1 pp"
+    assert only(Guard(story, replace(HALF, weight=40)).peek(NOW)).limit == "error worse by 2 pp"
 
 
 @pytest.mark.requirement("GUARD-6")
@@ -201,6 +201,33 @@ def test_a_ceiling_fires_only_when_its_own_evidence_exceeds_it() -> None:
     assert bad is not None
     assert bad.cause.startswith("p95 of duration 1,")
     assert "where at most 1,200 ms is allowed" in bad.cause
+
+
+@pytest.mark.requirement("GUARD-1")
+def test_a_large_share_of_next_to_nothing_is_tolerated_below_the_floor_and_not_above_it() -> None:
+    fifth = Limit("duration", relative=0.2, min_samples=10)
+    assert fed(Guard(plan(fifth), HALF), calls(1500, lasting(1.5))) is not None
+    forgiving = Guard(plan(replace(fifth, floor=5_000.0)), HALF)
+    assert fed(forgiving, calls(1500, lasting(1.5))) is None
+    look = forgiving.look(NOW + 3000)
+    assert (look.verdict, only(look).limit) == (Verdict.WITHIN_MARGIN, "duration worse by 20 % and 5,000 ms")
+    assert fed(Guard(plan(replace(fifth, floor=5.0)), HALF), calls(1500, lasting(1.5))) is not None
+    with pytest.raises(ValueError, match="floor belongs to relative"):
+        Limit("error", margin=0.1, floor=0.1)
+
+
+@pytest.mark.requirement("GUARD-2")
+def test_durations_have_no_say_where_the_new_version_answers_mirrored_calls_alone() -> None:
+    ceiling = Limit("duration", most=1600.0, statistic=Statistic.P95, min_samples=30)
+    for kind in JudgeKind:
+        story = plan(ERROR, replace(ceiling, judge=kind), steps=(Step(0, 60.0, mirror=True),))
+        guard = Guard(story, replace(HALF, share=0.0, weight=0))
+        for at in range(200):
+            guard.pair(pair(NOW + at, {}, {}, classes=()))
+        errors, durations = guard.look(NOW + 300).limits
+        assert errors.verdict is not Verdict.NO_DATA
+        assert (durations.verdict, durations.applies) == (Verdict.NOT_YET, False)
+        assert "mirrored calls say nothing of durations" in durations.note
 
 
 def test_the_keys_that_are_always_on_trial_are_no_evidence_but_count_for_a_ceiling() -> None:

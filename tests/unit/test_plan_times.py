@@ -93,7 +93,7 @@ good
   T+3h        flag 2 of 2: B to on, soak 5 min (half of the keys for the first half); waited 1 h 40 min: it wants 2 h
   done        3 h 5 min at the least and whatever the holds take
 
-limits: error worse by 0.05
+limits: error worse by 5 pp
 judge: sequential, wrong with probability 0.01 at most
 on regression: roll back; on inconclusive: pause; on missing data: wait
 deadline: 1 d, then pause

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from recorded_story import BEGAN, Version, plan, recorded
 
 from orchestrator.domain.evidence.look import Verdict
-from orchestrator.domain.evidence.samples import Sample
+from orchestrator.domain.evidence.samples import Origin, Sample
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.routing import Lane
+from orchestrator.plans.shipped import find_plan
 from orchestrator.simulating import Ending, Options, RecordingError, Told, recording_of, simulate
 
 GOOD = Version()
@@ -40,6 +42,20 @@ def test_a_version_that_is_no_different_is_carried_through_the_whole_plan_in_its
     assert (begins["step 1 of 2"], begins["step 2 of 2"]) == (0.0, 300.0)
     assert told.lines[-1].words == "done: generation 2 serves all calls"
     assert assumed(told, "only generation 1 was recorded")
+
+
+@pytest.mark.requirement("PLAN-5")
+@pytest.mark.parametrize("name", ["default", "quick", "planner", "flag-only"])
+def test_a_plan_that_ships_lets_a_version_that_is_no_different_through(name: str) -> None:
+    calls = recorded([Version(errors=0.0)] * 2)  # thresholds of a hundred calls take two failures for a regression
+    processes = [idle(one) for one in recorded([Version(memory=1.0)] * 2) if one.origin is Origin.PROCESS]
+    told = simulate(find_plan(name).plan, recording_of([*calls, *processes]))
+    assert told.ending is Ending.DONE, told.lines[-1].words
+
+
+def idle(sample: Sample) -> Sample:
+    """Measure a process that does as much as ever."""
+    return msgspec.structs.replace(sample, metrics={"memory": 1e8, "cpu": 10.0, "processes": 2.0})
 
 
 @pytest.mark.requirement("SIM-1")

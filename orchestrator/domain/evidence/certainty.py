@@ -29,21 +29,27 @@ class Tolerance(msgspec.Struct, frozen=True):
         sign: `UP` where more is worse, `DOWN` where less is.
         margin: in the metric's unit; 0 where `relative` says it.
         relative: as a share.
+        floor: in the metric's unit; a change up to this is tolerated besides.
     """
 
     sign: int
     margin: float = 0.0
     relative: float = 0.0
+    floor: float = 0.0
 
     def taken_off(self, value: float) -> float:
         """Return what a trial's value would be had it not been worse by all that is tolerated."""
         factor = 1.0 + self.sign * self.relative
         factor = max(factor, LEAST_FACTOR)
-        return value / factor - self.sign * self.margin
+        lifted = value / factor - self.sign * self.margin
+        if not self.floor:
+            return lifted
+        least = value - self.sign * self.floor
+        return min(lifted, least) if self.sign == UP else max(lifted, least)
 
     def exceeded(self, trial: float, baseline: float) -> bool:
         """Tell whether a difference is more than is tolerated."""
-        return self.sign * (trial - baseline) > self.margin + self.relative * abs(baseline)
+        return self.sign * (trial - baseline) > max(self.margin + self.relative * abs(baseline), self.floor)
 
 
 class MeanWithin(msgspec.Struct):

@@ -28,6 +28,10 @@ processes bytes, percent of one processor, and how many they are."""
 CUSTOMARY: Final[Mapping[str, Kind]] = {"tokens": Kind.MAGNITUDE, "cost": Kind.MAGNITUDE, "quality": Kind.SCORE}
 """Metrics that have a meaning of their own in the kit and need no declaration; a worker reports them or does not."""
 
+MIB: Final = 1024.0**2
+SHOWN_UNITS: Final[Mapping[str, str]] = {"duration": " ms", "cpu": " %"}
+"""Units that a limit's words have; of the other metrics the number says it, or the plan knows."""
+
 MOST_CALLS: Final = 1000
 """Calls that a window holds at the most; more are kept by nobody."""
 
@@ -160,6 +164,14 @@ class Limit:
     relative: Annotated[
         float | None, about("Tolerated change against the baseline, as a share: 0.1 is 10 %."), Field(gt=0)
     ] = None
+    floor: Annotated[
+        float | None,
+        about(
+            "Beside `relative`: a change that is smaller than this, in the metric's unit, is tolerated, however large "
+            "a share it is. Calls of one millisecond differ by a tenth for no reason."
+        ),
+        Field(gt=0),
+    ] = None
     most: Annotated[float | None, about("What it must not exceed, whatever the baseline does.")] = None
     least: Annotated[float | None, about("What it must not fall below, whatever the baseline does.")] = None
     direction: Annotated[
@@ -183,6 +195,8 @@ class Limit:
         given = [each for each in (self.margin, self.relative, self.most, self.least) if each is not None]
         if len(given) != 1:
             raise ValueError("a limit has exactly one of margin, relative, most and least")
+        if self.floor is not None and self.relative is None:
+            raise ValueError("floor belongs to relative; a margin is a floor already")
         if self.direction is not None and not self.compares:
             raise ValueError("most and least say the direction themselves")
 
@@ -198,14 +212,26 @@ class Limit:
     def _bound(self) -> str:
         name = "" if self.statistic is Statistic.MEAN else f"({self.statistic}) "
         if self.most is not None:
-            return f"{name}at most {self.most:g}"
+            return f"{name}at most {self._amount(self.most)}"
         if self.least is not None:
-            return f"{name}at least {self.least:g}"
+            return f"{name}at least {self._amount(self.least)}"
         sign = {Direction.UP: "+", Direction.DOWN: "-", Direction.EITHER: "+-"}.get(
             self.direction or Direction.EITHER, ""
         )
         sign = sign if self.direction else "worse by "
-        return f"{sign}{self.relative * 100:g} %" if self.relative is not None else f"{sign}{self.margin:g}"
+        if self.relative is None:
+            return f"{sign}{self._amount(self.margin or 0.0, points=True)}"
+        floor = f" and {self._amount(self.floor, points=True)}" if self.floor is not None else ""
+        return f"{sign}{self.relative * 100:g} %{floor}"
+
+    def _amount(self, value: float, *, points: bool = False) -> str:
+        """Write a value of the metric for people; of other metrics than these nobody has said the unit here."""
+        if self.metric == "error":
+            return f"{value * 100:g} {'pp' if points else '%'}"
+        if self.metric == "memory":
+            return f"{value / MIB:,.10g} MiB"
+        unit = SHOWN_UNITS.get(self.metric, "")
+        return f"{value:,.10g}{unit}"
 
 
 @dataclass(frozen=True, slots=True)

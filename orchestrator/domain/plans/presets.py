@@ -39,8 +39,8 @@ RUNS: Final = Window(calls=100, seconds=300.0)
 """The last 100 runs, and not more than five minutes."""
 
 
-def _about_same(metric: str, share: float) -> Limit:
-    return Limit(metric, relative=share, direction=Direction.EITHER, min_samples=30)
+def _about_same(metric: str, share: float, floor: float | None = None) -> Limit:
+    return Limit(metric, relative=share, floor=floor, direction=Direction.EITHER, min_samples=30)
 
 
 def _of_a_process(metric: str, share: float, direction: Direction | None = None) -> Limit:
@@ -72,7 +72,7 @@ WEATHERVANE: Final = Preset(
         "SCHEDULER_MODE": (
             Limit("queue_depth", relative=0.15, direction=Direction.EITHER, min_samples=10),
             _about_same("wait_ms", 0.15),
-            _about_same("duration", 0.15),
+            _about_same("duration", 0.15, floor=5.0),
         ),
         "SELECTIVE_TESTS": (Limit("test_pass_rate", least=0.95, scale=1.0, min_samples=20),),
         "DANGER_GATES": (
@@ -100,7 +100,7 @@ ATLASFORGE: Final = Preset(
     (
         Limit("error", most=0.05, min_samples=20),
         Limit("generation_ms", most=500.0, statistic=Statistic.P95, min_samples=20),
-        Limit("duration", relative=0.10, min_samples=20),
+        Limit("duration", relative=0.10, floor=5.0, min_samples=20),
         Limit("error_logs", most=0.0, judge=THRESHOLD, min_samples=1),
         Limit("missing_events", most=0.0, judge=THRESHOLD, min_samples=1),
     ),
