@@ -81,6 +81,7 @@ class RolloutDesk:
         past: what happened.
         latest: the guard's newest look; the engine is told of one only when it says something new.
         answered: what the hold that a rollout waits at was answered last.
+        rehearsed: how far a rollout's rehearsal is, in words; "" while none runs.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class RolloutDesk:
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None
         self.answered: Callable[[Rollout], Asked | None] = lambda _rollout: None
+        self.rehearsed: Callable[[Rollout], str] = lambda _rollout: ""
         self._driver = driver
         self._registry = registry
         self._settings = settings
@@ -185,8 +187,8 @@ class RolloutDesk:
         if rollout is state.rollout:
             counted, rollout = self._split.counted(rollout), self._fresh(rollout) or rollout
         answered = self.answered(rollout)
-        hold = answered.told(now) if answered is not None else ""
-        lines = why(rollout, now, quarantined=is_quarantined(state, rollout), hold=hold)
+        lately = answered.told(now) if answered is not None else self.rehearsed(rollout)
+        lines = why(rollout, now, quarantined=is_quarantined(state, rollout), lately=lately)
         return Explained(id=rollout.id, lines=list(lines), rollout=self._shown(rollout, now, counted))
 
     async def knows(self, name: str) -> bool:
@@ -226,7 +228,8 @@ class RolloutDesk:
         return Guide(plan=file.plan.name, lines=list(guide(file.plan, self._registry(), called)))
 
     def _shown(self, rollout: Rollout, now: float, counted: tuple[int, int]) -> RolloutShown:
-        return shown(self._driver.state, rollout, now, counted, answered=self.answered(rollout))
+        told = shown(self._driver.state, rollout, now, counted, answered=self.answered(rollout))
+        return told.model_copy(update={"rehearsal": self.rehearsed(rollout)})
 
     def _fresh(self, rollout: Rollout | None) -> Rollout | None:
         """Return a rollout with the guard's newest look at what is watched now."""

@@ -47,6 +47,7 @@ def lines(now: RolloutNow, *, colour: bool, width: int | None = None) -> list[st
         (_title(rollout), BOLD),
         (_where(rollout), PHASES.get(rollout.phase, YELLOW if rollout.paused else "")),
         *([] if rollout.hold is None else [(printable(rollout.hold.words), "")]),
+        *([(printable(rollout.rehearsal), "")] if rollout.rehearsal else []),
         *_paused(rollout),
     ]
     shown = [line for text, style in head for line in _kept(text, style, colour=colour, width=width)]
@@ -62,6 +63,8 @@ def lines(now: RolloutNow, *, colour: bool, width: int | None = None) -> list[st
 def brief(rollout: RolloutShown) -> str:
     """Return a rollout in one line."""
     parts = [rollout.step if not rollout.paused else f"paused at {rollout.step}"]
+    if rollout.rehearsal:
+        parts.append(rollout.rehearsal)
     if rollout.left is not None:
         parts.append(f"{duration(rollout.left)} left")
     if rollout.weight_actual is not None and rollout.candidate is not None:

@@ -7,7 +7,7 @@ Above: `conductor`.  Below: whoever runs the harness (`orchestrator.upgrades`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,9 @@ from anyio.abc import TaskGroup
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.generation import Spec
+from orchestrator.domain.plans.fields import lasting
 from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.rehearsal import Status, Step
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.state import State
 from orchestrator.telemetry.logging import get_logger
@@ -27,6 +29,10 @@ log = get_logger("rollout")
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the progress."""
 REPORT: Final = "report.json"
+STEPS: Final = tuple(one.value for one in Step)
+ENDS: Final = frozenset(one.value for one in Status)
+RUNNING: Final = "running"
+"""What the progress says of a step that goes on."""
 
 
 class Harness(Protocol):
@@ -71,12 +77,23 @@ class Rehearsals:
         self._post = post
         self._state = state
         self._runs: dict[str, anyio.CancelScope] = {}
+        self._seen: dict[str, Progressed] = {}
 
     def begin(self, rollout: str, spec: Spec) -> None:
         """Have a rollout's rehearsal run, unless it does."""
         if rollout not in self._runs:
             self._runs[rollout] = anyio.CancelScope()
             self._tasks.start_soon(self._run, rollout, spec)
+
+    def told(self, rollout: str, now: float) -> str:
+        """Say how far a rollout's rehearsal is, "" while none runs.
+
+        Args:
+            rollout: its id.
+            now: Unix seconds.
+        """
+        seen = self._seen.get(rollout)
+        return how_far(seen.events, now) if seen is not None else ""
 
     def cancel(self, rollout: str) -> None:
         """End it, if it runs."""
@@ -96,6 +113,7 @@ class Rehearsals:
             log.info("rehearsal was over before it could be ended", rollout=rollout, reason=str(error))
         finally:
             del self._runs[rollout]
+            self._seen.pop(rollout, None)
 
     async def _outcome(self, rollout: str, spec: Spec) -> ev.RehearsalEnded:
         running = self._state().under_way
@@ -104,6 +122,7 @@ class Rehearsals:
             run = await self._begun(rollout, asked, spec, live=running.plan.rehearsal.flags == "live")
             progressed = await self._harness.progress(run, 0)
             while progressed.running:
+                self._seen[rollout] = progressed
                 await anyio.sleep(LOOK_EVERY)
                 progressed = await self._harness.progress(run, 0)
         except RefusedError as error:
@@ -134,6 +153,25 @@ class Rehearsals:
 
 def _named(rollout: str, tries: int) -> str:
     return rollout if tries == 1 else f"{rollout}-{tries}"
+
+
+def how_far(events: Sequence[Mapping[str, Any]], now: float) -> str:
+    """Say how far a rehearsal is: the step it is at, what goes on there and since when, and how the others ended.
+
+    Args:
+        events: its progress so far, as the harness wrote it.
+        now: Unix seconds.
+    """
+    running = [one for one in events if one.get("status") == RUNNING]
+    done = {str(one.get("step")): str(one.get("status")) for one in events if one.get("status") in ENDS}
+    if not running:
+        return "" if not events else "the rehearsal begins"
+    newest = running[-1]
+    step, since = str(newest.get("step")), float(newest.get("at") or now)
+    at = f"{step} (step {STEPS.index(step) + 1} of {len(STEPS)})" if step in STEPS else step
+    doing = f": {newest['message']}" if newest.get("message") else ""
+    before = f"; before it {', '.join(f'{name} {how}' for name, how in done.items())}" if done else ""
+    return f"the rehearsal is at {at}{doing}, for {lasting(float(round(max(0.0, now - since))))}{before}"
 
 
 def ended(rollout: str, progressed: Progressed, report: dict[str, Any]) -> ev.RehearsalEnded:

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
+from control_story import control_plane
 from flags_story import World, declare, flag
+from rollout_asked import ROLLOUT, begin
 from rollout_story import after, founded, ready, spec
 
+from orchestrator.api.rollout_shown import RolloutNow
 from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
+from orchestrator.cli.rollout_view import brief, lines
 from orchestrator.conducting.flag_moves import FlagMoves
-from orchestrator.conducting.rehearsals import Rehearsals
+from orchestrator.conducting.rehearsals import Rehearsals, how_far
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import FlagStage
@@ -281,3 +286,61 @@ async def test_a_cancelled_rehearsal_is_ended_and_tells_nothing(tmp_path: Path) 
             await harness.cancelled.wait()
     assert len(harness.asked) == 1
     assert engine.heard.empty()
+
+
+PROGRESS = [
+    {"n": 1, "step": "preflight", "status": "running", "message": "", "at": 100.0},
+    {"n": 2, "step": "preflight", "status": "ok", "message": "all well", "at": 101.0},
+    {"n": 3, "step": "build", "status": "skipped", "message": "the plan says so", "at": 101.0},
+    {"n": 4, "step": "shadow", "status": "running", "message": "", "at": 102.0},
+    {"n": 5, "step": "shadow", "status": "running", "message": "control 3 is asked", "at": 110.0},
+]
+
+
+@pytest.mark.requirement("CONDUCT-5")
+def test_how_far_a_rehearsal_is_names_its_step_what_goes_on_there_and_how_the_others_ended() -> None:
+    assert how_far([], 100.0) == ""
+    assert how_far(PROGRESS[:1], 130.0) == "the rehearsal is at preflight (step 1 of 6), for 30 s"
+    assert how_far(PROGRESS, 235.2) == (
+        "the rehearsal is at shadow (step 5 of 6): control 3 is asked, for 2 min 5 s; "
+        "before it preflight ok, build skipped"
+    )
+
+
+@pytest.mark.requirement("CONDUCT-5")
+async def test_while_a_rehearsal_runs_it_can_be_asked_how_far_it_is_and_afterwards_no_more(tmp_path: Path) -> None:
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    class Slow(Harness):
+        async def progress(self, run: str, after: int) -> Progressed:
+            if over.is_set():
+                return await super().progress(run, after)
+            asked.set()
+            return Progressed(id=run, running=True, exit_code=None, events=PROGRESS)
+
+    harness, engine = Slow(tmp_path, WELL), Engine()
+    async with anyio.create_task_group() as tasks:
+        rehearsals = Rehearsals(tasks, harness, tmp_path, engine.post, lambda: rolling().to(plan=Plan(name="p")))
+        rehearsals.begin("r-1", spec("two"))
+        async with asyncio.timeout(BOUND):
+            await asked.wait()
+            await anyio.lowlevel.checkpoint()
+        assert "shadow (step 5 of 6)" in rehearsals.told("r-1", 111.0)
+        assert rehearsals.told("r-2", 111.0) == ""
+        over.set()
+        await engine.next()
+    assert rehearsals.told("r-1", 111.0) == ""
+
+
+@pytest.mark.requirement("CONDUCT-5")
+async def test_status_and_why_tell_how_far_the_rehearsal_is(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        words = "the rehearsal is at test (step 4 of 6), for 9 s"
+        plane.control.engine.desk.rehearsed = lambda _rollout: words
+        _, told = await plane.ask("GET", ROLLOUT)
+        assert told["rollout"]["rehearsal"] == words
+        assert words in lines(RolloutNow(**told), colour=False)
+        assert words in brief(RolloutNow(**told).rollout)  # type: ignore[arg-type]  # there is one
+        _, told = await plane.ask("GET", f"{ROLLOUT}/why")
+        assert words in told["lines"]

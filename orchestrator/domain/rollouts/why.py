@@ -18,16 +18,16 @@ PERCENT = 100.0
 MIB = 1024.0**2
 
 
-def why(rollout: Rollout, now: float, *, quarantined: bool = False, hold: str = "") -> tuple[str, ...]:
+def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: str = "") -> tuple[str, ...]:
     """Say why a rollout is where it is, most important first.
 
     Args:
         rollout: the rollout.
         now: Unix seconds on the steady clock.
         quarantined: whether its version is in quarantine now.
-        hold: what the hold that it waits at was answered last, in words; "" where it was not asked yet.
+        lately: what no record has and is told with it: what a hold was answered last, how far a rehearsal is; or "".
     """
-    lines = [f"rollout {rollout.id} (plan {rollout.plan.name}): {where(rollout)}", *filter(None, [hold])]
+    lines = [f"rollout {rollout.id} (plan {rollout.plan.name}): {where(rollout)}", *filter(None, [lately])]
     if rollout.is_over or rollout.phase is Phase.ROLLING_BACK:
         lines += _ended(rollout, quarantined=quarantined)
     elif rollout.paused is not None:
