@@ -63,10 +63,11 @@ class Publisher:
         """
         try:
             page = self._pages.get(view)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if page is None:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._pages[view] = PageWriter.create(self.path(view), payload, version=version)
             else:
+                page.keep()
                 page.publish(version, payload)
         except (OSError, PageError) as error:
             if view != LIVE:
@@ -94,9 +95,16 @@ class Publisher:
         return list(self._pages)
 
     def beat(self) -> None:
-        """Say on every page that the daemon is alive."""
-        for page in self._pages.values():
+        """Say on every page that the daemon is alive; one that somebody removed is made anew."""
+        for view, page in self._pages.items():
             page.beat()
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if page.keep():
+                    log.warning("flags page was removed by somebody and is made anew", path=str(self.path(view)))
+            except (OSError, PageError) as error:
+                why = f"the flags page was removed and cannot be made anew, new workers serve safe values: {error}"
+                self.trouble = why if view == LIVE else self.trouble
 
     def close(self) -> None:
         """Say on every page that the daemon stops in good order: readers serve safe values from now on."""

@@ -59,6 +59,8 @@ class Readers:
         """Accept readers of a view; a socket that cannot be made is said and done without: pages need none."""
         path = page.with_name(page.name + PUSH)
         self._versions[view] = version
+        if view in self._servers:  # somebody removed its socket; who is connected stays so
+            self._servers.pop(view)[0].close()
         try:
             server = await asyncio.get_running_loop().create_unix_server(lambda: Reading(self, view), sock=_bound(path))
         except OSError as error:
@@ -69,6 +71,12 @@ class Readers:
         else:
             self._servers[view] = server, path
             self.trouble = None if view == LIVE else self.trouble
+
+    @property
+    def are_unheard(self) -> bool:
+        """Whether workers that start now could not say that they read the live flags."""
+        server = self._servers.get(LIVE)
+        return server is None or not server[1].exists()
 
     def tell(self, view: str, version: int) -> None:
         """Tell a view's readers that there is a version."""

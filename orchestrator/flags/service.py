@@ -349,7 +349,7 @@ class FlagsService:
 
     async def look(self) -> list[Changed]:
         """Take over what somebody changed in the table `settings` by hand, and make up for what failed before."""
-        if self.readers.trouble is not None:
+        if self.readers.are_unheard:
             await self.readers.listen(LIVE, self._publisher.path(LIVE), self.version)
 
         async def work() -> list[Changed]:

@@ -251,3 +251,21 @@ async def test_a_socket_whose_path_is_too_long_is_said_and_pages_work_without_it
     async with running(deep) as world:
         assert "longer than 107 bytes" in str(world.service.trouble)
         assert world.shown()["MODE"] == "off"
+
+
+@pytest.mark.requirement("FLAG-40")
+async def test_a_page_and_a_socket_that_somebody_removed_are_made_anew_and_nobody_is_let_go(folder: Path) -> None:
+    async with running(folder) as world, peer(world) as old:
+        old.greet(1)
+        await eventually(lambda: len(world.service.readers.all()) == 1)
+        shutil.rmtree(folder / "flags")
+        world.service.beat()
+        await world.service.look()
+        assert world.shown()["MODE"] == "off"
+        async with peer(world) as new:
+            new.greet(1)
+            await eventually(lambda: len(world.service.readers.all()) == 2)
+            await world.service.set({"MODE": "on"}, actor="ann")
+            for one in (old, new):
+                assert [(await one.told())["version"] for _ in range(2)] == [1, 2]
+        assert world.shown()["MODE"] == "on"

@@ -154,6 +154,22 @@ def test_a_payload_that_does_not_fit_moves_the_page_and_readers_are_told(path: P
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_page_that_somebody_removed_is_made_anew_and_its_readers_are_told(path: Path) -> None:
+    writer = PageWriter.create(path, b"first", version=3)
+    writer.publish(4, b"second")
+    before = PageReader.open(path)
+    assert not writer.keep()
+    path.unlink()
+    assert writer.keep()
+    assert before.state is State.SUPERSEDED
+    assert PageReader.open(path).read() == (4, b"second", 1)
+    writer.publish(5, b"third")
+    assert PageReader.open(path).read() == (5, b"third", 2)
+    writer.close()
+    path.unlink()
+    assert not writer.keep()
+
+
 def test_a_new_writer_takes_the_place_of_a_page_whose_writer_was_killed(path: Path) -> None:
     PageWriter.create(path, b"left behind", version=7)
     reader = PageReader.open(path)

@@ -105,6 +105,22 @@ class PageWriter:
             )
             sheet.release()
 
+    def keep(self) -> bool:
+        """Make the file anew where somebody removed it, and lead its readers there; return whether that was so.
+
+        Who has the page open would go on reading it; processes that start later would find none, and serve safe values.
+
+        Raises:
+            PageError: the page is damaged.
+            OSError: the file cannot be made.
+        """
+        sheet = self._sheet
+        if sheet is None or self.path.exists():
+            return False
+        self._sheet = _replaced(self.path, sheet, sheet.head.capacity, sheet.newest(), self._clock())
+        sheet.release()
+        return True
+
     def beat(self) -> None:
         """Say that the writer is alive; to be called every `BEAT_NS`."""
         if self._sheet is not None:
@@ -140,6 +156,13 @@ class _Sheet:
         numbers = SLOT.pack(sequence, version, len(payload), 0)[:COUNTED]
         SLOT.pack_into(self._map, at, sequence, version, len(payload), crc32(payload, crc32(numbers)))
         self.words[CHANGE] = sequence
+
+    def newest(self) -> tuple[int, bytes]:
+        """Return version and payload of the newest snapshot."""
+        at = self.head.slot_at(self.sequence & 1)
+        _, version, length, _ = SLOT.unpack_from(self._map, at)
+        begin = at + SLOT.size
+        return version, self._map[begin : begin + length]
 
     def say(self, state: State) -> None:
         """Write the page's state beside its sequence."""
