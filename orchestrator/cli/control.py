@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,12 @@ def ask(
 
     Raises:
         UnreachableError: nobody listens on the control socket, or it may not be used.
-        FailedError: the daemon refused; the message is its reason.
+        FailedError: the daemon refused; the message is its reason.  Or the body cannot be sent.
     """
+    content, headers = (None, {}) if body is None else (_encoded(body), {"Content-Type": "application/json"})
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=timeout) as client:
-            response = client.request(method, f"http://switchover{path}", json=body)
+            response = client.request(method, f"http://switchover{path}", content=content, headers=headers)
     except httpx.TransportError as error:
         raise UnreachableError(
             f"no daemon answers on {paths.control_socket} ({error}); start one with: switchover serve -- COMMAND"
@@ -60,3 +62,17 @@ def ask(
 def do(state_dir: Path | None, path: str, **body: Any) -> None:
     """Have a verb done and print what was done."""
     click.echo(ask(paths_of(state_dir), "POST", path, body)["message"])
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    """Return a body as JSON; what people type may hold what JSON cannot."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise FailedError(
+            "what was typed is not UTF-8, or holds half a character; give it text that is whole"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise FailedError(
+            f"what was typed cannot be sent as JSON, which has no NaN and no infinity: {error}"
+        ) from error

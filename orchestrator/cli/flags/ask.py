@@ -55,7 +55,13 @@ def show_answer(
 
 
 def path_of(key: str, *more: str) -> str:
-    """Return the path of one flag, or of something about it."""
+    """Return the path of one flag, or of something about it.
+
+    Raises:
+        FailedError: no flag can have such a key, and no address either.
+    """
+    if key.strip(".") == "" or "/" in key or not key.isprintable():
+        raise FailedError(f"there is no flag {key!a}; see: switchover flags list")
     return "/".join((FLAGS, quote(key, safe=""), *more))
 
 
@@ -118,5 +124,5 @@ def document(file: Any, name: str) -> dict[str, Any]:
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

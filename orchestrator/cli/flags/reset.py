@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Bring flags to their safe values, without targeting, dependants before what they depend on."""
     if bool(keys) is everything:
-        raise click.UsageError("name the flags to reset, or say --all")
+        raise click.UsageError("name the flags to reset, or say --all" + (", not both" if keys else ""))
     body = {
         "keys": None if everything else list(keys),
         "reason": reason,
