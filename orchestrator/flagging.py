@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.flags.flags import FlagSet, stored_flaws
 from orchestrator.domain.flags.report import Finding
 from orchestrator.domain.ports import Clock
 from orchestrator.flags.book import Book
@@ -93,7 +94,7 @@ class Flagging:
 
         def take_over() -> list[str]:
             _say(declared)
-            news = list(_news(self.service.registry, declared.registry))
+            news = list(_news(self.service.registry, declared.registry, self.service.flags))
             self._before = fresh.flags.remind_before
             try:
                 self.notifier.reload(told)
@@ -171,12 +172,20 @@ def options_of(settings: Settings) -> NotifyOptions:
     )
 
 
-def _news(before: Registry, after: Registry) -> Iterator[str]:
-    """Say in a word each which declarations differ."""
-    for key in sorted(before.declarations.keys() | after.declarations.keys()):
-        if key not in after.declarations:
+def _news(before: Registry, after: Registry, flags: FlagSet) -> Iterator[str]:
+    """Say in a word each which declarations differ, and why flags cannot be used that could be before."""
+    known = {*before.declarations, *before.invalid}
+    flaws = {**stored_flaws(after, flags), **after.invalid}
+    flaws_before = {**stored_flaws(before, flags), **before.invalid}
+    for key in sorted({*known, *after.declarations, *after.invalid}):
+        if key in flaws:
+            if flaws_before.get(key) != flaws[key]:
+                yield f"flag {after.fall_of(key, flaws[key])}"
+        elif key in flaws_before and key in after.declarations:
+            yield f"flag {key} can be used again"
+        elif key not in after.declarations:
             yield f"flag {key} is gone"
-        elif key not in before.declarations:
+        elif key not in known:
             yield f"flag {key} is new"
         elif before.declarations[key] != after.declarations[key]:
             yield f"flag {key} is declared anew"

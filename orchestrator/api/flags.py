@@ -227,7 +227,7 @@ def in_words(changed: Changed) -> str:
     if not changed.changes:
         return f"nothing to change; the flags version is {changed.version}"
     named = ", ".join(difference.key for difference in changed.changes)
-    kept = "" if changed.written else "; but it could not be written down, and a restart forgets it"
+    kept = "" if changed.written else "; it is not written down yet, and a restart before it is would forget it"
     return f"changed {named}; the flags version is {changed.version}{kept}"
 
 

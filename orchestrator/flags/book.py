@@ -53,7 +53,7 @@ class Reason:
     action: str = "flags set"
 
 
-DECLARED: Final = Reason("daemon", "what is declared differs from what is stored", "registry", "flags declared")
+DECLARED: Final = Reason("daemon", "brought in line with what is declared", "registry", "flags declared")
 LOST: Final = Reason(
     "daemon", "what was stored is lost, so every flag begins at its safe value", "database", "flags declared"
 )

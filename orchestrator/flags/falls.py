@@ -92,15 +92,13 @@ def _told(before: Before, now: Rows, written: Collection[str]) -> Iterator[tuple
 def because(reason: str, registry: Registry, flags: FlagSet, keys: Collection[str]) -> str:
     """Return a reason that says of some flags why they answer their safe values."""
     whys = {**stored_flaws(registry, flags), **registry.invalid}
-    said = [f"{key} answers its safe value: {whys[key]}" for key in sorted(keys)[:NAMED]]
+    said = [registry.fall_of(key, whys[key]) for key in sorted(keys)[:NAMED]]
     more = [f"and {len(keys) - NAMED} more"] if len(keys) > NAMED else []
     return "; ".join([*filter(None, [reason]), *said, *more])
 
 
 def _safe(registry: Registry, key: str, row: FlagRow) -> FlagRow:
-    declaration = registry.declarations.get(key) or registry.flawed.get(key)
-    value = None if declaration is None else declaration.safe
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(registry.safe_of(key), ensure_ascii=False, separators=(",", ":"))
     return replace(row, value=text, is_set=True, targeting=None)
 
 

@@ -47,7 +47,7 @@ def findings_of(
 ) -> list[Finding]:
     """Return what somebody should look at, the most pressing first."""
     flaws = {**book.registry.invalid, **book.flaws}
-    found = [Finding(key, "invalid", f"{key} answers its safe value: {why}") for key, why in flaws.items()]
+    found = [Finding(key, "invalid", book.registry.fall_of(key, why)) for key, why in flaws.items()]
     found += [
         Finding(key, "undeclared", f"the table settings has {key}, which no flag is declared as; remove the row")
         for key in book.undeclared
@@ -63,7 +63,7 @@ def _invalid(key: str, book: Book) -> FlagView:
     declaration, why = book.registry.flawed.get(key), book.registry.invalid[key]
     if declaration is None:
         return FlagView(key=key, type="", invalid=why)
-    return _view(declaration, book.flags.state(key), value=declaration.safe, invalid=why)
+    return _view(declaration, book.flags.state(key), value=book.registry.safe_of(key), invalid=why)
 
 
 def _view(declaration: Declaration, state: FlagState, **known: Any) -> FlagView:

@@ -117,8 +117,11 @@ def test_an_import_is_waited_for_and_refused_when_somebody_was_faster(daemon: Ru
 def test_a_list_says_that_the_kill_switch_is_on(daemon: RunningDaemon) -> None:
     said = "DISABLE_NEW is on: every other flag answers its safe value"
     assert said not in good(daemon, "flags", "list")
-    good(daemon, "flags", "set", "DISABLE_NEW=1")
+    good(daemon, "flags", "set", "DISABLE_NEW=1", "MODE=wsjf")
     assert said in good(daemon, "flags", "list")
+    one = run(daemon, "flags", "get", "MODE")
+    assert one.stdout == "wsjf\n"
+    assert "but it answers legacy: DISABLE_NEW is on" in one.stderr
     good(daemon, "flags", "set", "DISABLE_NEW=0")
 
 

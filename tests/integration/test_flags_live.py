@@ -218,6 +218,10 @@ async def test_a_reload_takes_a_changed_registry_over_and_refuses_a_broken_one(
     assert status == 409
     assert "flags.toml:18: is not valid TOML" in refused["reason"]
     assert (await seen_by_worker(daemon, "LIMIT", "RATE"))["values"] == {"LIMIT": 7, "RATE": 0.75}
+    declare(registry, REGISTRY + MORE.replace('type = "int"', 'type = "bool"'))
+    assert daemon.verb("reload")["message"].startswith("changed: flag LIMIT answers nothing: default: is ")
+    declare(registry, REGISTRY + MORE)
+    assert daemon.verb("reload")["message"] == "changed: flag LIMIT can be used again"
     declare(registry, REGISTRY)
     assert daemon.verb("reload")["message"] == "changed: flag LIMIT is gone"
     await eventually(lambda: daemon.control("GET", "/v1/flags/LIMIT")[0] == 404)

@@ -106,3 +106,16 @@ async def test_a_declaration_with_a_mistake_is_told_likewise(tmp_path: Path) -> 
     assert (newest.before, newest.after, "GONE is not declared" in newest.reason) == ("on", "off", True)
     assert json.loads((await world.store.load()).rows[-1].value) == "on"
     await world.service.close()
+
+
+async def test_a_flag_whose_declared_safe_value_it_may_not_have_answers_nothing_everywhere(tmp_path: Path) -> None:
+    world = await serving(tmp_path)
+    misdeclared, _ = registry([flag("MODE", type=FlagType.BOOL, values=None, default="on", safe="off"), flag("ENGINE")])
+    await world.service.reload(misdeclared)
+    assert (await steps(world))[-1] == ("on", None, "daemon")
+    (newest, *_) = await world.service.history("MODE")
+    assert "MODE answers nothing: default: is " in newest.reason
+    (shown,) = [one for one in world.service.views() if one.key == "MODE"]
+    assert (shown.value, world.service.decide("MODE", "mission-1").value) == (None, None)
+    assert any(one.detail.startswith("MODE answers nothing") for one in world.service.findings(60.0, 60.0))
+    await world.service.close()

@@ -138,7 +138,7 @@ def test_an_invalid_flag_is_in_the_document_with_why_and_its_safe_value() -> Non
         ('[flags.A]\ntype = "int"\nsafe = 1\ndefault = 1\nprerequisites = ["B"]', 5, "allowed: a list such as [{"),
         ("[flags]\nA = 1", 2, "A: is 1; allowed: a table, as in [flags.A]"),
         ("[SCHEDULER_MODE]\nsafe = 1", 1, "flags are declared in tables such as [flags.SCHEDULER_MODE]"),
-        ('[flags.A]\ntype = "float"\nsafe = 0\ndefault = nan', 4, "A: default: is NaN; allowed: a number"),
+        ('[flags.A]\ntype = "float"\nsafe = 0\ndefault = nan', 4, "A: default: is NaN; allowed: a finite number"),
     ],
 )
 def test_every_problem_of_a_registry_file_has_its_line_and_leaves_the_other_flags_alone(

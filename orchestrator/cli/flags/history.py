@@ -73,4 +73,7 @@ def _stood(state_dir: Path | None, key: str | None, then: dict[str, float], *, a
         [Cell(key), Cell(short(value)), Cell("targeting" if key in found.targeting else "")]
         for key, value in found.values.items()
     ]
+    if not rows:
+        click.echo("there were no flags then", err=True)
+        return
     table(rows, "flag", "value", "note")

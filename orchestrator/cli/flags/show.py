@@ -31,7 +31,7 @@ def text(value: Any) -> str:
 
 def short(value: Any) -> str:
     """Return a value for a table's cell."""
-    told = text(value)
+    told = text(value) or '""'
     return told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
 
 

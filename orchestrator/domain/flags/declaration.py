@@ -112,6 +112,15 @@ class Registry:
     invalid: Mapping[str, str] = field(default_factory=dict)
     flawed: Mapping[str, Declaration] = field(default_factory=dict)
 
+    def safe_of(self, key: str) -> Value | None:
+        """Return the safe value of a flag, invalid ones included; None where none is declared that it may have."""
+        declaration = self.declarations.get(key) or self.flawed.get(key)
+        return None if declaration is None else fitted(declaration.type, declaration.values, declaration.safe)
+
+    def fall_of(self, key: str, why: str) -> str:
+        """Say of a flag that cannot be used what it answers, and why."""
+        return f"{key} answers {'nothing' if self.safe_of(key) is None else 'its safe value'}: {why}"
+
     def nearest(self, key: str) -> str | None:
         """Return the declared key that an unknown one was probably meant to be."""
         found = difflib.get_close_matches(key.upper(), {known.upper(): known for known in self.declarations}, n=1)

@@ -52,7 +52,7 @@ def expiries(registry: Registry, now: float, before: float) -> Iterator[Finding]
         if declaration.expires is None:
             continue
         ends = dt.datetime.combine(declaration.expires, dt.time(), dt.UTC).timestamp()
-        asked = f"; {declaration.owner} is asked to remove it" if declaration.owner else "; it wants removing"
+        asked = f"; {declaration.owner} is asked to remove it" if declaration.owner else "; somebody should remove it"
         if now >= ends:
             past = int((now - ends) // DAY)
             since = f"{past} day{'' if past == 1 else 's'} ago" if past else "today"

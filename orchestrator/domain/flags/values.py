@@ -47,8 +47,8 @@ def allowed(kind: FlagType, values: Sequence[Value] | None) -> str:
     return {
         FlagType.ENUM: "one of its declared values",
         FlagType.BOOL: "true, false",
-        FlagType.INT: "a whole number",
-        FlagType.FLOAT: "a number",
+        FlagType.INT: "a whole number of at most 18 digits",
+        FlagType.FLOAT: "a finite number",
         FlagType.STRING: "text",
         FlagType.OBJECT: "a JSON object or list",
     }[kind]

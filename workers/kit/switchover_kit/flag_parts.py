@@ -119,6 +119,8 @@ def read_value(name: str, kind: str, values: Sequence[Any] | None, raw: object) 
     Raises:
         DocumentError: it is none, or not one that the flag may have.
     """
+    if raw is None:
+        raise DocumentError(f"{name} has no value; give it one that the flag may have")
     try:
         return typed(kind, values, raw)
     except ValueRefusedError as error:
@@ -151,7 +153,8 @@ def _rule(number: int, kind: str, values: Sequence[Any] | None, raw: object) -> 
     given = _known(called, raw, {"name", "when", "value", "percent"})
     name = given.get("name")
     if not isinstance(name, str) or not name:
-        raise DocumentError(f"{called} has the name {shown(name)}; give it one, by which explanations call it")
+        has = "no name" if name is None else f"the name {shown(name)}"
+        raise DocumentError(f"{called} has {has}; give it one, by which explanations call it")
     called = f"rule {shown(name)}"
     when = _list("when", given)
     if not when:
