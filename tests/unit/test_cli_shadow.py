@@ -117,7 +117,7 @@ def test_a_path_is_explained_with_what_was_taken_as_noise_there(shadow: Callable
         (("diff", "other"), "there is no rehearsal 'other'"),
         (("diff", "../one"), "there is no rehearsal '../one'"),
         (("diff", "early"), "rehearsal early came to no shadow comparison"),
-        (("explain", "one", "9"), "has 3 difference(s), none of them is number 9"),
+        (("explain", "one", "9"), "has 3 differences, none of them is number 9"),
         (("explain", "one", "$.nothing"), "nothing differed at $.nothing in one"),
     ],
 )

@@ -113,9 +113,14 @@ def test_versions_that_cannot_share_state_do_not_serve_together() -> None:
 
 def test_differences_wait_for_a_person_who_may_go_on() -> None:
     story = rehearsing().happen(FOUND)
-    assert story.words == "the rehearsal found 3 difference(s): switchover shadow diff r"
+    assert story.words == "the rehearsal found 3 differences: switchover shadow diff r"
     assert story.commands == (CancelRehearsal("r"),)
     assert story.happen(RESUME).at == ("stepping", "starting", 0)
+
+
+def test_one_difference_is_told_as_one() -> None:
+    found = rehearsing().happen(replace(FOUND, differences=1))
+    assert found.words == "the rehearsal found 1 difference: switchover shadow diff r"
 
 
 def test_differences_go_on_or_end_it_where_the_plan_says_so() -> None:
@@ -136,7 +141,7 @@ def test_a_rehearsal_that_ends_during_a_pause_waits_for_whoever_paused(stop: ev.
 
 def test_who_paused_a_rehearsal_is_told_of_differences_before_going_on() -> None:
     story = rehearsing().happen(PAUSE, FOUND)
-    assert "3 difference(s)" in story.words
+    assert "3 differences" in story.words
 
 
 def test_a_pause_of_the_rehearsal_that_is_resumed_in_time_changes_nothing() -> None:

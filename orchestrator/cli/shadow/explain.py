@@ -12,7 +12,7 @@ import click
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.shadow.artifact import load
-from orchestrator.cli.terminal import show
+from orchestrator.cli.terminal import counted, show
 from orchestrator.shadow.manifest import entry
 
 EXPECTED_DAYS: Final = 30
@@ -141,5 +141,6 @@ def _noise_words(one: dict[str, Any]) -> str:
 
 def _nothing(found: dict[str, Any], which: str) -> str:
     if which.removeprefix("#").isdecimal():
-        return f"rehearsal {found['id']} has {len(found['differences'])} difference(s), none of them is number {which}"
+        has = counted(len(found["differences"]), "difference")
+        return f"rehearsal {found['id']} has {has}, none of them is number {which}"
     return f"nothing differed at {which} in {found['id']}, neither between old and new nor in the old code itself"

@@ -129,7 +129,8 @@ def rehearsed(state: State, event: ev.RehearsalEnded, now: float) -> State | Rej
     held = state.enter(Phase.REHEARSING, Part.HOLD, now)
     if not event.differences or plan.rehearsal.on_differences is Answer.GO_ON:
         return go_on_rehearsed(state, now) if rollout.paused is None else held
-    words = f"the rehearsal found {event.differences} difference(s): switchover shadow diff {rollout.id}"
+    found = f"{event.differences:,} difference{'' if event.differences == 1 else 's'}"
+    words = f"the rehearsal found {found}: switchover shadow diff {rollout.id}"
     cause = because(state, What.DIFFERENCES, words, now)
     if plan.rehearsal.on_differences is Answer.ROLL_BACK:
         return fail(state, cause, now)
