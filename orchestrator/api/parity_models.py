@@ -51,7 +51,9 @@ class ParityStatus(BaseModel):
     reason: str = Field(description='why the clock does not run, "" when it does')
     copied_at: float | None
     calls: int = Field(description="write calls since it began")
-    compared_after: int = Field(description="number of the last call after which the states were the same")
+    compared_after: int | None = Field(
+        description="number of the last call after which the states were the same; null where they never were"
+    )
     breaks: int = Field(description="how often the clock was stopped")
     parting: PartingShown | None
     held: str = Field(description="what holds the new code to its copy")

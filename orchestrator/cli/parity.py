@@ -80,13 +80,16 @@ def _show(status: ParityStatus) -> None:
     else:
         click.echo(f"not clean: {text(status.reason)}")
     ended = "" if status.running else "; nothing is followed any more"
-    click.echo(
-        f"{counted(status.calls, 'write call')}, the states were the same after call {status.compared_after}{ended}"
-    )
+    same = "were never found the same" if status.compared_after is None else f"were the same {_after(status)}"
+    click.echo(f"{counted(status.calls, 'write call')}, the states {same}{ended}")
     if status.held:
         click.echo(f"held by {text(status.held)}")
     if status.parting is not None:
         _parting(status.parting)
+
+
+def _after(status: ParityStatus) -> str:
+    return f"after call {status.compared_after}" if status.compared_after else "before the first call"
 
 
 def _parting(parting: PartingShown) -> None:

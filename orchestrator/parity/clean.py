@@ -6,9 +6,14 @@ changed, stops it.  Above: `orchestrator.paritying` keeps it on the disk.  Below
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from orchestrator.parity.values import Difference
+
+NEVER: Final = -1
+"""Stands for a call after which the states were the same, when they never were."""
 
 
 class Parting(msgspec.Struct, frozen=True):
@@ -17,7 +22,7 @@ class Parting(msgspec.Struct, frozen=True):
     Attributes:
         at: when that was found, Unix seconds.
         call: number of the last write call both had done by then.
-        after: number of the last one after which they had been the same; the first bad one is between.
+        after: number of the last one after which they had been the same, the first bad one is between; `NEVER`.
         tool: the tool of `call`.
         differences: how they differ.
     """
@@ -30,6 +35,9 @@ class Parting(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Name the call."""
+        if self.after < 0:
+            done = f"after call {self.call}" if self.call else "before any call"
+            return f"they differed at the first look already, {done}"
         if self.call == self.after:
             return f"they differ without a call, after call {self.call}"
         if self.call == self.after + 1:
@@ -42,14 +50,14 @@ class Clean(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         since: since when they have been the same, Unix seconds; None when they are not, or nobody knows.
-        same: number of the last call after which they were the same.
+        same: number of the last call after which they were the same, `NEVER` where they were not yet.
         reason: why the clock does not run, "" when it does.
         parting: the first difference since the states were copied.
         breaks: how often the clock was stopped.
     """
 
     since: float | None = None
-    same: int = 0
+    same: int = NEVER
     reason: str = "not compared yet"
     parting: Parting | None = None
     breaks: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 
 from orchestrator.parity.values import Difference, Row, Table, Tree
 
@@ -15,6 +15,10 @@ MOST = 50
 """Differences told."""
 LONGEST = 200
 """Characters shown of a value."""
+SHARED = 30
+"""Characters that two schemas may begin alike with and still be shown from their beginning."""
+BEFORE = 15
+"""Characters shown of what they share, where that is more."""
 
 
 def compare(old: Tree, new: Tree) -> list[Difference]:
@@ -33,7 +37,7 @@ def _all(old: Tree, new: Tree) -> Iterator[Difference]:
         if mine is None or theirs is None:
             yield Difference(name, "missing" if theirs is None else "extra")
         elif mine.schema != theirs.schema:
-            yield Difference(name, "schema", _cut(mine.schema), _cut(theirs.schema))
+            yield Difference(name, "schema", *_parted(mine.schema, theirs.schema))
         else:
             yield from _rows(name, mine, theirs)
     for name in sorted(old.files.keys() | new.files.keys()):
@@ -62,6 +66,17 @@ def _cells(name: str, key: str, columns: tuple[str, ...], rows: tuple[Row, Row])
     for column, mine, theirs in zip(columns, *rows, strict=False):
         if mine != theirs:
             yield Difference(f"{name}.{column} [{_cut(key)}]", "value", _cut(mine), _cut(theirs))
+
+
+def _parted(old: str, new: str) -> tuple[str, str]:
+    """Return two schemas as they are shown: from a little before where they part, so that one sees how they differ.
+
+    Values are not shown so: part of a secret might no longer look like one.
+    """
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    if same <= SHARED:
+        return _cut(old), _cut(new)
+    return f"...{_cut(old[same - BEFORE :])}", f"...{_cut(new[same - BEFORE :])}"
 
 
 def _cut(text: str) -> str:

@@ -19,7 +19,7 @@ from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
-from orchestrator.parity.clean import Clean, Parting
+from orchestrator.parity.clean import NEVER, Clean, Parting
 from orchestrator.paritying.kept import FOLDER, Followed, keep, load
 from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon
 from orchestrator.proxy.ledger import Call
@@ -281,7 +281,7 @@ class Parity:
         if followed is None:
             return ParityStatus(
                 on=False, running=False, command=[], clean_seconds=0.0, clean_since=None, reason="parity is off",
-                copied_at=None, calls=0, compared_after=0, breaks=0, parting=None, held="",
+                copied_at=None, calls=0, compared_after=None, breaks=0, parting=None, held="",
             )  # fmt: skip
         clean, running = followed.clean, self._helper is not None
         reason = clean.reason or ("" if self._sure else RESTARTED)
@@ -294,7 +294,7 @@ class Parity:
             reason=reason,
             copied_at=followed.copied or None,
             calls=followed.last,
-            compared_after=clean.same,
+            compared_after=None if clean.same == NEVER else clean.same,
             breaks=clean.breaks,
             parting=_shown(clean),
             held=self._held,

@@ -176,7 +176,7 @@ class StoryParity:
         """Say that nothing is followed."""
         return ParityStatus(
             on=False, running=False, command=[], clean_seconds=0.0, clean_since=None, reason="parity is off",
-            copied_at=None, calls=0, compared_after=0, breaks=0, parting=None, held="",
+            copied_at=None, calls=0, compared_after=None, breaks=0, parting=None, held="",
         )  # fmt: skip
 
     async def start(self, _spec: Any, actor: str) -> str:

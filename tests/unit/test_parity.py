@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.parity.clean import Clean, Parting
+from orchestrator.parity.clean import NEVER, Clean, Parting
 from orchestrator.parity.compare import MOST, compare
 from orchestrator.parity.reading import Reader, ReadingError
 from orchestrator.parity.scrub import Scrubber
@@ -118,6 +118,27 @@ def test_the_call_is_named_or_the_calls_between_which_they_parted() -> None:
     assert str(Parting(NOW, 7, 6, "plan")) == "they parted with call 7 (plan)"
     assert str(Parting(NOW, 9, 6, "plan")) == "they parted with one of the calls 7 to 9 (the last one: plan)"
     assert str(Parting(NOW, 6, 6, "plan")) == "they differ without a call, after call 6"
+
+
+@pytest.mark.requirement("PARITY-2")
+def test_states_that_were_never_the_same_are_not_said_to_have_parted() -> None:
+    clean = Clean()
+    assert clean.same == NEVER
+    assert str(Parting(NOW, 0, clean.same, "")) == "they differed at the first look already, before any call"
+    late = Parting(NOW, 3, clean.same, "plan")
+    assert str(late) == "they differed at the first look already, after call 3"
+    assert clean.parted(late).same == NEVER
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_schemas_are_shown_from_where_they_part(tmp_path: Path) -> None:
+    more = state(tmp_path / "more", schema=f"{SCHEMA[:-1]}, priority INTEGER)")
+    (schema,) = differ(state(tmp_path / "less"), more)
+    assert (schema.kind, schema.old, schema.new) == (
+        "schema",
+        "...TEXT, cost REAL)",
+        "...TEXT, cost REAL, priority INTEGER)",
+    )
 
 
 @pytest.mark.requirement("PARITY-3")
