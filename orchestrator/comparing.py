@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,9 @@ PROFILES: Final = Path("analytics", "shadow_profiles")
 
 NOISE: Final = 100
 """Paths of a tool whose noise the report tells."""
+
+STOPPED: Final = 4
+"""Attempts that are named at a refusal; all of them are in the report."""
 
 ANSWERS: Final = {
     Told.RESULT: Answer.RESULT,
@@ -78,7 +82,7 @@ class LearnedComparer:
         notes += [f"expected, but nothing was so: {entry}" for entry in whole.unused]
         notes += [f"expected no longer: {entry}" for entry in whole.expired]
         return Compared(
-            tuple(difference for one in whole.cases for difference in _differences(one)),
+            tuple(_told(difference, samples) for one in whole.cases for difference in _differences(one)),
             sum(one.pairs - one.incomplete for one in whole.cases),
             tuple(notes),
             {
@@ -151,6 +155,18 @@ def _differences(result: CaseResult) -> Iterator[Difference]:
         yield Difference(
             result.case, result.tool, "missing", "incomplete", "$", "there is no pair to be compared", 0, 0
         )
+
+
+def _told(one: Difference, samples: Sequence[Taken]) -> Difference:
+    """Say of a refusal what was refused, and of a call that was not made why it was not."""
+    mine = [taken for taken in samples if one.case in {taken.case, f"{taken.case}#{taken.call + 1}"}]
+    said = ""
+    if one.kind == Kind.REFUSED:
+        stopped = {f"{taken.part}: {what.call} {what.target}" for taken in mine for what in taken.stopped}
+        said = f"\n  stopped: {', '.join(sorted(stopped)[:STOPPED])}"
+    elif not one.pairs and (unasked := next((taken for taken in mine if taken.answer is Told.UNASKED), None)):
+        said = f": {json.loads(unasked.body)['message']}"
+    return replace(one, message=one.message + said)
 
 
 def _own_role(finding: Finding) -> Finding:

@@ -26,7 +26,7 @@ from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.rehearsal import EXIT_FAILED, alarm
+from orchestrator.domain.rehearsal import EXIT_FAILED, KILLED, alarm
 from orchestrator.flags.service import FlagsService
 from orchestrator.in_force import InForce
 from orchestrator.proxy.dispatch import Dispatcher
@@ -49,7 +49,6 @@ BEGINNING: Final = 30.0
 """Seconds the program has to say that it begins: importing takes half a second of a quiet machine."""
 GRACE: Final = Grace(close_stdin=0.0, terminate=15.0)
 """A cancelled run stops its worker, 7 s at most by default, and removes its copies."""
-KILLED: Final = "[upgrade] Failed: the harness was killed; the next rehearsal clears up after it"
 ABOUT: Final = "rehearsals"
 """What notices of them are about, where others name a flag."""
 Tell = Callable[[str, Mapping[str, Any]], Awaitable[None]]

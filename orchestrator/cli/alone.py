@@ -33,7 +33,7 @@ from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.flags.document import document, payload
 from orchestrator.domain.flags.flags import FlagSet, chosen
 from orchestrator.domain.generation import Spec
-from orchestrator.domain.rehearsal import EXIT_FAILED, Options
+from orchestrator.domain.rehearsal import EXIT_FAILED, KILLED, Options
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress
@@ -211,10 +211,18 @@ def _follow(
                     shown = event["n"]
                     show(event)
             if status is not None:
-                return status if status >= 0 else EXIT_FAILED
+                return _ended(status, show)
         except KeyboardInterrupt:
             click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
             harness.send_signal(signal.SIGTERM)
+
+
+def _ended(status: int, show: Callable[[dict[str, Any]], None]) -> int:
+    """Return the program's exit status; one that was killed could not say its last line itself."""
+    if status >= 0:
+        return status
+    show({"end": True, "message": KILLED})
+    return EXIT_FAILED
 
 
 def _wait(harness: subprocess.Popen[bytes]) -> int | None:

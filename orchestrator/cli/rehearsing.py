@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,20 +55,28 @@ def without_daemon(
 
 def _until_over(paths: Paths, run: str) -> int:
     """Follow a run that was just begun; Ctrl-C cancels it, a second one leaves it alone."""
+    shown = _Shown()
     try:
-        return follow(paths, run)
+        return follow(paths, run, shown)
     except KeyboardInterrupt:
         click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
         ask(paths, "POST", "/v1/upgrade/cancel", {"reason": "Ctrl-C"})
-        follow(paths, run)
+        follow(paths, run, shown)
         return 1
 
 
-def follow(paths: Paths, run: str) -> int:
-    """Print a run's progress until it is over; return its exit status."""
-    after, pause = 0, threading.Event()
+@dataclass(slots=True)
+class _Shown:
+    """How far a run's progress was printed: the number of the newest event."""
+
+    after: int = 0
+
+
+def follow(paths: Paths, run: str, shown: _Shown | None = None) -> int:
+    """Print a run's progress until it is over, what was not printed yet; return its exit status."""
+    shown, pause = shown or _Shown(), threading.Event()
     while True:
-        after, answer = progress(paths, run, after)
+        shown.after, answer = progress(paths, run, shown.after)
         if not answer["running"]:
             return int(answer["exit_code"] if answer["exit_code"] is not None else 1)
         pause.wait(LOOK_EVERY)

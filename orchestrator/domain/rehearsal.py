@@ -36,6 +36,8 @@ SEVERITY: Final = {Status.OK: 0, Status.SKIPPED: 0, Status.WARNING: 1, Status.FA
 
 PASSED: Final = "[upgrade] All checks passed."
 WARNED: Final = "[upgrade] Completed with warnings (review noted shadow differences)."
+KILLED: Final = "[upgrade] Failed: the harness was killed; the next rehearsal clears up after it"
+"""Said for a run that could not say its last line itself."""
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -177,12 +179,14 @@ class Promotion:
         differences: how many the shadow comparison found.
         shared_state: whether the old code works on what the new code wrote; None when that was not tried.
         held: whether the operating system held the dry run.
+        attempts: how many different attempts to reach beyond the snapshot were stopped.
     """
 
     outcomes: Sequence[Outcome]
     differences: int
     shared_state: bool | None
     held: bool
+    attempts: int = 0
 
 
 def promotion_plan(known: Promotion) -> dict[str, Any]:
@@ -197,6 +201,8 @@ def promotion_plan(known: Promotion) -> dict[str, Any]:
     ]
     if known.differences:
         first.append(f"read the {known.differences} difference(s) in shadow.json and say which are expected")
+    if known.attempts:
+        first.append(f"see what the {known.attempts} stopped attempt(s) in shadow.json would have done to live state")
     if not known.held:
         first.append("rehearse where bubblewrap or Landlock works: nothing held this dry run")
     return {
@@ -204,13 +210,21 @@ def promotion_plan(known: Promotion) -> dict[str, Any]:
         "against": against,
         "first": first,
         "state": _state(known),
-        "then": [
-            "start the version as a canary on live state: switchover canary -- COMMAND",
-            "give it a share of calls and watch errors, times and quality: switchover weight N",
-            "move all traffic: switchover switch; the old version stays warm",
-            "watch for at least 10 minutes, then set flags one at a time: switchover flags set",
-        ],
+        "then": _then(known),
     }
+
+
+def _then(known: Promotion) -> list[str]:
+    """Return the way from here; where the two may not serve at a time, it is none with a canary."""
+    watch = "watch for at least 10 minutes, then set flags one at a time: switchover flags set"
+    if known.shared_state is False:
+        return ['cut over by a plan with state = "exclusive": switchover upgrade --plan PLAN -- COMMAND', watch]
+    return [
+        "start the version as a canary on live state: switchover canary -- COMMAND",
+        "give it a share of calls and watch errors, times and quality: switchover weight N",
+        "move all traffic: switchover switch; the old version stays warm",
+        watch,
+    ]
 
 
 def _state(known: Promotion) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def git(source: Path, *words: str) -> tuple[int, str]:
         return 127, "git is not installed"
     except subprocess.TimeoutExpired:
         return 124, f"git did not answer within {GIT_SECONDS:g} s"
-    return done.returncode, done.stdout.decode(errors="replace").strip()
+    return done.returncode, done.stdout.decode(errors="replace").rstrip()  # a status line may begin with a space
 
 
 def is_root(source: Path) -> bool:

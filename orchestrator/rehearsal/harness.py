@@ -158,6 +158,8 @@ class Harness:
             taken,
             preflight.work_tree(source, allow_dirty=job.options.allow_dirty),
             preflight.source(source, self._wanted_commands()),
+            preflight.program("old", job.old, job.environ.get("PATH")),
+            preflight.program("new", job.new, job.environ.get("PATH")),
             preflight.space(job.state_dir, code, cloning.size_of(job.worker_state), settings.spare_bytes),
             *preflight.health(job.worker_state),
             *preflight.runtimes(settings.runtimes, job.environ.get("PATH")),
@@ -280,6 +282,7 @@ class Harness:
             len(self._found.compared.counted),
             ran.shared if ran is not None else None,
             held=hold is not None and hold.whole,
+            attempts=len(report.stopped(ran)) if ran is not None else 0,
         )
         self._kept.write("promotion_plan", {"id": self._job.run, **promotion_plan(known)})
         self._summary()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Check, Status
 from orchestrator.rehearsal import cloning
 from orchestrator.rehearsal.code_copy import CopyError, changes, git
@@ -59,6 +60,31 @@ def source(source: Path | None, commands: Sequence[Sequence[str]]) -> Check:
         return Check("source", Status.FAILED, f"the source {source} is not a directory")
     said = "the command runs as it is, nothing is copied" if source is None else f"{source} is copied"
     return Check("source", Status.OK, said)
+
+
+def program(whose: str, spec: Spec, path: str | None) -> Check:
+    """Look whether a version's program and working directory are there; the build may still make what is in the source.
+
+    Args:
+        whose: `old` or `new`.
+        spec: the version.
+        path: PATH to find the program on, unless the version has its own.
+    """
+    name, cwd = f"{whose} code", Path(spec.cwd)
+    word = spec.command[0]
+    place = cwd / word if "/" in word else None
+    if _is_made(cwd, spec) or (place is not None and _is_made(place, spec)):
+        return Check(name, Status.OK, f"{word} is looked for in the copy of the source, once that is built")
+    if not cwd.is_dir():
+        return Check(name, Status.FAILED, f"its working directory {cwd} is not there; name another one (--cwd)")
+    if shutil.which(str(place or word), path=spec.env.get("PATH", path)) is None:
+        where = "is not there, or may not be run" if place is not None else "is not on PATH"
+        return Check(name, Status.FAILED, f"its program {word} {where}; name the {whose} version's command anew")
+    return Check(name, Status.OK, f"{word} is there")
+
+
+def _is_made(path: Path, spec: Spec) -> bool:
+    return spec.source is not None and path.is_relative_to(spec.source)
 
 
 def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:

@@ -14,8 +14,9 @@ from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, alarm, closing, exit_code, highest
 from orchestrator.rehearsal.artifacts import iso
 from orchestrator.rehearsal.job import Job
+from orchestrator.rehearsal.judge import Stopped
 from orchestrator.rehearsal.processes import held_words
-from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
+from orchestrator.rehearsal.samples import Answer, Compared, Difference, Part, Taken
 from orchestrator.rehearsal.sandbox import Hold
 from orchestrator.rehearsal.sentry import Attempt
 from orchestrator.rehearsal.shadow_run import Ran
@@ -25,6 +26,8 @@ from orchestrator.rehearsal.workspace import Workspace
 SHOWN: Final = 2000
 """Characters of a value that a report shows."""
 MILLISECONDS: Final = 1000
+NOBODY: Final = "neither the old nor the new code lists this tool: the suite names it wrongly, or it is gone from both"
+VAIN: Final = "old and new code fail at it each time, so only failures were compared; a suite can give other arguments"
 
 
 def steps(run: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) 
         hold: what held the processes.
         in_a_row: runs in a row that had differences, this one the last.
     """
-    attempts = {one.stopped for made in ran.attempts.values() for one in made}
+    attempts = stopped(ran)
     said = []
     if compared.counted:
         said.append(f"{len(compared.counted)} difference(s), see shadow.json")
@@ -101,11 +104,28 @@ def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) 
     return Outcome(Step.SHADOW, Status.WARNING, "; ".join([*said, asked]))
 
 
+def stopped(ran: Ran) -> set[Stopped]:
+    """Return what was stopped, each once."""
+    return {one.stopped for made in ran.attempts.values() for one in made}
+
+
 def with_expectations(compared: Compared, ran: Ran) -> Compared:
-    """Return a comparison with what the suite expects of the new code added."""
+    """Return a comparison with what the suite expects of the new code added, and what it asks of nobody."""
     cases = {case.name: case for case in ran.suite.call}
     failed = [found for one in ran.of(Part.REHEARSAL) for found in _unmet(cases[one.case], one)]
+    well = {one.case for one in ran.samples if one.well}
+    nobody = [case for case in ran.suite.call if case.tool not in ran.listed and case.name not in well]
+    failed += [Difference(case.name, case.tool, "missing", "incomplete", "$", NOBODY, 0, 0) for case in nobody]
+    if vain := [case.name for case in ran.suite.call if case not in nobody and _is_vain(case, ran)]:
+        compared = replace(compared, notes=(*compared.notes, f"{', '.join(vain)}: {VAIN}"))
     return replace(compared, differences=(*compared.differences, *failed)) if failed else compared
+
+
+def _is_vain(case: Case, ran: Ran) -> bool:
+    """Tell whether a call failed whoever was asked, though nobody said that it must."""
+    mine = [one for one in (*ran.of(Part.CONTROL), *ran.of(Part.REHEARSAL)) if one.case == case.name]
+    answered = all(one.answer in {Answer.RESULT, Answer.ERROR} for one in mine)
+    return case.expect.error is not True and bool(mine) and answered and not any(one.well for one in mine)
 
 
 def _unmet(case: Case, sample: Taken) -> Iterator[Difference]:

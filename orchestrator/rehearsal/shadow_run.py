@@ -76,6 +76,7 @@ class Ran:
         broken: what the old code could not do on the snapshot the new code had worked on.
         shared: whether the old code works there; None while that was not tried.
         notes: what else should be known.
+        listed: the tools that the old or the new code lists.
     """
 
     suite: Suite
@@ -84,6 +85,7 @@ class Ran:
     broken: list[str] = field(default_factory=list)
     shared: bool | None = None
     notes: list[str] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
 
     def of(self, part: Part) -> list[Taken]:
         """Return one part's answers."""
@@ -155,6 +157,7 @@ class ShadowRun:
                 Wanted(spec, PARTS_ROLE[part], self._plan.generation, state, self._plan.terms)
             ) as process:
                 ran = self._ran = self._ran or Ran(self._suite(process.client))
+                ran.listed |= set(_names(process.client.tools))
                 self._read_only = self._read_only or frozenset(_read_only(process.client.tools))
                 await self._ask_all(process.client, part, number, ran, process)
                 ran.attempts[name] = process.attempts()
@@ -256,6 +259,10 @@ def _read_only(tools: list[Any]) -> Iterator[str]:
     for tool in tools:
         if isinstance(tool, dict) and (tool.get("annotations") or {}).get("readOnlyHint") is True:
             yield str(tool.get("name"))
+
+
+def _names(tools: list[Any]) -> Iterator[str]:
+    return (str(tool.get("name")) for tool in tools if isinstance(tool, dict))
 
 
 def _members(sample: Taken) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def named(suite: Suite) -> Suite:
     for case in suite.call:
         name = case.name or case.tool
         if case.name and name in taken:
-            raise SuiteError(f"two calls are named {name!r}; give each its own name")
+            raise SuiteError(f"{suite.origin}: two calls are named {name!r}; give each its own name")
         number = 1
         while name in taken:
             number += 1

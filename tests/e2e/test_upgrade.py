@@ -145,6 +145,7 @@ def test_ctrl_c_cancels_and_a_daemon_that_stops_takes_its_rehearsal_along(daemon
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "cancelling" in said
+    assert "preflight" not in said  # what was printed before Ctrl-C is not printed again
     process = begun(daemon, "--id", "stopped")
     assert daemon.stop() == 0
     process.communicate(timeout=PATIENCE)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from daemon import EXECUTABLE, FOREIGN, echo_worker
 
+from orchestrator.domain.rehearsal import KILLED
+
 pytestmark = pytest.mark.requirement("REH-17")
 
 PATIENCE = 60.0
@@ -32,6 +34,24 @@ def begun(home: Path, *words: str, variables: Mapping[str, str] | None = None) -
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def asking(home: Path) -> subprocess.Popen[str]:
+    """Begin a rehearsal whose first process does not answer, and return when that is asked."""
+    (home / "suite.toml").write_text(SLOW)
+    running = begun(home, "--id", "one", "--suite", "suite.toml", "--", *echo_worker())
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "control 1 is asked" in line:
+            break
+    return running
+
+
+def test_a_harness_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    running = asking(tmp_path)
+    os.kill(json.loads((tmp_path / "s" / "upgrade.lock").read_text())["pid"], signal.SIGKILL)
+    said, _ = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, said.splitlines()[-1]) == (1, KILLED)
 
 
 def test_a_nightly_run_warns_of_differences_and_fails_on_a_broken_build(tmp_path: Path) -> None:
@@ -57,12 +77,7 @@ def test_a_nightly_run_warns_of_differences_and_fails_on_a_broken_build(tmp_path
 def test_a_run_that_is_interrupted_clears_up_and_what_cannot_be_used_is_refused_in_words(
     tmp_path: Path, number: int
 ) -> None:
-    (tmp_path / "suite.toml").write_text(SLOW)
-    running = begun(tmp_path, "--id", "one", "--suite", "suite.toml", "--", *echo_worker())
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "control 1 is asked" in line:
-            break
+    running = asking(tmp_path)
     running.send_signal(number)
     said, _ = running.communicate(timeout=PATIENCE)
     assert (running.returncode, "it was cancelled" in said) == (1, True), said

@@ -55,6 +55,8 @@ def state_dir(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "shadow.json").write_text(json.dumps(found))
     (tmp_path / "upgrades" / "early").mkdir()
+    (tmp_path / "upgrades" / "failed").mkdir()
+    (tmp_path / "upgrades" / "failed" / "report.json").write_text("{}")
     (tmp_path / "analytics").mkdir()
     summary = {"count": 2, "recorded_at": "2026-01-01T00:00:00Z", "path": "upgrades/one/shadow.json"}
     (tmp_path / "analytics" / "upgrade_shadow.json").write_text(json.dumps(summary))
@@ -81,6 +83,7 @@ def test_they_are_chosen_by_class_and_tool_and_printed_as_json(shadow: Callable[
     assert (shown["id"], shown["count"]) == ("one", 2)
     assert {tool: list(classes) for tool, classes in shown["tools"].items()} == {"plan": ["unexpected", "noise"]}
     assert list(json.loads(shadow("diff", "one", "--tool", "list", "--json").output)["tools"]) == ["list"]
+    assert "none of them is of that class and tool" in shadow("diff", "one", "--class", "skew").output
     refused = shadow("diff", "one", "--tool", "lst")
     assert (refused.exit_code, "it called: plan, list" in refused.output) == (2, True)
 
@@ -116,7 +119,8 @@ def test_a_path_is_explained_with_what_was_taken_as_noise_there(shadow: Callable
     [
         (("diff", "other"), "there is no rehearsal 'other'"),
         (("diff", "../one"), "there is no rehearsal '../one'"),
-        (("diff", "early"), "rehearsal early came to no shadow comparison"),
+        (("diff", "early"), "rehearsal early is not so far"),
+        (("diff", "failed"), "rehearsal failed came to no shadow comparison"),
         (("explain", "one", "9"), "has 3 differences, none of them is number 9"),
         (("explain", "one", "$.nothing"), "nothing differed at $.nothing in one"),
     ],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.comparing import PROFILES, LearnedComparer
+from orchestrator.rehearsal.bounds import Kind
 from orchestrator.rehearsal.judge import Stopped
 from orchestrator.rehearsal.samples import Answer, Compared, Part, Taken
 from orchestrator.rehearsal.suite import Case
@@ -107,3 +109,15 @@ def test_a_tool_that_never_answered_the_new_code_is_incomplete(tmp_path: Path) -
     controls = [one for one in samples() if one.part is Part.CONTROL]
     (difference,) = compared(tmp_path, controls).counted
     assert (difference.kind, difference.difference_class) == ("missing", "incomplete")
+
+
+@pytest.mark.requirement("REH-8")
+def test_a_refusal_says_what_was_refused_and_a_call_not_made_why_it_was_not(tmp_path: Path) -> None:
+    stopped = (Stopped(Kind.FILE, "openat", "/live/tasks.db"),)
+    refused = [replace(one, stopped=stopped) if one.part is Part.REHEARSAL else one for one in samples()]
+    (difference,) = compared(tmp_path, refused).counted
+    assert difference.message.endswith("stopped: rehearsal: openat /live/tasks.db")
+    said = json.dumps({"message": "no earlier call answered ${x.y}"}).encode()
+    unasked = [replace(one, answer=Answer.UNASKED, body=said) for one in samples()]
+    (difference,) = compared(tmp_path, unasked).counted
+    assert difference.message == "there is no pair to be compared: no earlier call answered ${x.y}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rehearsal_parts import repository
 
+from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Status
 from orchestrator.rehearsal import preflight
 from orchestrator.rehearsal.bounds import Means
@@ -59,6 +60,8 @@ def test_a_work_tree_with_changes_fails_unless_that_is_allowed(tmp_path: Path) -
     found = preflight.work_tree(source, allow_dirty=False)
     assert found.status is Status.FAILED
     assert "1 file(s) are not committed (b)" in found.message
+    (source / "a").write_text("3")
+    assert "2 file(s) are not committed (a, b)" in preflight.work_tree(source, allow_dirty=False).message
     assert "--allow-dirty" in found.message
     assert preflight.work_tree(source, allow_dirty=True).status is Status.SKIPPED
     assert preflight.work_tree(None, allow_dirty=False).status is Status.SKIPPED
@@ -70,6 +73,26 @@ def test_a_source_is_needed_to_build_in_and_must_be_there(tmp_path: Path) -> Non
     assert preflight.source(None, []).status is Status.OK
     assert "worker.source" in preflight.source(None, [("make",)]).message
     assert preflight.source(tmp_path / "nowhere", []).status is Status.FAILED
+
+
+def test_a_program_or_working_directory_that_is_not_there_is_found_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("#!/bin/sh\n")
+    (tmp_path / "run").chmod(0o755)
+    (tmp_path / "plain").touch()
+    here, path = str(tmp_path), str(tmp_path)
+    for word in ("run", "./run", f"{here}/run"):
+        assert preflight.program("new", Spec((word,), here), path).status is Status.OK
+    for word, said in {"gone": "is not on PATH", "./gone": "is not there", "./plain": "may not be run"}.items():
+        found = preflight.program("new", Spec((word,), here), path)
+        assert (found.status, said in found.message) == (Status.FAILED, True)
+    nowhere = preflight.program("old", Spec(("run",), f"{here}/nowhere"), path)
+    assert (nowhere.status, "working directory" in nowhere.message) == (Status.FAILED, True)
+
+
+def test_what_the_build_may_still_make_in_the_source_need_not_be_there(tmp_path: Path) -> None:
+    source = str(tmp_path)
+    assert preflight.program("new", Spec((f"{source}/dist/server",), "/", source=source), None).status is Status.OK
+    assert preflight.program("new", Spec(("node",), f"{source}/dist", source=source), None).status is Status.OK
 
 
 def test_space_is_held_against_what_will_be_copied(tmp_path: Path) -> None:

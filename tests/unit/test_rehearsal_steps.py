@@ -91,5 +91,9 @@ def test_the_promotion_plan_says_what_stands_against_it_and_what_comes_first() -
     assert not plan["may_promote"]
     assert len(plan["first"]) == 3
     assert plan["state"]["shared"] is False
+    assert "exclusive" in plan["then"][0]
+    reaching = promotion_plan(Promotion(outcomes(OK, OK), 0, shared_state=True, held=True, attempts=2))
+    assert not reaching["may_promote"]
+    assert "the 2 stopped attempt(s)" in reaching["first"][0]
     failed = promotion_plan(Promotion(outcomes(OK, FAILED), 0, shared_state=None, held=True))
     assert failed["against"] == ["copy failed: copy said so"]

@@ -51,7 +51,7 @@ def test_a_suite_is_read_with_a_name_for_every_call(tmp_path: Path) -> None:
         ("call = 3", "call: "),
         ("[[call]]\ntool = 'a'\nargs = {}", "call.0.args: Extra inputs"),
         ("[[call]]\ntool = 'a'\nrepeats = 0", "call.0.repeats: "),
-        ("[[call]]\ntool = 'a'\nname = 'x'\n[[call]]\ntool = 'b'\nname = 'x'", "two calls are named 'x'"),
+        ("[[call]]\ntool = 'a'\nname = 'x'\n[[call]]\ntool = 'b'\nname = 'x'", "suite.toml: two calls are named 'x'"),
         ("[[call]", "no TOML"),
     ],
 )

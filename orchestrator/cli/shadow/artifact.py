@@ -33,15 +33,21 @@ def load(state_dir: Path | None, run: str | None) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise FailedError(
-            f"rehearsal {path.parent.name} came to no shadow comparison; {path.with_name('report.json')} says why"
-        ) from None
+        raise FailedError(_without(path.parent)) from None
     except (OSError, ValueError) as error:
         raise FailedError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("differences"), list):
         why = content.get("withheld", "it is no report") if isinstance(content, dict) else "it is no report"
         raise FailedError(f"{path} has no differences to show: {why}")
     return content
+
+
+def _without(folder: Path) -> str:
+    """Say why a run has no comparison: it failed before, or it is not so far."""
+    run, report = folder.name, folder / "report.json"
+    if report.exists():
+        return f"rehearsal {run} came to no shadow comparison; {report} says why"
+    return f"rehearsal {run} is not so far; see how it goes on: switchover upgrade --follow {run}"
 
 
 def _newest(place: Path) -> Path:

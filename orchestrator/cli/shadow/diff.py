@@ -66,6 +66,8 @@ def grouped(differences: list[dict[str, Any]], classes: tuple[str, ...] = (), wa
 def lines(found: dict[str, Any], groups: Grouped, *, colour: bool) -> Iterator[str]:
     """Yield what is shown."""
     yield f"rehearsal {found['id']}: {_counted(found)}"
+    if found["differences"] and not groups:
+        yield "none of them is of that class and tool"
     for tool, by_class in groups.items():
         yield ""
         yield paint(tool, BOLD, colour=colour)

@@ -1,0 +1,40 @@
+"""What a report says of a suite that asks in vain: of tools that nobody has, and of calls that always fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.rehearsal import report
+from orchestrator.rehearsal.samples import Answer, Compared, Part, Taken
+from orchestrator.rehearsal.shadow_run import Ran
+from orchestrator.rehearsal.suite import Case, Expect, Suite
+
+pytestmark = pytest.mark.requirement("REH-11")
+
+
+def taken(part: Part, *, well: bool) -> Taken:
+    return Taken("plan", "plan", part, 0, 0, 0.0, 0.01, Answer.RESULT, b"{}", failed=not well)
+
+
+def compared(*, listed: bool, control: bool, rehearsal: bool, must_fail: bool | None = None) -> Compared:
+    """Return what is told of one call that old and new code answered well or not."""
+    suite = Suite(call=[Case(tool="plan", name="plan", expect=Expect(error=must_fail))])
+    samples = [taken(Part.CONTROL, well=control), taken(Part.REHEARSAL, well=rehearsal)]
+    return report.with_expectations(Compared(), Ran(suite, samples, listed={"plan"} if listed else set()))
+
+
+def test_a_tool_that_neither_version_lists_is_incomplete_however_alike_they_refuse_it() -> None:
+    (difference,) = compared(listed=False, control=False, rehearsal=False).counted
+    assert (difference.difference_class, difference.tool) == ("incomplete", "plan")
+    assert "neither the old nor the new code lists this tool" in difference.message
+
+
+def test_a_tool_that_works_without_being_listed_is_none() -> None:
+    assert compared(listed=False, control=True, rehearsal=True) == Compared()
+
+
+def test_a_call_that_fails_on_both_sides_is_noted_unless_it_has_to() -> None:
+    (note,) = compared(listed=True, control=False, rehearsal=False).notes
+    assert note.startswith("plan: old and new code fail at it each time")
+    assert compared(listed=True, control=True, rehearsal=False) == Compared()
+    assert compared(listed=True, control=False, rehearsal=False, must_fail=True) == Compared()
