@@ -35,15 +35,20 @@ check: setup  ## lint, types, import contracts
 unit: setup  ## the fast tests only
 	$(BIN)/pytest tests/unit tests/simulation
 
+# Tests that compute get a process a core.  Those that start processes wait for them half of their time: two a core keep
+# the cores busy, and what takes longest comes first, so that none of it is left over at the end.
+CORES := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores : 8)))
+WAITING := $(shell echo $$((2 * $(CORES))))
+
 # The tests start some hundreds of processes, and compiling is a third of a start: have bytecode kept wherever they run.
 test unit conformance integrity soak: export PYTHONDONTWRITEBYTECODE =
 
 test: check  ## everything CI runs: check, then all tests, with the coverage of those that run in one process
 	@.ci/setup peers
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal tests/unit tests/simulation
+	$(BIN)/coverage run -m pytest -n $(CORES) --dist worksteal tests/unit tests/simulation
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report | tail -n 25
-	$(BIN)/pytest -n 2 --dist worksteal tests/integration tests/e2e tests/conformance
+	$(BIN)/pytest -n $(WAITING) --dist worksteal tests/e2e/test_readme.py tests/e2e tests/conformance tests/integration
 
 format: setup  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
@@ -55,7 +60,7 @@ conformance: setup  ## the official MCP conformance suite, directly and through 
 
 integrity: setup  ## every tool of the reference worker, and of each candidate with a planted change
 	@.ci/setup peers
-	INTEGRITY=whole $(BIN)/pytest -n 2 --dist worksteal tests/integration/test_integrity.py tests/integration/test_candidates.py
+	INTEGRITY=whole $(BIN)/pytest -n $(CORES) --dist worksteal tests/integration/test_integrity.py tests/integration/test_candidates.py
 
 soak: setup  ## the long random tests (kill -9, fuzzing); not part of `make test`
 	@.ci/setup peers
