@@ -104,6 +104,8 @@ class EqualStates:
                 log.info("states compared no more", rollout=rollout, parted=None if parting is None else parting.where)
             except RefusedError as error:  # somebody else ended it
                 log.info("states were compared no more", rollout=rollout, reason=str(error))
+            except Exception:  # a copy that cannot be removed is no reason for anything else to end
+                log.exception("comparing states could not be ended", rollout=rollout)
 
     async def _begin(self, compares: Compares, rollout: str, spec: Spec) -> str:
         with anyio.move_on_after(GRACE, shield=True):

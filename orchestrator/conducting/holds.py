@@ -101,7 +101,7 @@ class Holds:
     async def _until_agreed(self, rollout: str, hold: Hold, scope: anyio.CancelScope) -> None:
         with scope:
             while True:
-                reason = await self._asks[hold.kind](rollout, hold)
+                reason = await self._once(rollout, hold)
                 if reason is None:
                     break
                 self._note((rollout, hold), reason)
@@ -109,6 +109,14 @@ class Holds:
                 await anyio.sleep(hold.every)
             self._asked = None
             self._post(ev.HoldAgreed(rollout, f"the {hold.kind.value} agreed", hold))
+
+    async def _once(self, rollout: str, hold: Hold) -> str | None:
+        """Ask once; an error nobody foresaw is no agreement, and ends the daemon even less."""
+        try:
+            return await self._asks[hold.kind](rollout, hold)
+        except Exception as error:
+            log.exception("hold could not be asked", rollout=rollout, kind=hold.kind.value)
+            return f"it could not be asked: {error!r}"
 
     def _note(self, asked: tuple[str, Hold], answer: str) -> None:
         """Keep what was answered, and count: a hold that goes on after a pause is the same one."""

@@ -365,3 +365,40 @@ async def test_where_states_cannot_be_compared_the_hold_says_why_and_tries_again
     for _ in range(2):
         assert await states.ask("r-1", EQUAL) == f"the states cannot be compared: {compares.refusal}"
     assert not states.is_owed_an_end()
+
+
+@pytest.mark.requirement("CONDUCT-4")
+async def test_an_error_nobody_foresaw_is_an_answer_like_any_other_and_ends_nothing() -> None:
+    compares, state = Comparing(), waiting(EQUAL)
+    states = EqualStates(compares, lambda: state)
+    twice = asyncio.Event()
+
+    class Broken(StoryClock):
+        def wall(self) -> float:
+            if len(compares.asked) > 2:
+                twice.set()
+            return super().wall()
+
+    async def start(_spec: Any, actor: str) -> str:
+        compares.asked.append(actor)
+        raise OSError("no space left")
+
+    async def stop(_actor: str) -> str:
+        raise OSError("busy")
+
+    async with anyio.create_task_group() as tasks:
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(compares, "start", start)
+            broken.setattr(compares, "stop", stop)
+            holds = Holds(tasks, Engine().post, {}, states=states, state=lambda: state, clock=Broken())
+            holds.ask("r-1", EQUAL)
+            async with asyncio.timeout(BOUND):
+                await twice.wait()
+            told = holds.answered(state.under_way)
+            holds.ask("r-1", None)
+            states._begun, state = "r-1", waiting(EQUAL, phase=Phase.DONE)
+            holds.settle()
+            await anyio.wait_all_tasks_blocked()
+    assert told is not None
+    assert told.answer == "it could not be asked: OSError('no space left')"
+    assert not states.is_owed_an_end()
