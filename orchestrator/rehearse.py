@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -27,7 +28,7 @@ from orchestrator.rehearsal.redact import Redactor, known_secrets
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.samples import Comparer
 from orchestrator.rehearsal.suite import SuiteError
-from orchestrator.shadow.manifest import ManifestError, read_manifest
+from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
 from orchestrator.shadow.redact import Redactor as Shown
 from state.errors import StorageError
 from state.upgrade_lock import UpgradeLock
@@ -37,11 +38,20 @@ def comparer_of(job: Job, key: bytes) -> Comparer:
     """Return who tells what differs.
 
     Raises:
-        ManifestError: the expected differences cannot be used.
-        OSError: their file cannot be read.
+        ManifestError: the expected differences cannot be used, or not be read.
     """
-    manifest = read_manifest(job.settings.expected.read_text()) if job.settings.expected is not None else ()
+    manifest = _manifest(job.settings.expected) if job.settings.expected is not None else ()
     return LearnedComparer(job.old.fingerprint, job.state_dir, manifest, dt.datetime.now(dt.UTC).date(), Shown(key))
+
+
+def _manifest(path: Path) -> tuple[Expected, ...]:
+    try:
+        return read_manifest(path.read_text(encoding="utf-8"))
+    except (ManifestError, UnicodeDecodeError) as error:
+        raise ManifestError(f"the expected differences {path} (upgrade.expected) cannot be used: {error}") from error
+    except OSError as error:
+        said = f"the expected differences {path} (upgrade.expected) cannot be read: {error.strerror}"
+        raise ManifestError(said) from error
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ RULES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("bearer", re.compile(r"(?i)(?<=bearer )[\w.~+/-]{8,}=*|(?<=basic )[A-Za-z0-9+/]{12,}={0,2}")),
     ("password", re.compile(r"(?<=://)[^\s/:@\"']*:[^\s/@\"']+(?=@)")),
     ("setting", re.compile(
-        r"(?i)(?<![a-z])(?<!redacted:)(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|pwd|secret|api[-_]?key|access[-_]?key|private[-_]?key|token)"
+        r"(?i)(?<![a-z])(?<!redacted:)(?!(?<=<)secret:[0-9a-f]{8}>)(?:[a-z0-9]+[-_])*(?:password|passwd|passphrase|pwd|secret|api[-_]?key|access[-_]?key|private[-_]?key|token)"
         r"\"?\s*[=:]\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&\"'<>{}\[\]]{4,})")),
     ("email", re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")),
     ("card", re.compile(r"(?<![\w.])(?:[2-6]\d{13,18}|[2-6]\d{3}(?:[ -]\d{3,7}){2,4})(?!\w)")),

@@ -111,8 +111,10 @@ def stopped(ran: Ran) -> set[Stopped]:
 
 def with_expectations(compared: Compared, ran: Ran) -> Compared:
     """Return a comparison with what the suite expects of the new code added, and what it asks of nobody."""
-    cases = {case.name: case for case in ran.suite.call}
-    failed = [found for one in ran.of(Part.REHEARSAL) for found in _unmet(cases[one.case], one)]
+    answers = ran.of(Part.REHEARSAL)
+    failed = [
+        found for case in ran.suite.call for found in _unmet(case, [one for one in answers if one.case == case.name])
+    ]
     well = {one.case for one in ran.samples if one.well}
     nobody = [case for case in ran.suite.call if case.tool not in ran.listed and case.name not in well]
     failed += [Difference(case.name, case.tool, "missing", "incomplete", "$", NOBODY, 0, 0) for case in nobody]
@@ -128,22 +130,35 @@ def _is_vain(case: Case, ran: Ran) -> bool:
     return case.expect.error is not True and bool(mine) and answered and not any(one.well for one in mine)
 
 
-def _unmet(case: Case, sample: Taken) -> Iterator[Difference]:
-    expect, text = case.expect, sample.body.decode(errors="replace")
-    if expect.error is not None and expect.error == sample.well:
-        yield _expectation(case, sample, "it must fail" if expect.error else "it must not fail")
+def _unmet(case: Case, samples: Sequence[Taken]) -> Iterator[Difference]:
+    """Yield what the suite expects of a call and the new code did not hold to, each once with how often."""
+    expect = case.expect
+    if expect.error is not None:
+        failing = [one for one in samples if one.well == expect.error]
+        yield from _expectation(case, samples, failing, "it must fail" if expect.error else "it must not fail")
     for wanted in expect.contains:
-        if wanted not in text:
-            yield _expectation(case, sample, f"{wanted!r} must be in the answer")
-    if expect.within is not None and sample.seconds > expect.within:
-        took = sample.seconds * MILLISECONDS
-        yield _expectation(case, sample, f"it must answer within {expect.within:g} s and took {took:.0f} ms")
+        without = [one for one in samples if wanted not in one.body.decode(errors="replace")]
+        yield from _expectation(case, samples, without, f"{wanted!r} must be in the answer")
+    if expect.within is not None:
+        late = [one for one in samples if one.seconds > expect.within]
+        took = max((one.seconds for one in late), default=0.0) * MILLISECONDS
+        said = f"it must answer within {expect.within:g} s and took {took:.0f} ms"
+        yield from _expectation(case, samples, late, said)
 
 
-def _expectation(case: Case, sample: Taken, message: str) -> Difference:
-    shown = sample.body[:SHOWN].decode(errors="replace")
-    return Difference(
-        case.name, case.tool, "expectation", "unexpected", "$", f"the suite says: {message}", rehearsal=shown
+def _expectation(case: Case, samples: Sequence[Taken], unmet: Sequence[Taken], message: str) -> Iterator[Difference]:
+    if not unmet:
+        return
+    yield Difference(
+        case.name,
+        case.tool,
+        "expectation",
+        "unexpected",
+        "$",
+        f"the suite says: {message}",
+        len(unmet),
+        len(samples),
+        rehearsal=unmet[0].body[:SHOWN].decode(errors="replace"),
     )
 
 

@@ -21,6 +21,7 @@ from orchestrator.domain.generation import Role, Spec
 from orchestrator.domain.protocol import Era
 from orchestrator.rehearsal import cloning, snapshot
 from orchestrator.rehearsal.client import Client
+from orchestrator.rehearsal.contents import Contents, contents, lost
 from orchestrator.rehearsal.databases import databases, examine
 from orchestrator.rehearsal.processes import Started, Terms, Wanted, started
 from orchestrator.rehearsal.propose import propose
@@ -110,6 +111,7 @@ class ShadowRun:
         self._say = say
         self._ran: Ran | None = None
         self._read_only: frozenset[str] = frozenset()
+        self._left: Contents = {}  # what the old code by itself leaves
 
     async def run(self) -> Ran:
         """Run all processes, one after the other.
@@ -137,7 +139,10 @@ class ShadowRun:
 
     async def _process(self, part: Part, number: int, spec: Spec) -> Ran:
         """Run one process on a fresh snapshot, which goes when it ends."""
-        await self._discard(await self._keeping(part, number, spec))
+        state = await self._keeping(part, number, spec)
+        if part is Part.CONTROL:
+            self._left = await anyio.to_thread.run_sync(contents, state)
+        await self._discard(state)
         assert self._ran is not None  # noqa: S101 - the first process makes it
         return self._ran
 
@@ -207,7 +212,8 @@ class ShadowRun:
     # --- the old code after the new -------------------------------------------------------------
 
     async def _on_touched(self, state: Path, ran: Ran) -> None:
-        """Run the old code on what the new code left, and note what it cannot do there."""
+        """Run the old code on what the new code left, and note what it cannot do there, or has lost."""
+        handed = await anyio.to_thread.run_sync(contents, state)
         try:
             await self._on(state, Part.TOUCHED, 0, self._plan.old)
         except StartError as error:
@@ -219,6 +225,8 @@ class ShadowRun:
             if not one.well and (one.case, one.call) in well
         ]
         ran.broken += await anyio.to_thread.run_sync(lambda: list(_damaged(state)))
+        before, after = [await anyio.to_thread.run_sync(contents, one) for one in (self._plan.base, state)]
+        ran.broken += [f"what it keeps in {name} is gone" for name in lost(before, self._left, handed, after)]
         ran.shared = not ran.broken
         await self._discard(state)
 

@@ -125,6 +125,21 @@ def test_what_was_attempted_and_a_state_the_old_code_cannot_bear_are_warnings(st
     assert report["message"] == "[upgrade] Completed with warnings (review noted shadow differences)."
 
 
+@pytest.mark.requirement("REH-11")
+def test_old_code_that_answers_well_but_has_lost_its_rows_to_the_new_may_not_share_state(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "suite.toml").write_text('[[call]]\ntool = "write"\narguments = { path = "note" }\n')
+    with closing(sqlite3.connect(state_dir / "worker" / "own.db")) as live, live:
+        live.executemany("INSERT INTO t VALUES (?)", [(1,), (2,), (3,)])
+    old, new = spec("escaping_worker.py"), spec("escaping_worker.py", "--break", "later", "--rename")
+    assert rehearsed(request(state_dir, "one", old, new, suite=str(tmp_path / "suite.toml"))) == 4
+    shadow = artifact(state_dir, "one", "shadow")
+    assert shadow["state"] == {"shared": False, "broken": ["what it keeps in own.db:t is gone"]}
+    assert shadow["count"] == 0
+    assert "exclusive" in artifact(state_dir, "one", "promotion_plan")["then"][0]
+
+
 @pytest.mark.requirement("REH-1", "REH-6")
 def test_a_build_that_fails_stops_the_run_and_a_test_that_takes_too_long_is_ended_with_all_it_started(
     state_dir: Path, tmp_path: Path

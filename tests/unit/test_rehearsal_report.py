@@ -38,3 +38,18 @@ def test_a_call_that_fails_on_both_sides_is_noted_unless_it_has_to() -> None:
     assert note.startswith("plan: old and new code fail at it each time")
     assert compared(listed=True, control=True, rehearsal=False) == Compared()
     assert compared(listed=True, control=False, rehearsal=False, must_fail=True) == Compared()
+
+
+def test_what_a_suite_expects_and_does_not_get_is_told_once_with_how_often() -> None:
+    case = Case(tool="plan", name="plan", expect=Expect(error=False, contains=["task", "id"], within=0.5))
+    answers = [(b"task id", 0.1, False), (b"task", 0.9, False), (b"task", 0.7, True)]
+    samples = [
+        Taken("plan", "plan", Part.REHEARSAL, run, 0, 0.0, seconds, Answer.RESULT, body, failed=failed)
+        for run, (body, seconds, failed) in enumerate(answers)
+    ]
+    found = report.with_expectations(Compared(), Ran(Suite(call=[case]), samples, listed={"plan"})).counted
+    assert [(one.message, one.seen, one.pairs) for one in found] == [
+        ("the suite says: it must not fail", 1, 3),
+        ("the suite says: 'id' must be in the answer", 2, 3),
+        ("the suite says: it must answer within 0.5 s and took 900 ms", 2, 3),
+    ]

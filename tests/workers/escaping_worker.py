@@ -1,7 +1,8 @@
 """An MCP server whose tools, all said to read only, reach out of their snapshot in every way a dry run has to stop.
 
 `--break FILE` makes it write that file into its state on start, and refuse to start where it is there already: a
-version whose state an older one cannot bear.  Standard library only; one call at a time.
+version whose state an older one cannot bear; `--rename` behind it, that it moves the rows of a table, which older ones
+take for empty then.  Standard library only; one call at a time.
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ def main() -> None:
             sys.exit("this state belongs to a later version")
         if sys.argv[3:] == ["--leave"]:
             broken.write_text("x")
+        if sys.argv[3:] == ["--rename"]:
+            with sqlite3.connect(STATE / "own.db") as connection:
+                connection.execute("ALTER TABLE t RENAME TO later")
+                connection.execute("CREATE TABLE t (n)")
     for line in sys.stdin:
         message = json.loads(line)
         if "id" in message:
