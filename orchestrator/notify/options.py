@@ -55,6 +55,9 @@ class NotifyOptions:
         for number, address in enumerate(self.webhooks, start=1):
             if not is_address(address):
                 raise SettingsError(f"notify.webhooks: entry {number} is no http(s) address; write https://host/path")
+        for number, address in enumerate(self.apprise, start=1):
+            if "://" not in address:  # the rest is for apprise to say, with the first notice
+                raise SettingsError(f"notify.apprise: entry {number} has no scheme; write it as in slack://...")
         return self._secret() if self.webhooks else b""
 
     def _secret(self) -> bytes:

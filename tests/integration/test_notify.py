@@ -195,7 +195,7 @@ async def test_apprise_tells_people_in_words_and_is_kept_quiet(
     caplog.set_level(logging.DEBUG)
     async with receiver() as hook, opened(tmp_path) as store:
         hook.answers += [status(500), status(200)]
-        addresses = (f"json://user:path-token@127.0.0.1:{hook.port}/path-token", "nonsense-token")
+        addresses = (f"json://user:path-token@127.0.0.1:{hook.port}/path-token", "nonsense://token")
         options = NotifyOptions(apprise=addresses, retry_initial=0.001)
         notifier = Notifier(store, options, SystemClock())
         async with running(notifier):

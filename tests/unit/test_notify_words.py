@@ -32,6 +32,13 @@ def test_an_address_that_cannot_be_posted_to_is_refused_by_its_place(address: st
         NotifyOptions(webhooks=(HOOK, address), secret=SECRET).check()
 
 
+@pytest.mark.requirement("FLAG-29")
+def test_an_address_that_apprise_could_never_understand_is_refused_by_its_place_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"notify\.apprise: entry 2 has no scheme") as caught:
+        NotifyOptions(apprise=("json://example.org", "nonsense-token")).check()
+    assert "token" not in str(caught.value)
+
+
 @pytest.mark.requirement("FLAG-27")
 def test_webhooks_need_a_secret_that_cannot_be_guessed(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"they need notify\.secret_file \(or notify\.secret\)"):
