@@ -57,5 +57,7 @@ def _event(changed: Changed) -> bytes:
 
 
 def number(text: str | None) -> int | None:
-    """Return the number in a `Last-Event-ID`, None when it is none of ours."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    """Return the number in a `Last-Event-ID`, None without one; -1, which nothing has, when it is none of ours."""
+    if text is None or not text.strip():
+        return None
+    return int(text) if text.isascii() and text.isdecimal() else -1

@@ -312,10 +312,10 @@ class Stream:
 
 
 @asynccontextmanager
-async def streaming(app: Any, path: str, last: int | None = None) -> AsyncIterator[Stream]:
+async def streaming(app: Any, path: str, last: int | str | None = None) -> AsyncIterator[Stream]:
     """Read a stream of events while inside, as one who saw the event `last` before."""
     stream = Stream()
-    headers = [(b"host", b"switchover"), *([] if last is None else [(b"last-event-id", b"%d" % last)])]
+    headers = [(b"host", b"switchover"), *([] if last is None else [(b"last-event-id", str(last).encode())])]
     scope = {
         "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
         "headers": headers, "client": ("uid:0,pid:1", 0), "server": ("switchover", 80), "scheme": "http",

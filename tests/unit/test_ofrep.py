@@ -144,5 +144,6 @@ async def test_the_bulk_answer_names_a_stream_that_says_when_to_fetch_again(tmp_
             lines = (await stream.next() or b"").decode().splitlines()
             assert lines[:2] == [f"id: {plane.control.flags.version}", "event: message"]
             assert json.loads(lines[2].removeprefix("data: "))["type"] == "refetchEvaluation"
-        async with streaming(plane.app, path, 0) as again:
-            assert b"refetchEvaluation" in (await again.next() or b"")
+        for foreign in (0, "of-another-server"):
+            async with streaming(plane.app, path, foreign) as again:
+                assert b"refetchEvaluation" in (await again.next() or b"")
