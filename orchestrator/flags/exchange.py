@@ -53,7 +53,7 @@ def _changes(key: str, entry: object) -> Iterator[Change]:
     if targeting is not None and not isinstance(targeting, Mapping):
         raise FlagRefusedError(f"the targeting of {key} is {show(targeting)}; allowed: an object, or null", flag=key)
     if salt is not None and (not isinstance(salt, str) or not salt):
-        raise FlagRefusedError(f"the salt of {key} is {show(salt)}; allowed: text", flag=key)
+        raise FlagRefusedError(f"the salt of {key} is {show(salt)}; allowed: a text that is not empty", flag=key)
     version = entry.get("hash_version", HASH_VERSION)
     if not same(version, HASH_VERSION):  # under another hash everybody would have another bucket
         raise FlagRefusedError(f"the hash_version of {key} is {show(version)}; allowed: {HASH_VERSION}", flag=key)

@@ -76,7 +76,7 @@ class Readers:
     def are_unheard(self) -> bool:
         """Whether workers that start now could not say that they read the live flags."""
         server = self._servers.get(LIVE)
-        return server is None or not server[1].exists()
+        return server is None or (not server[1].exists() and server[1].parent.is_dir())
 
     def tell(self, view: str, version: int) -> None:
         """Tell a view's readers that there is a version."""
