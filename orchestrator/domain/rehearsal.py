@@ -189,6 +189,10 @@ class Promotion:
     attempts: int = 0
 
 
+def _the(count: int, noun: str) -> str:
+    return f"the {noun}" if count == 1 else f"the {count} {noun}s"
+
+
 def promotion_plan(known: Promotion) -> dict[str, Any]:
     """Return what would come next, and what stands against it, as JSON: the checklist of a promotion."""
     against = [f"{one.step} failed: {one.message}" for one in known.outcomes if one.status is Status.FAILED]
@@ -200,9 +204,10 @@ def promotion_plan(known: Promotion) -> dict[str, Any]:
         if step in by_step and by_step[step].status is Status.SKIPPED and "was given" in by_step[step].message
     ]
     if known.differences:
-        first.append(f"read the {known.differences} difference(s) in shadow.json and say which are expected")
+        first.append(f"read {_the(known.differences, 'difference')} in shadow.json and say which are expected")
     if known.attempts:
-        first.append(f"see what the {known.attempts} stopped attempt(s) in shadow.json would have done to live state")
+        stopped = _the(known.attempts, "stopped attempt")
+        first.append(f"see what {stopped} in shadow.json would have done to live state")
     if not known.held:
         first.append("rehearse where bubblewrap or Landlock works: nothing held this dry run")
     return {

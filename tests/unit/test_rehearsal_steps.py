@@ -94,6 +94,9 @@ def test_the_promotion_plan_says_what_stands_against_it_and_what_comes_first() -
     assert "exclusive" in plan["then"][0]
     reaching = promotion_plan(Promotion(outcomes(OK, OK), 0, shared_state=True, held=True, attempts=2))
     assert not reaching["may_promote"]
-    assert "the 2 stopped attempt(s)" in reaching["first"][0]
+    assert "the 2 stopped attempts in" in reaching["first"][0]
+    one = promotion_plan(Promotion(outcomes(OK, OK), 1, shared_state=True, held=True, attempts=1))
+    assert one["first"][0] == "read the difference in shadow.json and say which are expected"
+    assert "the stopped attempt in" in one["first"][1]
     failed = promotion_plan(Promotion(outcomes(OK, FAILED), 0, shared_state=None, held=True))
     assert failed["against"] == ["copy failed: copy said so"]
