@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -74,8 +74,30 @@ def step(change: DifferenceShown | RememberedShown) -> str:
     """Say from what to what a flag went."""
     parts = [] if change.before == change.after else [f"{short(change.before)} -> {short(change.after)}"]
     if change.targeting_before != change.targeting_after:
-        parts.append("targeting removed" if change.targeting_after is None else "targeting changed")
+        parts.append(_targeting(change.targeting_before or {}, change.targeting_after))
     return ", ".join(parts) or "as it was"
+
+
+def _targeting(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> str:
+    """Say which parts of a targeting changed; `--json` has them whole."""
+    if after is None:
+        return "targeting removed"
+    told = [
+        _part(name, before.get(name), after.get(name))
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
+    ]
+    return f"targeting changed: {', '.join(told)}" if told else "targeting changed"
+
+
+def _part(name: str, before: Any, after: Any) -> str:
+    if name == "percentage":
+        return f"percentage {_percent(before)} -> {_percent(after)}"
+    return f"{printable(name)} {'added' if before is None else 'removed' if after is None else 'changed'}"
+
+
+def _percent(given: Any) -> str:
+    return f"{given.get('percent')} % {short(given.get('value'))}" if isinstance(given, dict) else NONE
 
 
 def remembered_row(change: RememberedShown) -> list[Cell]:
