@@ -85,9 +85,10 @@ def add(app: FastAPI, control: FlagsControl) -> None:
 def _errors(app: FastAPI) -> None:
     def answering(status: int) -> Callable[[Request, Exception], JSONResponse]:
         def answer(_request: Request, error: Exception) -> JSONResponse:
-            told = FlagRefused(
-                reason=str(error), flag=getattr(error, "flag", ""), allowed=str(getattr(error, "allowed", ""))
-            )
+            said = (str(error), getattr(error, "flag", ""), str(getattr(error, "allowed", "")))
+            # What was sent is repeated, half characters included, which no answer can hold.
+            reason, flag, allowed = (text.encode("utf-8", "backslashreplace").decode() for text in said)
+            told = FlagRefused(reason=reason, flag=flag, allowed=allowed)
             return JSONResponse(told.model_dump(), status)
 
         return answer

@@ -9,12 +9,26 @@ from typing import Annotated, Any, Final, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from orchestrator.access.service import AccessService
 from orchestrator.api.callers import caller
 from orchestrator.api.models import Body, Refused
 from orchestrator.domain.access import AccessError, GatesDeniedError
+from orchestrator.domain.flags.values import can_be_kept
+
+CARRIED: Final = 4096
+"""Bytes of attributes that a token carries at most: it is shown in a header, which servers bound (often to 8 KiB)."""
+
+
+def _carried(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse what a token cannot carry."""
+    if not can_be_kept(attributes, CARRIED):
+        why = f"a token carries at most {CARRIED} bytes of JSON, with finite numbers and whole characters"
+        raise PydanticCustomError("attributes", why)
+    return attributes
+
 
 Gate = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -23,7 +37,9 @@ class TokenBody(Body):
     """Ask for a token."""
 
     subject: str = Field(min_length=1, max_length=1000, description="whom it is for, such as `mission-42`")
-    attributes: dict[str, JsonValue] = Field(default_factory=dict, description="what rules may look at")
+    attributes: Annotated[dict[str, JsonValue], AfterValidator(_carried)] = Field(
+        default_factory=dict, description=f"what rules may look at; at most {CARRIED} bytes, for the token carries them"
+    )
     gates: list[Gate] = Field(default_factory=list, max_length=100, description="flags that have to be open")
     ttl: float | None = Field(
         None, ge=1, le=7 * 24 * 3600, description="seconds it counts; `access.token_ttl`, the longest, by default"

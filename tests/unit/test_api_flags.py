@@ -140,6 +140,26 @@ async def test_an_export_brings_the_same_flags_back(tmp_path: Path) -> None:
         assert (status, "format" in answer["reason"]) == (409, True)
 
 
+@pytest.mark.requirement("FLAG-50", "FLAG-57")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (FLAGS, r'{"values": {"theme": "\ud800"}}'),
+        (f"{FLAGS}/-/import", r'{"content": {"format": 1, "flags": {"\ud800": {"value": 1}}}}'),
+        (f"{FLAGS}/-/import", r'{"content": {"format": "\ud800", "flags": {}}}'),
+        ("/v1/tokens", r'{"subject": "ann", "attributes": {"team": "\ud800"}}'),
+        ("/v1/tokens", '{"subject": "ann", "attributes": {"age": NaN}}'),
+        ("/v1/tokens", '{"subject": "ann", "attributes": {"team": "%s"}}' % ("x" * 4096)),
+    ],
+)
+async def test_what_no_answer_or_token_could_hold_is_refused_in_words(tmp_path: Path, path: str, body: str) -> None:
+    async with control_plane(tmp_path) as plane:
+        sent = {"content": body, "headers": {"content-type": "application/json"}}
+        response = await plane.client.post(path, **sent)
+        assert (response.status_code in {404, 409, 422}, bool(response.json()["reason"])) == (True, True)
+        assert "Value error" not in response.text
+
+
 @pytest.mark.requirement("FLAG-50")
 async def test_readers_and_stale_flags_are_told(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:

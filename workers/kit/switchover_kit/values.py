@@ -119,13 +119,14 @@ def canonical(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as people read it, cut where it is long."""
+    """Return a value as people read it, cut where it is long; half a character is written as its number."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except RecursionError:
         text = "something nested too deeply"
     except (TypeError, ValueError):
         text = repr(value)
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
