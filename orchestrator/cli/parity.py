@@ -96,7 +96,7 @@ def _parting(parting: PartingShown) -> None:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(parting.at))
     click.echo(f"first difference, {moment}: {text(parting.where)}")
     rows = [
-        [Cell(text(one.place), BOLD), Cell(one.kind), Cell(short(one.old)), Cell(short(one.new))]
+        [Cell(text(one.place), BOLD), Cell(one.kind), Cell(short(one.old or None)), Cell(short(one.new or None))]
         for one in parting.differences
     ]
     table(rows, "place", "kind", "in service", "new code")

@@ -99,7 +99,7 @@ class Reader:
         columns = [str(row[1]) for row in known]
         keys = [at for _, at in sorted((row[5], at) for at, row in enumerate(known) if row[5])]
         wanted = [at for at, column in enumerate(columns) if not self._is_ignored(f"{place}.{column}")]
-        one.columns = tuple(columns[at] for at in wanted)
+        one.columns, one.keys = tuple(columns[at] for at in wanted), tuple(columns[at] for at in keys)
         for row in connection.execute(f"SELECT * FROM {quoted}"):  # noqa: S608 - a name of this very database
             self._left -= 1
             if self._left < 0:

@@ -19,11 +19,13 @@ class Table:
     Attributes:
         schema: the statement that makes it, its spaces made one.
         columns: names, in order.
+        keys: names of the columns of the primary key, none where there is none.
         rows: rows by the text of their primary key, or of the whole row where there is none; scrubbed.
     """
 
     schema: str = ""
     columns: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
 

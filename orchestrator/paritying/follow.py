@@ -216,16 +216,20 @@ class Follower:
             return None
         if live.bound or mine.bound:
             raise ReadingError(f"the states are not compared to the end: {live.bound or mine.bound}")
-        return compare(live, mine)
+        return compare(live, mine, self._hidden)
 
     def _read(self, root: Path, scrubber: Scrubber) -> Tree:
         return self._reader().read(root, scrubber)
 
+    def _hidden(self, column: str, text: str) -> str:
+        """Return a cell as it may be written down: by what its column is called, and by what it looks like."""
+        (hidden,) = self._redactor.value({column: text}).values()
+        return str(hidden)
+
     def _shown(self, one: Difference) -> Difference:
         """Return a difference that may be written down."""
-        secret = self._redactor.value({one.place.partition(" ")[0].rpartition(".")[2]: [one.old, one.new]})
-        old, new = next(iter(secret.values()))
-        return Difference(self._redactor.text(one.place), one.kind, old, new)
+        place, old, new = map(self._redactor.text, (one.place, one.old, one.new))
+        return Difference(place, one.kind, old, new)
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes:

@@ -18,6 +18,10 @@ FOLDER: Final = "parity"
 CLOCK: Final = "clock.json"
 
 
+class ClockError(Exception):
+    """What was followed cannot be read; the message says where and why."""
+
+
 class Followed(msgspec.Struct, kw_only=True):
     """What is followed.
 
@@ -39,11 +43,18 @@ class Followed(msgspec.Struct, kw_only=True):
 
 
 def load(state_dir: Path) -> Followed | None:
-    """Return what was followed when the daemon last stopped; None for nothing, or what cannot be read."""
+    """Return what was followed when the daemon last stopped; None for nothing.
+
+    Raises:
+        ClockError: it cannot be read.
+    """
+    path = state_dir / FOLDER / CLOCK
     try:
-        return msgspec.json.decode((state_dir / FOLDER / CLOCK).read_bytes(), type=Followed)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(path.read_bytes(), type=Followed)
+    except FileNotFoundError:
         return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ClockError(f"the clock of parity cannot be read ({path}: {error}), so parity is off") from error
 
 
 def keep(state_dir: Path, followed: Followed) -> None:

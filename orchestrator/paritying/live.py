@@ -20,7 +20,7 @@ from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
 from orchestrator.parity.clean import NEVER, Clean, Parting
-from orchestrator.paritying.kept import FOLDER, Followed, keep, load
+from orchestrator.paritying.kept import FOLDER, ClockError, Followed, keep, load
 from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
@@ -104,7 +104,13 @@ class Parity:
 
     async def resume(self) -> None:
         """Go on with what was followed when the daemon last stopped."""
-        followed = await anyio.to_thread.run_sync(load, self._here.paths.state_dir)
+        state_dir = self._here.paths.state_dir
+        try:
+            followed = await anyio.to_thread.run_sync(load, state_dir)
+        except ClockError as error:
+            log.warning("parity is lost", reason=f"{error}; begin anew: switchover parity start")
+            await anyio.to_thread.run_sync(remove_tree, state_dir / FOLDER)
+            return
         if followed is None:
             return
         self._followed = followed

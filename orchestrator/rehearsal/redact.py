@@ -89,8 +89,15 @@ class Redactor:
 
     def _member(self, key: str, value: Any, depth: int) -> Any:
         if isinstance(value, str) and value and SECRET_KEY.search(key):
-            return value if value.startswith("<redacted:") else self._hash("named", value)
+            return self._named(value)
+        if isinstance(value, (list, tuple)) and depth < MOST_DEPTH and SECRET_KEY.search(key):
+            return [
+                self._named(one) if isinstance(one, str) and one else self.value(one, _depth=depth) for one in value
+            ]
         return self.value(value, _depth=depth)
+
+    def _named(self, text: str) -> str:
+        return text if text.startswith("<redacted:") else self._hash("named", text)
 
     def _replacing(self, kind: str) -> Callable[[re.Match[str]], str]:
         def replace(found: re.Match[str]) -> str:

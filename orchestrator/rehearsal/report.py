@@ -20,7 +20,7 @@ from orchestrator.rehearsal.samples import Answer, Compared, Difference, Part, T
 from orchestrator.rehearsal.sandbox import Hold
 from orchestrator.rehearsal.sentry import Attempt
 from orchestrator.rehearsal.shadow_run import Ran
-from orchestrator.rehearsal.suite import Case
+from orchestrator.rehearsal.suite import Case, Suite
 from orchestrator.rehearsal.workspace import Workspace
 
 SHOWN: Final = 2000
@@ -63,7 +63,7 @@ def shadow(run: str, job: Job, ran: Ran, compared: Compared, hold: Hold) -> dict
         "count": len(compared.counted),
         "classes": dict(classes),
         "compared": compared.compared,
-        "suite": {"origin": ran.suite.origin, "calls": len(ran.suite.call), "left_out": ran.suite.left_out},
+        "suite": {"origin": ran.suite.origin, "calls": len(ran.suite.call), "left_out": _left_out(ran.suite)},
         "flags": ran.suite.flags,
         "sandbox": held_words(hold),
         "differences": [_difference(number, one) for number, one in enumerate(compared.differences, 1)],
@@ -74,6 +74,11 @@ def shadow(run: str, job: Job, ran: Ran, compared: Compared, hold: Hold) -> dict
         "details": dict(compared.details),
         "generation": job.generation,
     }
+
+
+def _left_out(suite: Suite) -> list[dict[str, str]]:
+    """Return the tools that are not called; as values, for a member that is called like a secret would be hidden."""
+    return [{"tool": tool, "reason": reason} for tool, reason in suite.left_out.items()]
 
 
 def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) -> Outcome:

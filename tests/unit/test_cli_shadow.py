@@ -47,7 +47,7 @@ def state_dir(tmp_path: Path) -> Path:
         "id": "one", "count": 2, "compared": 5, "classes": {"noise": 1, "unexpected": 1, "incomplete": 1},
         "differences": DIFFERENCES, "attempts": {"control 1": [{"call": "openat", "target": "/x"}]},
         "state": {"shared": False, "broken": ["plan: the tool failed"]}, "notes": ["unused"],
-        "suite": {"left_out": {"drop": "it does not say that it only reads"}},
+        "suite": {"left_out": [{"tool": "drop", "reason": "it does not say that it only reads"}]},
         "calls": [call, {"name": "list", "tool": "list"}],
         "details": {"profiles": {"plan": {"answers": 6, "calls": 1, "enough": True}}, "noise": {"plan": [NOISE]}},
     }  # fmt: skip

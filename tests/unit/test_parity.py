@@ -84,7 +84,7 @@ def test_rows_are_found_by_their_key_and_without_one_by_all_they_hold(tmp_path: 
     keyless = "CREATE TABLE task (title TEXT)"
     old = state(tmp_path / "old2", ("a",), ("a",), ("b",), schema=keyless)
     new = state(tmp_path / "new2", ("b",), ("a",), schema=keyless)
-    assert [(one.place, one.kind) for one in differ(old, new)] == [("tasks.db:task ['a']", "missing")]
+    assert [(one.place, one.kind, one.old) for one in differ(old, new)] == [("tasks.db:task", "missing", "'a'")]
 
 
 @pytest.mark.requirement("PARITY-1")
@@ -128,6 +128,28 @@ def test_states_that_were_never_the_same_are_not_said_to_have_parted() -> None:
     late = Parting(NOW, 3, clean.same, "plan")
     assert str(late) == "they differed at the first look already, after call 3"
     assert clean.parted(late).same == NEVER
+
+
+@pytest.mark.requirement("PARITY-5")
+def test_a_cell_is_hidden_before_it_is_cut_wherever_it_is_told(tmp_path: Path) -> None:
+    def hide(column: str, text: str) -> str:
+        return "hidden" if column == "word" else text
+
+    keyless, keyed = "CREATE TABLE task (id, word)", "CREATE TABLE task (id, word TEXT PRIMARY KEY)"
+    secret = "hunter" * 100
+    for number, (schema, rows, others) in enumerate(
+        [
+            (keyless, [(1, secret)], [(1, f"{secret}2")]),
+            (keyless, [(1, secret)], []),
+            (keyed, [(1, secret)], [(2, secret)]),
+            (keyed, [], [(1, secret)]),
+        ]
+    ):
+        old = state(tmp_path / f"old{number}", *rows, schema=schema)
+        new = state(tmp_path / f"new{number}", *others, schema=schema)
+        found = compare(Reader().read(old, SCRUBBER), Reader().read(new, SCRUBBER), hide)
+        assert found
+        assert "hunter" not in str(found)
 
 
 @pytest.mark.requirement("PARITY-1")

@@ -59,8 +59,15 @@ def test_what_is_harmless_stays_and_is_not_reported(value: Any) -> None:
 
 
 def test_texts_are_hidden_by_the_name_of_their_member_too() -> None:
-    said = REDACTOR.value({"api_key": "abc", "Password": "x", "nested": {"client-secret": "y", "count": 3}})
+    said = REDACTOR.value(
+        {"api_key": "abc", "Password": "x", "nested": {"client-secret": "y", "count": 3}, "secrets": ["abc", 7]}
+    )
     assert "abc" not in json.dumps(said)
+    assert said["secrets"][1] == 7
+    deep: Any = "abc"
+    for _ in range(3000):
+        deep = [deep]
+    assert "abc" not in str(REDACTOR.value({"password": deep}))
     assert said["Password"].startswith("<redacted:named:")
     assert said["nested"]["count"] == 3
 

@@ -103,8 +103,8 @@ def _besides(found: dict[str, Any], *, colour: bool) -> Iterator[str]:
         told.append(f"stopped: {', '.join(sorted(attempts)[:MANY])}{_more(len(attempts))}")
     told += [f"the old code breaks on what the new code wrote: {one}" for one in found["state"]["broken"]]
     told += [f"note: {one}" for one in found.get("notes", [])]
-    left_out = found.get("suite", {}).get("left_out") or {}
-    told += [f"not called: {tool}, {reason}" for tool, reason in left_out.items()]
+    left_out = found.get("suite", {}).get("left_out") or []
+    told += [f"not called: {one['tool']}, {one['reason']}" for one in left_out]
     if told:
         yield ""
         yield from (paint(one, YELLOW, colour=colour) for one in told)
