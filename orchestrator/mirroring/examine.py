@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _serve(daemon: DaemonSide, begin: Begin) -> None:
-    kept = Kept(Path(begin.state_dir), begin.keep, Redactor(begin.key, begin.secrets))
+    kept = Kept(Path(begin.state_dir), begin.keep, Redactor(begin.key, begin.secrets), begin.secrets)
     judge = Judge(
         Path(begin.state_dir),
         Shown(begin.key),

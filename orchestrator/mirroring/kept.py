@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from orchestrator.domain.comparison import Finding
 from orchestrator.mirroring.messages import Job, Judged
+from orchestrator.rehearsal.detector import look
 from orchestrator.rehearsal.redact import Redactor
 
 DIFFERENCES: Final = Path("analytics", "mirror_differences.jsonl")
@@ -39,14 +40,16 @@ class _Pair(NamedTuple):
 class Kept:
     """The file and what is to be in it."""
 
-    def __init__(self, state_dir: Path, keep: int, redactor: Redactor) -> None:
+    def __init__(self, state_dir: Path, keep: int, redactor: Redactor, known: Sequence[str] = ()) -> None:
         """Go on with what is kept.
 
         Args:
             state_dir: where the file is.
             keep: pairs kept.
             redactor: takes out what slipped through where values are shown.
+            known: secrets that the detector looks for as they are.
         """
+        self._known = known
         self._path = state_dir / DIFFERENCES
         self._redactor = redactor
         self._pairs: deque[_Pair | str] = deque(maxlen=keep)
@@ -61,7 +64,7 @@ class Kept:
         self._changed = True
 
     def _line(self, pair: _Pair) -> str:
-        """Put a pair into words."""
+        """Put a pair into words; one in which the detector finds something all the same is withheld."""
         judged = pair.judged
         row = {
             "at": pair.at,
@@ -75,7 +78,11 @@ class Kept:
             "more": max(0, len(pair.findings) - FINDINGS),
             "differences": [_shown(one) for one in pair.findings[:FINDINGS]],
         }
-        return json.dumps(self._redactor.value(row), separators=(",", ":"))
+        line = json.dumps(self._redactor.value(row), separators=(",", ":"))
+        if leaks := look(line, self._known):
+            withheld = ", ".join(sorted({leak.rule for leak in leaks}))
+            return json.dumps({"at": pair.at, "result": judged.result, "withheld": withheld}, separators=(",", ":"))
+        return line
 
     def write(self, now: float, *, at_once: bool = False) -> None:
         """Write what has changed, unless that was done just now; a full disk costs the file only.

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from orchestrator.rehearsal.artifacts import FOLDER as ARTIFACTS
 from orchestrator.rehearsal.artifacts import write_json
 from orchestrator.rehearsal.cloning import remove_tree
 from orchestrator.rehearsal.code_copy import discard
@@ -82,7 +83,7 @@ class Workspace:
 
 
 def clear_leftovers(state_dir: Path) -> list[str]:
-    """Remove what runs that were killed have left: processes, work trees, copies.
+    """Remove what runs that were killed have left: processes, work trees, copies; and kept copies of forgotten runs.
 
     Returns:
         The runs' ids.
@@ -90,7 +91,7 @@ def clear_leftovers(state_dir: Path) -> list[str]:
     cleared = []
     for path in sorted((state_dir / FOLDER).glob("*/")):
         note = _read(path / NOTE)
-        if note is not None and note.kept:
+        if note is not None and note.kept and (state_dir / ARTIFACTS / path.name).is_dir():
             continue
         _clear(path, note or Note("", ""))
         cleared.append(path.name)

@@ -141,3 +141,16 @@ def test_what_differs_is_kept_without_secrets_and_no_more_than_is_bounded(tmp_pa
     again.add(*judging.noted[0])
     again.write(0.0, at_once=True)
     assert len((tmp_path / DIFFERENCES).read_text().splitlines()) == 3
+
+
+@pytest.mark.requirement("MIRROR-7")
+def test_a_pair_in_which_the_detector_finds_what_was_let_through_is_withheld(tmp_path: Path) -> None:
+    judging = Judging(tmp_path)
+    judging.learned()
+    judging.pair({"note": "plain"}, {"note": "horsebattery"})
+    kept = Kept(tmp_path, 3, Redactor(b"key"), ["horsebattery"])
+    kept.add(*judging.noted[0])
+    kept.write(0.0, at_once=True)
+    (row,) = map(json.loads, (tmp_path / DIFFERENCES).read_text().splitlines())
+    assert (row["result"], row["withheld"]) == ("unexpected", "known secret")
+    assert "horsebattery" not in str(row)
