@@ -43,6 +43,8 @@ def test_a_flag_is_named_from_some_days_before_it_expires(days: int, kind: str |
     found = list(expiries(ending(days, owner="ann"), NOON, 7 * DAY))
     assert [one.kind for one in found] == ([kind] if kind else [])
     assert all(one.detail.startswith(said) and "ann is asked to remove it" in one.detail for one in found)
+    nobodys = list(expiries(ending(days), NOON, 7 * DAY))
+    assert all(one.detail.endswith("; somebody is asked to remove it, or to move the day") for one in nobodys)
 
 
 @pytest.mark.requirement("FLAG-42")

@@ -25,5 +25,9 @@ def expect_option(function: click.decorators.FC) -> click.decorators.FC:
 def attribute_option(function: click.decorators.FC) -> click.decorators.FC:
     """Add `--attribute`."""
     return click.option(
-        "--attribute", "words", multiple=True, metavar="NAME=VALUE", help="What rules look at; may be repeated."
+        "--attribute",
+        "words",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help='What rules look at; may be repeated.  A VALUE that is JSON is taken as such: 42 is a number, "42" a text.',
     )(function)

@@ -52,15 +52,15 @@ def expiries(registry: Registry, now: float, before: float) -> Iterator[Finding]
         if declaration.expires is None:
             continue
         ends = dt.datetime.combine(declaration.expires, dt.time(), dt.UTC).timestamp()
-        asked = f"; {declaration.owner} is asked to remove it" if declaration.owner else "; somebody should remove it"
+        asked = f"; {declaration.owner or 'somebody'} is asked to remove it, or to move the day"
         if now >= ends:
             past = int((now - ends) // DAY)
             since = f"{past} day{'' if past == 1 else 's'} ago" if past else "today"
-            yield Finding(key, "expired", f"{key} expired {since}, on {declaration.expires}{asked}, or to move the day")
+            yield Finding(key, "expired", f"{key} expired {since}, on {declaration.expires}{asked}")
         elif now >= ends - before:
             days = int((ends - now) // DAY) + 1
             when = f"in {days} day{'' if days == 1 else 's'}"
-            yield Finding(key, "expiring", f"{key} expires {when}, on {declaration.expires}{asked}, or to move the day")
+            yield Finding(key, "expiring", f"{key} expires {when}, on {declaration.expires}{asked}")
 
 
 def stale(registry: Registry, uses: Mapping[str, Use], since: float, now: float, after: float) -> Iterator[Finding]:
