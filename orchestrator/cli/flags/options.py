@@ -29,5 +29,5 @@ def attribute_option(function: click.decorators.FC) -> click.decorators.FC:
         "words",
         multiple=True,
         metavar="NAME=VALUE",
-        help='What rules look at; may be repeated.  A VALUE that is JSON is taken as such: 42 is a number, "42" a text.',
+        help='What rules look at; may be repeated.  42 is a number, true a bool, "42" in quotes a text.',
     )(function)
