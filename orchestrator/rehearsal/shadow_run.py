@@ -140,7 +140,7 @@ class ShadowRun:
     async def _process(self, part: Part, number: int, spec: Spec) -> Ran:
         """Run one process on a fresh snapshot, which goes when it ends."""
         state = await self._keeping(part, number, spec)
-        if part is Part.CONTROL:
+        if part is Part.CONTROL and not number:
             self._left = await anyio.to_thread.run_sync(contents, state)
         await self._discard(state)
         assert self._ran is not None  # noqa: S101 - the first process makes it
