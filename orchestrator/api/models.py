@@ -32,6 +32,16 @@ def _for_the_kernel(text: str) -> str:
 Text = Annotated[str, AfterValidator(_for_the_kernel)]
 
 
+def _of_a_program(command: list[str]) -> list[str]:
+    if command and not command[0]:
+        raise ValueError("its first text is empty and should name a program")
+    return command
+
+
+Command = Annotated[list[Text], AfterValidator(_of_a_program)]
+"""A program and its arguments."""
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError("it is not an absolute path")
@@ -44,7 +54,7 @@ Absolute = Annotated[Text, AfterValidator(_absolute)]
 class CanaryBody(Asking):
     """Start a canary."""
 
-    command: list[Text] = Field(min_length=1, description="program and arguments")
+    command: Command = Field(min_length=1, description="program and arguments")
     cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")
     env: dict[Text, Text] = Field(default_factory=dict, description="variables on top of the daemon's own")
     source: Absolute | None = Field(None, description="directory to copy into the generation's private copy")

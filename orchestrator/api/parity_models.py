@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from orchestrator.api.models import Absolute, Asking, Text
+from orchestrator.api.models import Absolute, Asking, Command, Text
 
 
 class ParityBody(Asking):
     """Follow the writes from now on."""
 
-    command: list[Text] = Field(
+    command: Command = Field(
         default_factory=list, description="program and arguments of the new code; the canary's when there are none"
     )
     cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")

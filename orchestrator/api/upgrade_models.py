@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from orchestrator.api.models import Absolute, Asking, Text
+from orchestrator.api.models import Absolute, Asking, Command, Text
 from orchestrator.domain.rehearsal import Options
 
 RUN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -18,7 +18,7 @@ RUN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 class Asked(Asking):
     """Begin a rehearsal."""
 
-    command: list[Text] = Field(min_length=1, description="program and arguments of the new version")
+    command: Command = Field(min_length=1, description="program and arguments of the new version")
     cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")
     env: dict[Text, Text] = Field(default_factory=dict, description="variables on top of the daemon's own")
     source: Absolute | None = Field(None, description="directory of the new code, which is copied, built and tested")

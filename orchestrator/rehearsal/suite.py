@@ -7,7 +7,9 @@ earlier call of the same process answered there, so that a suite can go on with 
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 REFERENCE: Final = re.compile(r"\$\{([^${}.]+)((?:\.[^${}.]+)+)\}")
 MOST_CALLS: Final = 1000
+MOST_BYTES: Final = 16 << 20
 JSON: Final = ".json"
 """How the name of a suite ends that is JSON; it can hold null, which TOML has not."""
 
@@ -91,7 +94,7 @@ def read(path: Path) -> Suite:
     """
     form, parse = ("JSON", json.loads) if path.suffix == JSON else ("TOML", tomllib.loads)
     try:
-        content = parse(path.read_text(encoding="utf-8"))
+        content = parse(_text(path))
     except OSError as error:
         raise SuiteError(f"the suite {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -106,6 +109,23 @@ def read(path: Path) -> Suite:
         )
         raise SuiteError(f"the suite {path} cannot be used: {said}") from error
     return named(suite)
+
+
+def _text(path: Path) -> str:
+    """Return a file's text; a device or a pipe would never end, and what is longer was not written as a suite.
+
+    Raises:
+        OSError: it cannot be read.
+        SuiteError: it is no file, or too long.
+        UnicodeDecodeError: it is no text.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # waits for no pipe
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SuiteError(f"the suite {path} cannot be used: it is no ordinary file")
+        body = file.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise SuiteError(f"the suite {path} cannot be used: it is longer than {MOST_BYTES >> 20} MiB")
+    return body.decode()
 
 
 def named(suite: Suite) -> Suite:

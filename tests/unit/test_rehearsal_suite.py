@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.rehearsal.propose import REFERENCE_TOOLS, NoValueError, propose, reference, value
-from orchestrator.rehearsal.suite import MissingAnswerError, SuiteError, filled, read
+from orchestrator.rehearsal.suite import MOST_BYTES, MissingAnswerError, SuiteError, filled, read
 
 pytestmark = pytest.mark.requirement("REH-10")
 
@@ -34,6 +35,14 @@ def written(folder: Path, text: str) -> Path:
 
 def tool(name: str, schema: dict[str, Any] | None = None, **hints: bool) -> dict[str, Any]:
     return {"name": name, "inputSchema": schema or {}, "annotations": hints}
+
+
+def test_a_pipe_a_device_and_what_is_too_long_are_no_suite(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "long").write_bytes(b"#" * (MOST_BYTES + 1))
+    for path, said in ((tmp_path / "pipe", "ordinary"), (Path("/dev/zero"), "ordinary"), (tmp_path / "long", "16 MiB")):
+        with pytest.raises(SuiteError, match=said):
+            read(path)
 
 
 def test_a_suite_is_read_with_a_name_for_every_call(tmp_path: Path) -> None:
