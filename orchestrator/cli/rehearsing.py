@@ -76,7 +76,7 @@ def follow(paths: Paths, run: str, shown: _Shown | None = None) -> int:
     """Print a run's progress until it is over, what was not printed yet; return its exit status."""
     shown, pause = shown or _Shown(), threading.Event()
     while True:
-        shown.after, answer = progress(paths, run, shown.after)
+        answer = _look(paths, run, shown)
         if not answer["running"]:
             return int(answer["exit_code"] if answer["exit_code"] is not None else 1)
         pause.wait(LOOK_EVERY)
@@ -84,11 +84,18 @@ def follow(paths: Paths, run: str, shown: _Shown | None = None) -> int:
 
 def progress(paths: Paths, run: str, after: int) -> tuple[int, dict[str, Any]]:
     """Print what happened in a run since an event; return the newest event's number and the whole answer."""
-    answer = ask(paths, "GET", f"/v1/upgrade/{run}?after={after}")
+    shown = _Shown(after)
+    answer = _look(paths, run, shown)
+    return shown.after, answer
+
+
+def _look(paths: Paths, run: str, shown: _Shown) -> dict[str, Any]:
+    """Print what happened since; each event counts as printed before it is, so that Ctrl-C in between repeats none."""
+    answer = ask(paths, "GET", f"/v1/upgrade/{run}?after={shown.after}")
     for event in answer["events"]:
-        after = max(after, int(event["n"]))
+        shown.after = max(shown.after, int(event["n"]))
         _print(event)
-    return after, answer
+    return answer
 
 
 def _print(event: dict[str, Any]) -> None:
