@@ -61,6 +61,7 @@ class Flagging:
         declared = read_registry(settings.flags.file)
         _say(declared)
         self.notifier = Notifier(store, options_of(settings), clock)
+        self._declared = declared.registry  # the newest that was read; the service may still be taking it over
         lost = storage.trouble is not None
         book = Book(declared.registry, store, clock, lambda: self.notifier.names, revision, lost=lost)
         self.fleet: Fleet | None = None
@@ -94,7 +95,8 @@ class Flagging:
 
         def take_over() -> list[str]:
             _say(declared)
-            news = list(_news(self.service.registry, declared.registry, self.service.flags))
+            news = list(_news(self._declared, declared.registry, self.service.flags))
+            self._declared = declared.registry
             self._before = fresh.flags.remind_before
             try:
                 self.notifier.reload(told)
@@ -113,6 +115,7 @@ class Flagging:
         try:
             await self.service.reload(declared.registry, actor=actor)
         except SwitchoverError as error:
+            self._declared = self.service.registry
             log.error("registry not taken over, the old one stays", actor=actor, reason=str(error))  # noqa: TRY400
 
     async def _wake(self) -> None:
