@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator.api.models import Status
-from orchestrator.api.rollout_shown import HappenedShown
+from orchestrator.api.rollouts.shown import HappenedShown
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
 from orchestrator.domain.rollouts.state import Phase, Rollout, What

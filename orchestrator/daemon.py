@@ -20,7 +20,7 @@ from orchestrator.access.service import AccessService
 from orchestrator.admission import Admission
 from orchestrator.api.models import Status
 from orchestrator.api.report import Report
-from orchestrator.api.rollout_desk import RolloutDesk
+from orchestrator.api.rollouts.desk import RolloutDesk
 from orchestrator.api.verbs import Verbs
 from orchestrator.chronicle import Chronicle, feed_watchdog
 from orchestrator.conducting.conductor import Conducting

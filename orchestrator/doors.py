@@ -35,7 +35,7 @@ from orchestrator.telemetry.sd_notify import Notify
 if TYPE_CHECKING:
     from orchestrator.api.app import Control
     from orchestrator.api.planes import Planes
-    from orchestrator.api.tcp import TcpDoor
+    from orchestrator.api.tcp.tcp import TcpDoor
 
 
 log = get_logger("daemon")
@@ -96,7 +96,7 @@ class OpenControl:
         door = self.door
         if door is None:
             return lambda: None
-        from orchestrator.api.tcp_access import control_access  # noqa: PLC0415 - loaded with the door
+        from orchestrator.api.tcp.access import control_access  # noqa: PLC0415 - loaded with the door
 
         access = control_access(settings, self.address, self.tokens)
 

@@ -1,7 +1,7 @@
 """Rehearsals as the daemon sees them: started as a program of their own, followed by their progress, ended with it.
 
-Above: `daemon`; `api.upgrade` asks here.  Below: `rehearsal.request`, the flags (a pinned view), `supervision` for the
-process.
+Above: `daemon`; `api.rollouts.upgrade` asks here.  Below: `rehearsal.request`, the flags (a pinned view), `supervision` for
+the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from orchestrator.access.key import load_key
-from orchestrator.api.upgrade_models import Asked, Progressed
+from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec

@@ -10,21 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.api import (
-    events,
-    flags,
-    guard,
-    mirror,
-    notices,
-    ofrep,
-    parity,
-    recording,
-    rollout,
-    samples,
-    tokens,
-    upgrade,
-)
+from orchestrator.api import notices, samples
 from orchestrator.api.callers import actor
+from orchestrator.api.comparing import mirror, parity, recording
+from orchestrator.api.flags import events, flags, ofrep
+from orchestrator.api.flags.ofrep import OfrepControl
 from orchestrator.api.models import (
     Asking,
     CanaryBody,
@@ -35,9 +25,10 @@ from orchestrator.api.models import (
     Status,
     WeightBody,
 )
-from orchestrator.api.ofrep import OfrepControl
+from orchestrator.api.rollouts import guard, rollout, upgrade
+from orchestrator.api.rollouts.upgrade import UpgradeControl
 from orchestrator.api.sse import Closing
-from orchestrator.api.upgrade import UpgradeControl
+from orchestrator.api.tcp import tokens
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 

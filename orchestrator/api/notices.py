@@ -11,7 +11,7 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, Field
 
 from orchestrator.api.callers import actor
-from orchestrator.api.flag_models import FlagRefused, Shown
+from orchestrator.api.flags.models import FlagRefused, Shown
 from orchestrator.api.models import Asking, Refused
 from orchestrator.flags.service import FlagsService
 

@@ -13,8 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from orchestrator.api.app import Control, build
 from orchestrator.api.server import ControlServer, PeerCheckedProtocol
 from orchestrator.api.sse import Closing
-from orchestrator.api.tcp import TcpDoor
-from orchestrator.api.tcp_access import control_access
+from orchestrator.api.tcp.access import control_access
+from orchestrator.api.tcp.tcp import TcpDoor
 from orchestrator.settings import Settings
 
 CONNECTIONS: Final = 512

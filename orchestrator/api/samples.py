@@ -12,7 +12,7 @@ from fastapi import Body, FastAPI, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
 from orchestrator.api.models import Refused
-from orchestrator.api.rollout_desk import RolloutDesk
+from orchestrator.api.rollouts.desk import RolloutDesk
 from orchestrator.api.sample_models import Kept, Posted, Taken, rate_trouble
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.badness import Kind

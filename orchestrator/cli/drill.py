@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.rollout_shown import Drilled
+from orchestrator.api.rollouts.shown import Drilled
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.flags.ask import fetch, show_json, understood
 from orchestrator.cli.group import json_option, reason_option, state_dir_option

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import click
 
-from orchestrator.api.rollout_shown import Guide
+from orchestrator.api.rollouts.shown import Guide
 from orchestrator.cli.flags.ask import fetch, show_json, understood
 from orchestrator.cli.group import json_option, state_dir_option
 from orchestrator.cli.rolling import ROLLOUT, plan_named

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orchestrator.api.mirror_models import MirrorStatus, ToolMirrored
+from orchestrator.api.comparing.mirror_models import MirrorStatus, ToolMirrored
 from orchestrator.cli.control import do
 from orchestrator.cli.flags.ask import show_answer
 from orchestrator.cli.flags.show import table, text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.parity_models import ParityStatus, PartingShown
+from orchestrator.api.comparing.parity_models import ParityStatus, PartingShown
 from orchestrator.cli.canary import program, variable
 from orchestrator.cli.control import do
 from orchestrator.cli.flags.ask import show_answer

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from orchestrator.api.rollout_shown import QuarantinedShown, RolloutNow
+from orchestrator.api.rollouts.shown import QuarantinedShown, RolloutNow
 from orchestrator.cli.flags.ask import fetch, show_json, understood
 from orchestrator.cli.flags.show import table, text
 from orchestrator.cli.group import json_option, reason_option, state_dir_option

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from orchestrator.api.rollout_shown import HappenedShown, RolloutNow, RolloutShown
+from orchestrator.api.rollouts.shown import HappenedShown, RolloutNow, RolloutShown
 from orchestrator.cli import rehearsing
 from orchestrator.cli.control import ask
 from orchestrator.cli.errors import FailedError, UnreachableError

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final
 
-from orchestrator.api.rollout_shown import HappenedShown, LimitShown, RolloutNow, RolloutShown, StageShown
+from orchestrator.api.rollouts.shown import HappenedShown, LimitShown, RolloutNow, RolloutShown, StageShown
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, Cell, columns, heading, paint
 from orchestrator.domain.rollouts.why import figure, more_words, odds

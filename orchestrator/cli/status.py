@@ -17,7 +17,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.api.models import Status
-from orchestrator.api.rollout_shown import RolloutNow
+from orchestrator.api.rollouts.shown import RolloutNow
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import state_dir_option

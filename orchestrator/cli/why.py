@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
-from orchestrator.api.rollout_shown import Explained, LookShown, LooksPage
+from orchestrator.api.rollouts.shown import Explained, LookShown, LooksPage
 from orchestrator.cli.flags.ask import fetch, show_json, understood
 from orchestrator.cli.flags.show import table, text
 from orchestrator.cli.group import json_option, state_dir_option

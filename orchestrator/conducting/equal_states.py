@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from orchestrator.api.parity_models import ParityStatus
+from orchestrator.api.comparing.parity_models import ParityStatus
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.steps import Hold

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from anyio.abc import TaskGroup
 
-from orchestrator.api.drill import Counters
-from orchestrator.api.rollout_desk import RolloutDesk
-from orchestrator.api.rollout_past import Steps
+from orchestrator.api.rollouts.desk import RolloutDesk
+from orchestrator.api.rollouts.drill import Counters
+from orchestrator.api.rollouts.past import Steps
 from orchestrator.api.verbs import Verbs
 from orchestrator.conducting.conductor import Conducting
 from orchestrator.conducting.cut_over import CutOver, Places

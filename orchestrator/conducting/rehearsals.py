@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.api.upgrade_models import Asked, Progressed
+from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.fields import lasting

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from orchestrator.api.mirror_models import DecisionsShown, MirrorStatus, ToolMirrored
+from orchestrator.api.comparing.mirror_models import DecisionsShown, MirrorStatus, ToolMirrored
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.comparison import Answer
 from orchestrator.domain.evidence.samples import Outcome, Pair, Sample, SampleSink

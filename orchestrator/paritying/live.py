@@ -1,7 +1,7 @@
 """The daemon's side of state parity: tells the program that follows of each write call, and keeps the clock.
 
-Above: `daemon`; `api.parity` asks here, a plan asks `clean_for`.  Below: `follow` is the program, `proxy.mirror` tells
-of write calls.
+Above: `daemon`; `api.comparing.parity` asks here, a plan asks `clean_for`.  Below: `follow` is the program,
+`proxy.mirror` tells of write calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from orchestrator.access.key import load_key
-from orchestrator.api.parity_models import DifferenceShown, ParityStatus, PartingShown
+from orchestrator.api.comparing.parity_models import DifferenceShown, ParityStatus, PartingShown
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
@@ -40,7 +40,7 @@ RESTARTED: Final = "the daemon was restarted; the states are being compared"
 
 
 class Parity:
-    """Follows the writes of a daemon; fits `api.parity.Parities`."""
+    """Follows the writes of a daemon; fits `api.comparing.parity.Parities`."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Whether a version can be started at all, before anything is begun with it.
 
-Above: `api.rollout_verbs` asks.  Below: `process`, which finds the same out when it starts one.
+Above: `api.rollouts.verbs` asks.  Below: `process`, which finds the same out when it starts one.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ from orchestrator.access.judge import Judge
 from orchestrator.access.rules import Rules
 from orchestrator.access.service import AccessService
 from orchestrator.api.app import Control, build
-from orchestrator.api.mirror_models import MirrorStatus
+from orchestrator.api.comparing.mirror_models import MirrorStatus
+from orchestrator.api.comparing.parity_models import ParityStatus
 from orchestrator.api.models import Status
-from orchestrator.api.parity_models import ParityStatus
+from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.sample_models import Kept, Posted, Taken
 from orchestrator.api.sse import Closing
-from orchestrator.api.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.evidence.sample_lines import header
@@ -82,7 +82,7 @@ class StoryCalls:
 
 
 class StoryUpgrades:
-    """Rehearsals that only note what was asked and refuse when they are told to; fits `api.upgrade.Rehearsals`."""
+    """Rehearsals that only note what was asked, and refuse when told to; fits `api.rollouts.upgrade.Rehearsals`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -112,7 +112,7 @@ class StoryUpgrades:
 
 
 class StoryMirroring:
-    """A mirror that only notes what it was asked; fits `api.mirror.Mirrors`."""
+    """A mirror that only notes what it was asked; fits `api.comparing.mirror.Mirrors`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Lane | None, float, str]] = []
@@ -166,7 +166,7 @@ class StorySamples:
 
 
 class StoryParity:
-    """State parity that only notes what it was asked; fits `api.parity.Parities`."""
+    """State parity that only notes what it was asked; fits `api.comparing.parity.Parities`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.api.drill import Counters
-from orchestrator.api.rollout_desk import RolloutDesk
+from orchestrator.api.rollouts.desk import RolloutDesk
+from orchestrator.api.rollouts.drill import Counters
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.evidence.look import Arm, LimitLook, Look, Verdict
 from orchestrator.domain.flags.declaration import Registry
@@ -104,7 +104,7 @@ class StoryConductor:
 
 @dataclass
 class StoryGuard:
-    """A guard that sees what a test says; fits `api.guard.GuardDesk`."""
+    """A guard that sees what a test says; fits `api.rollouts.guard.GuardDesk`."""
 
     post: Callable[[ev.Event], None] = lambda _event: None
     look: Look | None = None

@@ -12,7 +12,7 @@ from rollout_asked import FLAGS_ONLY, ROLLOUT, begin, now, plan_file
 from rollout_engine import judged, regression
 from test_api_over_tcp import OPERATOR, made, over_tcp
 
-from orchestrator.api.guard_report import concerned, evaluation_of, stats_of
+from orchestrator.api.rollouts.guard_report import concerned, evaluation_of, stats_of
 from orchestrator.domain.evidence.look import Verdict
 
 

@@ -12,8 +12,8 @@ import pytest
 from control_story import StoryPlane, control_plane
 
 from orchestrator.access.rules import Rules
-from orchestrator.api.tcp import TcpDoor
-from orchestrator.api.tcp_access import control_access
+from orchestrator.api.tcp.access import control_access
+from orchestrator.api.tcp.tcp import TcpDoor
 from orchestrator.domain.errors import SettingsError
 from orchestrator.settings import load
 

@@ -10,7 +10,7 @@ import pytest
 from control_story import StoryControl, StoryPlane, control_plane
 from rollout_asked import PLAN, begin, plan_file
 
-from orchestrator.api.over_tcp import refused
+from orchestrator.api.tcp.over_tcp import refused
 from orchestrator.domain.access import Caller
 from orchestrator.domain.evidence.sample_lines import header
 from orchestrator.domain.routing import Lane

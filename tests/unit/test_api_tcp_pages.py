@@ -10,8 +10,8 @@ import httpx
 import pytest
 from control_story import control_plane
 
-from orchestrator.api.tcp import TcpDoor
-from orchestrator.api.tcp_access import control_access
+from orchestrator.api.tcp.access import control_access
+from orchestrator.api.tcp.tcp import TcpDoor
 from orchestrator.domain.errors import SettingsError
 from orchestrator.settings import load
 

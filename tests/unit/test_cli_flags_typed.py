@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.api.flag_models import DifferenceShown
+from orchestrator.api.flags.models import DifferenceShown
 from orchestrator.cli.flags.ask import attributes
 from orchestrator.cli.flags.show import step
 from orchestrator.cli.group import switchover

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestrator.api.rollout_shown import (
+from orchestrator.api.rollouts.shown import (
     ArmShown,
     CauseShown,
     HappenedShown,

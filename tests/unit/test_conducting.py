@@ -18,8 +18,8 @@ from flags_story import World, declare, flag
 from rollout_asked import ROLLOUT, begin
 from rollout_story import after, founded, ready, spec
 
-from orchestrator.api.rollout_shown import RolloutNow
-from orchestrator.api.upgrade_models import Asked, Progressed
+from orchestrator.api.rollouts.shown import RolloutNow
+from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.cli.rollout_view import brief, lines
 from orchestrator.conducting.flag_moves import FlagMoves

@@ -18,8 +18,8 @@ from hook_receiver import receiver
 from rollout_asked import ROLLOUT, begin, now
 from rollout_story import after, founded, ready, spec
 
-from orchestrator.api.parity_models import ParityStatus
-from orchestrator.api.rollout_shown import RolloutNow
+from orchestrator.api.comparing.parity_models import ParityStatus
+from orchestrator.api.rollouts.shown import RolloutNow
 from orchestrator.cli.rollout_view import lines
 from orchestrator.conducting.equal_states import NO_VERSION, NOBODY, EqualStates
 from orchestrator.conducting.holds import Holds

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import click
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.api.flag_models import ChangedShown
+from orchestrator.api.flags.models import ChangedShown
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.flags.show import told

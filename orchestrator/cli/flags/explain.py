@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.flag_models import Explained
+from orchestrator.api.flags.models import Explained
 from orchestrator.cli.flags.ask import attributes, fetch, path_of, show_json, understood
 from orchestrator.cli.flags.options import attribute_option
 from orchestrator.cli.flags.show import text

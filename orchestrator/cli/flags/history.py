@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import click
 
-from orchestrator.api.flag_models import AsOfShown, History
+from orchestrator.api.flags.models import AsOfShown, History
 from orchestrator.cli.flags.ask import FLAGS, fetch, path_of, show_json, understood
 from orchestrator.cli.flags.show import remembered_row, short, table
 from orchestrator.cli.group import json_option, state_dir_option

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.flag_models import Explained, FlagShown
+from orchestrator.api.flags.models import Explained, FlagShown
 from orchestrator.cli.flags.ask import fetch, path_of, show_json, understood
 from orchestrator.cli.flags.show import ago, note, short, text
 from orchestrator.cli.group import json_option, state_dir_option

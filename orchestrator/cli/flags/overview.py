@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.flag_models import FlagList
+from orchestrator.api.flags.models import FlagList
 from orchestrator.cli.flags.ask import FLAGS, fetch, show_json, understood
 from orchestrator.cli.flags.show import flag_row, table
 from orchestrator.cli.group import json_option, state_dir_option

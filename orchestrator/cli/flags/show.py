@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from orchestrator.api.flag_models import AppliedShown, ChangedShown, DifferenceShown, FlagShown, RememberedShown
+from orchestrator.api.flags.models import AppliedShown, ChangedShown, DifferenceShown, FlagShown, RememberedShown
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import RED, YELLOW, Cell, columns, has_colours, heading
 from orchestrator.telemetry.render import BOLD, DIM, printable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.flag_models import StaleReport
+from orchestrator.api.flags.models import StaleReport
 from orchestrator.cli.flags.ask import FLAGS, fetch, show_json, understood
 from orchestrator.cli.flags.show import table, text
 from orchestrator.cli.group import json_option, state_dir_option

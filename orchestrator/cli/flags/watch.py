@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 import httpx
 
-from orchestrator.api.flag_models import ChangedShown
+from orchestrator.api.flags.models import ChangedShown
 from orchestrator.cli.control import paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.flags.ask import understood

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.callers import actor
-from orchestrator.api.flag_models import (
+from orchestrator.api.flags.models import (
     AppliedShown,
     AsOfShown,
     ChangedShown,

@@ -1,6 +1,6 @@
 """What happened, in words: lately from memory, earlier from the journal.
 
-Above: `rollout_desk`.  Below: the journal behind `Steps`, `domain.rollouts.told` for the words.
+Above: `desk`.  Below: the journal behind `Steps`, `domain.rollouts.told` for the words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from orchestrator.api.rollout_shown import HappenedShown, HistoryPage
+from orchestrator.api.rollouts.shown import HappenedShown, HistoryPage
 from orchestrator.domain.errors import JournalError
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.record import Record, decode

@@ -15,14 +15,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from orchestrator.api import ofrep_answers as answers
 from orchestrator.api import sse
 from orchestrator.api.callers import caller
-from orchestrator.api.events import number
-from orchestrator.api.flags import FlagsControl
-from orchestrator.api.ofrep_models import BulkEvaluation, BulkFailure, Evaluation, Failure, NotFound, request_body
-from orchestrator.api.tcp import STREAM
-from orchestrator.api.tokens import TokensControl
+from orchestrator.api.flags import ofrep_answers as answers
+from orchestrator.api.flags.events import number
+from orchestrator.api.flags.flags import FlagsControl
+from orchestrator.api.flags.ofrep_models import BulkEvaluation, BulkFailure, Evaluation, Failure, NotFound, request_body
+from orchestrator.api.tcp.tcp import STREAM
+from orchestrator.api.tcp.tokens import TokensControl
 from orchestrator.domain.flags.change import UnknownFlagError
 from orchestrator.flags.told import Changed, FlagView
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 
 from orchestrator.api.callers import actor
+from orchestrator.api.comparing.parity_models import ParityBody, ParityDone, ParityStatus
 from orchestrator.api.models import Asking, Refused
-from orchestrator.api.parity_models import ParityBody, ParityDone, ParityStatus
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.generation import Spec
 

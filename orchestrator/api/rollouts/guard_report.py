@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.api.guard_models import ConfigNow, Evaluation, Threshold, VersionStats
-from orchestrator.api.rollout_report import weight_of
+from orchestrator.api.rollouts.guard_models import ConfigNow, Evaluation, Threshold, VersionStats
+from orchestrator.api.rollouts.report import weight_of
 from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.limits import Limit
 from orchestrator.domain.plans.plan import Plan

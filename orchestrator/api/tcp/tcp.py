@@ -1,6 +1,6 @@
 """The control plane's door over TCP: looks at host, page and token of every request before the app sees it.
 
-Above: `doors` opens it.  Below: `proxy.http.access` for who may call, `over_tcp` for what is served, `tcp_pages` for
+Above: `doors` opens it.  Below: `proxy.http.access` for who may call, `over_tcp` for what is served, `pages` for
 what browsers are told.
 """
 
@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.api import over_tcp, tcp_pages
+from orchestrator.api.tcp import over_tcp
+from orchestrator.api.tcp import pages as tcp_pages
 from orchestrator.domain.access import Caller, TokenRefusedError
 from orchestrator.proxy.http.access import Access
 from orchestrator.telemetry.logging import get_logger

@@ -1,6 +1,6 @@
 """`/v1/rollout`: begin, steer and follow a rollout, hear why, read what happened.
 
-Above: `app`.  Below: `rollout_desk`.
+Above: `app`.  Below: `desk`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from fastapi import Path as PathParam
 
 from orchestrator.api.callers import actor, is_remote
 from orchestrator.api.models import Asking, Done, Refused
-from orchestrator.api.rollout_desk import RolloutDesk
-from orchestrator.api.rollout_models import DrillBody, RetryBody, RollbackBody, RolloutBegun, UpgradeBody
-from orchestrator.api.rollout_shown import (
+from orchestrator.api.rollouts.desk import RolloutDesk
+from orchestrator.api.rollouts.models import DrillBody, RetryBody, RollbackBody, RolloutBegun, UpgradeBody
+from orchestrator.api.rollouts.shown import (
     Drilled,
     Explained,
     Guide,
@@ -23,8 +23,8 @@ from orchestrator.api.rollout_shown import (
     QuarantinedShown,
     RolloutNow,
 )
-from orchestrator.api.rollout_verbs import BegunRollout
-from orchestrator.api.upgrade_models import RUN_PATTERN
+from orchestrator.api.rollouts.upgrade_models import RUN_PATTERN
+from orchestrator.api.rollouts.verbs import BegunRollout
 from orchestrator.api.verbs import Told
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 
 from orchestrator.api.callers import actor
-from orchestrator.api.mirror_models import MirrorBody, MirrorDone, MirrorStatus
+from orchestrator.api.comparing.mirror_models import MirrorBody, MirrorDone, MirrorStatus
 from orchestrator.api.models import Refused
 from orchestrator.domain.routing import Lane
 

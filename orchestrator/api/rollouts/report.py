@@ -1,6 +1,6 @@
 """From the machine's state to what is shown of a rollout: pure functions, and the counters behind the actual weight.
 
-Above: `rollout_desk`.  Below: `rollout_shown` for the shapes, the domain's words.
+Above: `desk`.  Below: `shown` for the shapes, the domain's words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.api.rollout_shown import (
+from orchestrator.api.rollouts.shown import (
     CauseShown,
     HoldShown,
     LimitShown,

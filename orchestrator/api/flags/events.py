@@ -13,8 +13,8 @@ from fastapi import FastAPI, Header
 from fastapi.responses import StreamingResponse
 
 from orchestrator.api import sse
-from orchestrator.api.flag_models import ChangedShown
-from orchestrator.api.flags import FlagsControl, in_words
+from orchestrator.api.flags.flags import FlagsControl, in_words
+from orchestrator.api.flags.models import ChangedShown
 from orchestrator.flags.told import Changed
 
 KIND: Final = "flags"

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from orchestrator.api.models import Asking, Refused
-from orchestrator.api.upgrade import UpgradeControl
+from orchestrator.api.rollouts.upgrade import UpgradeControl
 from orchestrator.api.verbs import RefusedError
 from orchestrator.proxy.recording import Recording
 from orchestrator.rehearsal.recorded import RecordingError

@@ -1,7 +1,7 @@
 """A rollback rehearsed on live routing: everything goes to the refuge for a moment and back, and the move is timed.
 
 The kill switch does it, because it is the one movement that judges nothing and can be taken back whole: no generation
-is stopped, nothing is quarantined, no lane changes.  Above: `rollout_desk`.  Below: the verbs, the routing's counters.
+is stopped, nothing is quarantined, no lane changes.  Above: `desk`.  Below: the verbs, the routing's counters.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final, Self
 
 import anyio
 
-from orchestrator.api.rollout_shown import Drilled
-from orchestrator.api.rollout_verbs import RolloutVerbs
+from orchestrator.api.rollouts.shown import Drilled
+from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollouts.state import Phase, State

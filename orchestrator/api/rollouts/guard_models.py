@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
 
 from orchestrator.api.models import Asking, Body
-from orchestrator.api.rollout_shown import LimitShown
+from orchestrator.api.rollouts.shown import LimitShown
 
 
 def _number(weight: object) -> object:

@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio
 
-from orchestrator.api.rollout_models import UpgradeBody
+from orchestrator.api.rollouts.models import UpgradeBody
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flags.declaration import Registry

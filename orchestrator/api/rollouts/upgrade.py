@@ -12,7 +12,7 @@ from fastapi import Path as InPath
 
 from orchestrator.api.callers import actor
 from orchestrator.api.models import Asking, Refused
-from orchestrator.api.upgrade_models import RUN_PATTERN, Asked, Begun, Cancelled, Progressed
+from orchestrator.api.rollouts.upgrade_models import RUN_PATTERN, Asked, Begun, Cancelled, Progressed
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.generation import Spec
 from orchestrator.rehearsal.recorded import Recorder

@@ -1,7 +1,7 @@
 """Everything the control API does about rollouts, in one place: the verbs, how it stands, why, the past, the drill.
 
-Above: the routes; `daemon` builds one and tells it of each step.  Below: `rollout_verbs`, `rollout_report`,
-`rollout_past`, `drill`.
+Above: the routes; `daemon` builds one and tells it of each step.  Below: `verbs`, `report`,
+`past`, `drill`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from orchestrator.api.drill import Counters, Drill
-from orchestrator.api.rollout_past import RolloutPast, Steps
-from orchestrator.api.rollout_report import Split, is_quarantined, look_shown, quarantine, shown
-from orchestrator.api.rollout_shown import (
+from orchestrator.api.rollouts.drill import Counters, Drill
+from orchestrator.api.rollouts.past import RolloutPast, Steps
+from orchestrator.api.rollouts.report import Split, is_quarantined, look_shown, quarantine, shown
+from orchestrator.api.rollouts.shown import (
     Explained,
     Guide,
     HappenedShown,
@@ -25,7 +25,7 @@ from orchestrator.api.rollout_shown import (
     RolloutNow,
     RolloutShown,
 )
-from orchestrator.api.rollout_verbs import RolloutVerbs
+from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
 from orchestrator.domain.flags.declaration import Registry

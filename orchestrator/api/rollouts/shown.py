@@ -1,6 +1,6 @@
 """How a rollout is shown over `/v1/rollout`.  Without FastAPI, so that the daemon starts without waiting for it.
 
-Above: `rollout` serves it, `rollout_report` makes it, the verbs read it.  Below: pydantic.
+Above: `rollout` serves it, `report` makes it, the verbs read it.  Below: pydantic.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is asked of a rollout over `/v1/rollout`, and what is answered to a verb.
 
-Above: `rollout` serves it, `rollout_verbs` takes it.  Below: pydantic.
+Above: `rollout` serves it, `verbs` takes it.  Below: pydantic.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from orchestrator.api.models import Absolute, Asking, Done, Text
-from orchestrator.api.upgrade_models import RUN_PATTERN
+from orchestrator.api.rollouts.upgrade_models import RUN_PATTERN
 
 
 def _named(plan: str) -> str:

@@ -1,6 +1,6 @@
 """`/guard`: the guard as a canary planner's operators know it: status, rollback, evaluate, config, health.
 
-`GET` never changes anything.  Above: `app`.  Below: `rollout_desk` and the verbs, whose events these are; the guard
+`GET` never changes anything.  Above: `app`.  Below: `desk` and the verbs, whose events these are; the guard
 itself behind `GuardDesk`.
 """
 
@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 from fastapi import FastAPI, Request
 
 from orchestrator.api.callers import actor
-from orchestrator.api.guard_models import (
+from orchestrator.api.models import Refused
+from orchestrator.api.rollouts.guard_models import (
     ConfigNow,
     Evaluation,
     GuardChanged,
@@ -20,10 +21,9 @@ from orchestrator.api.guard_models import (
     GuardRollback,
     GuardStatus,
 )
-from orchestrator.api.guard_report import concerned, config_of, evaluation_of, stats_of, thresholds_of
-from orchestrator.api.models import Refused
-from orchestrator.api.rollout import RolloutControl
-from orchestrator.api.rollout_report import look_shown
+from orchestrator.api.rollouts.guard_report import concerned, config_of, evaluation_of, stats_of, thresholds_of
+from orchestrator.api.rollouts.report import look_shown
+from orchestrator.api.rollouts.rollout import RolloutControl
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
 
