@@ -1,7 +1,7 @@
 """Rehearsals as the daemon sees them: started as a program of their own, followed by their progress, ended with it.
 
-Above: `daemon`; `api.rollouts.upgrade` asks here.  Below: `rehearsal.request`, the flags (a pinned view), `supervision` for
-the process.
+Above: `daemon`; `api.rollouts.upgrade` asks here.  Below: `rehearsal.request`, the flags (a pinned view),
+`supervision` for the process.
 """
 
 from __future__ import annotations
