@@ -90,7 +90,7 @@ async def warned(place: Path, run: str) -> list[tuple[str, dict[str, Any]]]:
         raise OSError("the disk is full")
 
     upgrades = object.__new__(Upgrades)
-    upgrades._paths = SimpleNamespace(analytics=place / "analytics")  # type: ignore[assignment]
+    upgrades._here = SimpleNamespace(paths=SimpleNamespace(analytics=place / "analytics"))  # type: ignore[assignment]
     upgrades._tell = tell
     await upgrades._warn(run)
     return told
