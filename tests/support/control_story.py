@@ -313,11 +313,12 @@ class Stream:
 
 @asynccontextmanager
 async def streaming(app: Any, path: str, last: int | str | None = None) -> AsyncIterator[Stream]:
-    """Read a stream of events while inside, as one who saw the event `last` before."""
+    """Read a stream of events while inside, as one who saw the event `last` before; `path` may have a query."""
+    path, _, query = path.partition("?")
     stream = Stream()
     headers = [(b"host", b"switchover"), *([] if last is None else [(b"last-event-id", str(last).encode())])]
     scope = {
-        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
         "headers": headers, "client": ("uid:0,pid:1", 0), "server": ("switchover", 80), "scheme": "http",
         "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0", "spec_version": "2.3"},
     }  # fmt: skip

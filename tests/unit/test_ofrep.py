@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from control_story import StoryPlane, control_plane, streaming
@@ -136,7 +137,8 @@ async def test_the_bulk_answer_names_a_stream_that_says_when_to_fetch_again(tmp_
     async with control_plane(tmp_path) as plane:
         _, whole = await plane.ask("POST", EVALUATE, {})
         (told,) = whole["eventStreams"]
-        path, _, ticket = told["endpoint"]["requestUri"].partition("?ticket=")
+        path, _, asked = told["endpoint"]["requestUri"].partition("?")
+        ticket = parse_qs(asked)["ticket"][0]
         assert (told["type"], path, plane.control.access.admits(ticket)) == ("sse", "/ofrep/v1/events", "uid:0,pid:1")
         async with streaming(plane.app, path) as stream:
             assert b"data:" not in (await stream.next() or b"")
@@ -147,3 +149,25 @@ async def test_the_bulk_answer_names_a_stream_that_says_when_to_fetch_again(tmp_
         for foreign in (0, "of-another-server"):
             async with streaming(plane.app, path, foreign) as again:
                 assert b"refetchEvaluation" in (await again.next() or b"")
+
+
+@pytest.mark.requirement("FLAG-55")
+async def test_a_change_between_the_bulk_answer_and_the_opening_of_its_stream_is_told_at_once(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+
+        async def address() -> str:
+            _, whole = await plane.ask("POST", EVALUATE, {})
+            return str(whole["eventStreams"][0]["endpoint"]["requestUri"])
+
+        asked = await address()
+        assert parse_qs(asked.partition("?")[2])["since"] == [str(plane.control.flags.version)]
+        await plane.ask("POST", "/v1/flags", {"values": {"limit": 8}})
+        version = plane.control.flags.version
+        async with streaming(plane.app, asked) as late:
+            told = (await late.next() or b"").decode()
+            assert f"id: {version}\n" in told
+            assert "refetchEvaluation" in told
+        async with streaming(plane.app, asked, version) as back:
+            assert b"data:" not in (await back.next() or b""), "what it saw last is newer than its address"
+        async with streaming(plane.app, await address()) as fresh:
+            assert b"data:" not in (await fresh.next() or b"")

@@ -82,14 +82,15 @@ def _evaluating(router: APIRouter, control: OfrepControl) -> None:
         ] = None,
     ) -> Response:
         context = answers.read_context(await request.body())
+        version = control.flags.version
         flags = [_evaluated(control, flag, context) for flag in control.flags.views()]
         tag = answers.etag(flags)
         if answers.matches(if_none_match, tag):
             return Response(status_code=304, headers={"etag": tag})
         whole = {
             "flags": flags,
-            "metadata": {"flagsVersion": control.flags.version},
-            "eventStreams": [_stream_for(control, request)],
+            "metadata": {"flagsVersion": version},
+            "eventStreams": [_stream_for(control, request, version)],
         }
         return JSONResponse(whole, headers={"etag": tag, "cache-control": "no-cache"})
 
@@ -107,10 +108,14 @@ def _evaluated(control: OfrepControl, flag: FlagView, context: answers.Context) 
 # --- the change stream --------------------------------------------------------------------------
 
 
-def _stream_for(control: OfrepControl, request: Request) -> dict[str, Any]:
-    """Return where a client hears of changes; an EventSource shows no token, so the address carries a ticket."""
-    ticket = urlencode({"ticket": control.access.ticket(caller(request))})
-    return {"type": "sse", "endpoint": {"requestUri": f"{STREAM}?{ticket}"}, "inactivityDelaySec": INACTIVITY}
+def _stream_for(control: OfrepControl, request: Request, version: int) -> dict[str, Any]:
+    """Return where a client hears of what changes after a version.
+
+    An EventSource shows no token and, when it connects first, no `Last-Event-ID`: the address carries a ticket and the
+    version, or a change between this answer and the opening of the stream would be heard of by nobody.
+    """
+    asked = urlencode({"since": version, "ticket": control.access.ticket(caller(request))})
+    return {"type": "sse", "endpoint": {"requestUri": f"{STREAM}?{asked}"}, "inactivityDelaySec": INACTIVITY}
 
 
 def _streaming(router: APIRouter, control: OfrepControl, closing: sse.Closing) -> None:
@@ -121,12 +126,16 @@ def _streaming(router: APIRouter, control: OfrepControl, closing: sse.Closing) -
     async def changes(
         last_event_id: Annotated[str | None, Header(max_length=32)] = None,
         ticket: Annotated[str | None, Query(description="from `eventStreams`; needed over TCP only")] = None,  # noqa: ARG001 - looked at by the door
+        since: Annotated[
+            str | None, Query(max_length=32, description="from `eventStreams`: the flags version that was evaluated")
+        ] = None,
     ) -> StreamingResponse:
-        return sse.stream(functools.partial(_begin, control, number(last_event_id)), closing)
+        seen = number(last_event_id)  # newer than the address, which an EventSource uses again when it comes back
+        return sse.stream(functools.partial(_begin, control, number(since) if seen is None else seen), closing)
 
 
 def _begin(control: OfrepControl, after: int | None) -> tuple[bytes, AsyncGenerator[bytes, None]]:
-    """Tell a client that comes back whether it missed a change; then of every change."""
+    """Tell a client at once that it missed a change since the version `after`, if it did; then of every change."""
     changes = control.flags.subscribe()
     version = control.flags.version
     missed = after is not None and after != version
