@@ -90,6 +90,7 @@ class Daemon:
         self.parity = Parity(tasks, self.mirroring.mirror, here)
         tell = self._flagging.tell
         self.upgrades = Upgrades(tasks, here, flags=self.flags, dispatcher=self.dispatcher, tell=tell)
+        plane.own.is_own = self.upgrades.runs
         self.conducting, self.rollouts = self._rollouts_of(here)
         self.guard, self.mirroring.sink = self.conducting.guard, self.samples.bus
         self._report = Report(self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, paths=paths)

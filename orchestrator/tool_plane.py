@@ -20,6 +20,7 @@ from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.movement import Movement
+from orchestrator.proxy.own import OwnIntake
 from orchestrator.proxy.session import Session
 from orchestrator.proxy.session_value import SessionValue
 from orchestrator.proxy.socket_session import SocketSession
@@ -35,6 +36,7 @@ class ToolPlane:
         movement: has what lasts follow when routing changes.
         gating: keeps tools from those who may not use them.
         intake: takes in what clients say.
+        own: takes in what the daemon's own program says.
         answers: takes in what workers say.
         lists: tells sessions of lists that differ.
     """
@@ -46,6 +48,8 @@ class ToolPlane:
         self.movement = Movement(self.dispatcher)
         self.gating = Gating(self.dispatcher, self.movement)
         self.intake = Intake(self.dispatcher, self.gating)
+        self.own = OwnIntake(self.dispatcher, self.gating)
+        self.intake.attendant = self.own.of
         self.answers = Answers(self.dispatcher, self.movement, self.gating)
         self.lists = Lists(self.dispatcher, self.movement)
         self._bytes = settings.limits

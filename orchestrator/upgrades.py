@@ -156,6 +156,11 @@ class Upgrades:
         self.stop()
         return f"rehearsal {running.run} is being ended"
 
+    def runs(self, pid: int) -> bool:
+        """Say whether a process is the program of the run under way; a number that was given back is nobody's."""
+        running = self._running
+        return running is not None and running.process.pid == pid and not running.process.exited.is_set()
+
     def stop(self) -> None:
         """Have the run under way clear up, as the daemon stops."""
         if self._running is not None and not self._running.process.exited.is_set():

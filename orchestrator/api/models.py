@@ -118,6 +118,7 @@ class GenerationStatus(BaseModel):
     lost: int = Field(0, description="calls answered worker_lost")
     expired: int = Field(0, description="calls answered deadline_exceeded")
     replayed: int = Field(0, description="calls sent once more after their worker died")
+    own: int = Field(0, description="calls that rehearsals made of it while it serves, no client's")
     p50_ms: float | None = None
     p95_ms: float | None = None
     others: int = Field(0, description="its further workers: for the other era of MCP, or for single sessions")

@@ -189,6 +189,7 @@ def _counted(tally: Tally | None) -> dict[str, float | int | None]:
         "lost": tally.lost,
         "expired": tally.expired,
         "replayed": tally.replayed,
+        "own": tally.own,
         "p50_ms": None if p50 is None else round(p50 * 1000, 3),
         "p95_ms": None if p95 is None else round(p95 * 1000, 3),
     }

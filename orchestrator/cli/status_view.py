@@ -178,6 +178,7 @@ def _note(known: GenerationStatus) -> str:
     parts = ["files changed"] if known.fingerprint_changed else []
     parts += [printable(known.note)] if known.note else []
     parts += [f"{count} {what}" for what, count in counted.items() if count]
+    parts += [f"{known.own} of the calls by rehearsals"] if known.own else []
     return ", ".join(parts)
 
 

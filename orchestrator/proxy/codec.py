@@ -111,6 +111,8 @@ PREFIX = b'{"jsonrpc":"2.0","id":'
 """How most peers begin a line that has an id; such a line needs its id replaced and nothing else looked at."""
 ID_AT = len(PREFIX)
 CALL = "tools/call"
+OWN_CALL = "tools/call (own)"
+"""What the ledger calls a tool call of the daemon's own program, so that it counts as no client's (see `own`)."""
 CALL_HEAD = b',"method":"tools/call","params":'
 NULL = b"null"
 RESULT = b',"result":'

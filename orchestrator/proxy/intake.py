@@ -5,6 +5,8 @@ Above: `session` hands messages in; fits `session.SessionOwner`.  Below: `dispat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET
 
@@ -17,7 +19,7 @@ from orchestrator.proxy.gating import GATED, Gating
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.limits import ALL
 from orchestrator.proxy.link import WorkerLink
-from orchestrator.proxy.session import Session
+from orchestrator.proxy.session import Session, SessionOwner
 from orchestrator.proxy.tasks import ABOUT_ONE, LIST
 from orchestrator.telemetry.logging import get_logger
 
@@ -25,7 +27,11 @@ log = get_logger("proxy")
 
 
 class Intake:
-    """Accepts clients and their messages."""
+    """Accepts clients and their messages.
+
+    Attributes:
+        attendant: says who else takes the messages of a session that has just come in; None where nobody does.
+    """
 
     def __init__(self, dispatcher: Dispatcher, gating: Gating) -> None:
         self._gating = gating
@@ -33,6 +39,8 @@ class Intake:
         self._now = dispatcher.now
         self._ledger = dispatcher.ledger
         self._sampling = dispatcher.sampling
+        self._route = dispatcher.route
+        self.attendant: Callable[[Session], SessionOwner | None] = lambda _session: None
 
     def opened(self, session: Session) -> str | None:
         """Welcome a client unless there are too many."""
@@ -44,6 +52,9 @@ class Intake:
             log.warning("client refused: too many sessions", pid=value.pid, uid=value.uid, limit=limit)
             return f"{limit} clients are connected already (limits.sessions)"
         sessions[value.id] = session
+        attendant = self.attendant(session)
+        if attendant is not None:
+            session.hand_to(attendant)
         log.info("session opened", session=value.id, pid=value.pid, uid=value.uid, gid=value.gid)
         return None
 
@@ -98,7 +109,7 @@ class Intake:
         if self._sampling.on_trial and method == codec.CALL:
             self._name_key(call, params)
         ledger.add(call)
-        dispatcher.route(call)
+        self._route(call)
 
     def _read(self, call: Call, params: codec.Params) -> bool:
         """Read what a plain tool call does not have: `_meta`, and methods that concern the session or the daemon.

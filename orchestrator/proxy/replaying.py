@@ -5,11 +5,15 @@ Above: `dispatch`.  Below: `ledger` says what a call is, `link` what its tool's 
 
 from __future__ import annotations
 
+from typing import Final
+
 from orchestrator.domain.protocol import READ_ONLY_METHODS
 from orchestrator.proxy import codec, listening
 from orchestrator.proxy.ledger import MAX_ATTEMPTS, Call
 from orchestrator.proxy.limits import Limits
 from orchestrator.proxy.link import WorkerLink
+
+TOOL_CALLS: Final = frozenset({codec.CALL, codec.OWN_CALL})
 
 
 def replayable(call: Call, link: WorkerLink, limits: Limits) -> bool:
@@ -18,7 +22,7 @@ def replayable(call: Call, link: WorkerLink, limits: Limits) -> bool:
         return True
     if call.attempts >= MAX_ATTEMPTS or call.asked:
         return False
-    if call.method != codec.CALL:
+    if call.method not in TOOL_CALLS:
         return call.method in READ_ONLY_METHODS
     facts = link.tools.get(call.tool)
     if facts is None:

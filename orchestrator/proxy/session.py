@@ -90,6 +90,10 @@ class Session(ABC):
         self.questions = Questions()
         self._owner = owner
 
+    def hand_to(self, owner: SessionOwner) -> None:
+        """Have somebody else take its messages from now on."""
+        self._owner = owner
+
     # --- what a door provides -----------------------------------------------------------------
 
     @abstractmethod

@@ -24,13 +24,14 @@ class Tally:
         lost: calls answered `worker_lost`.
         expired: calls that met their deadline.
         replayed: calls sent once more after their worker died.
+        own: calls sent for the daemon's own rehearsals; those that are answered are among `calls`.
         default: how often it was chosen because it is active and gets everything.
         selected: how often it was chosen otherwise, by lane and whether the kill switch was on.
     """
 
     __slots__ = (
-        "_batch", "_buckets", "_calls", "_recent", "_seconds", "default", "errors", "expired", "lost", "replayed",
-        "selected",
+        "_batch", "_buckets", "_calls", "_recent", "_seconds", "default", "errors", "expired", "lost", "own",
+        "replayed", "selected",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class Tally:
         self.lost = 0
         self.expired = 0
         self.replayed = 0
+        self.own = 0
         self.default = 0
         self.selected: Counter[tuple[Lane, bool]] = Counter()
         self._batch: list[float] = []

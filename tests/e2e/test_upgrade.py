@@ -76,6 +76,7 @@ def test_an_equal_version_passes_and_a_different_one_is_warned_of(daemon: Runnin
     status, answer = daemon.control("GET", "/v1/upgrade/other")
     assert (status, answer["running"], answer["exit_code"]) == (HTTPStatus.OK, False, 4)
     assert daemon.control("GET", "/v1/status")[1]["queue"]["shadow_diffs"] == {**summary, "in_a_row": 1}
+    assert daemon.control("GET", "/v1/status")[1]["generations"][0]["own"] == 2, "each run asked active once"
     shown = json.loads(daemon.cli("shadow", "diff", "--json").stdout)
     assert [one["number"] for one in shown["tools"]["echo"]["unexpected"]] == [1]
     assert '[[expected]]\npath = "$.content[].text"' in daemon.cli("shadow", "explain", "other", "1").stdout
