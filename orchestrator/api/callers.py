@@ -5,13 +5,28 @@ Above: the routes.  Below: `server` and `tcp` put it into the request.
 
 from __future__ import annotations
 
+import functools
+import pwd
+
 from fastapi import Request
 
 from orchestrator.domain.access import Caller
 
 
+@functools.cache
+def user(uid: int) -> str:
+    """Return how a user of this machine is named: `ann (uid 1000)`, or `uid 1000` where the system knows no name.
+
+    Who became another user (sudo) is named by what it became: the kernel says no more, and a variable says anything.
+    """
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
+
+
 def actor(request: Request) -> str:
-    """Return who asks, for the audit: `uid:1000,pid:4711` or `token:SUBJECT`."""
+    """Return who asks, for the audit: `ann (uid 1000)` or `token:SUBJECT`."""
     return request.client.host if request.client is not None else "unknown"
 
 

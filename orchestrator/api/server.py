@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from orchestrator.api.callers import user
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("api")
@@ -21,7 +22,10 @@ FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnec
 
 
 class PeerCheckedProtocol(H11Protocol):
-    """Serves root and the daemon's own user; the request's client host is `uid:<uid>,pid:<pid>`."""
+    """Serves root and the daemon's own user; the request's client host is the user's name.
+
+    A process id says nothing a day later, so it stands in the log alone, at level debug.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Look at who connects before anything is read."""
@@ -34,7 +38,8 @@ class PeerCheckedProtocol(H11Protocol):
             self.transport = transport
             return
         super().connection_made(transport)
-        self.client = (f"uid:{uid},pid:{pid}", 0)
+        self.client = (user(uid), 0)
+        log.debug("control connection", actor=self.client[0], pid=pid)
 
     def data_received(self, data: bytes) -> None:
         """Ignore what a refused peer still sends."""

@@ -271,7 +271,7 @@ class StoryPlane:
         self.closing = Closing()
         self.app, served, ending = shared()
         served.now, ending.now = control, self.closing
-        transport = httpx.ASGITransport(app=self.app, client=("uid:0,pid:1", 0))
+        transport = httpx.ASGITransport(app=self.app, client=("root (uid 0)", 0))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://switchover")
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -319,7 +319,7 @@ async def streaming(app: Any, path: str, last: int | str | None = None) -> Async
     headers = [(b"host", b"switchover"), *([] if last is None else [(b"last-event-id", str(last).encode())])]
     scope = {
         "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": headers, "client": ("uid:0,pid:1", 0), "server": ("switchover", 80), "scheme": "http",
+        "headers": headers, "client": ("root (uid 0)", 0), "server": ("switchover", 80), "scheme": "http",
         "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0", "spec_version": "2.3"},
     }  # fmt: skip
     serving = asyncio.ensure_future(app(scope, stream.receive, stream.send))

@@ -16,7 +16,7 @@ from orchestrator.domain.access import AccessError, Caller, GatesDeniedError, To
 from orchestrator.domain.errors import SettingsError
 
 KEY = b"k" * 32
-OPERATOR = Caller("uid:0,pid:1", trusted=True)
+OPERATOR = Caller("root (uid 0)", trusted=True)
 
 
 class World:

@@ -35,7 +35,7 @@ async def test_several_flags_are_set_in_one_change_as_values_or_as_text(tmp_path
             "limit": (3, 7),
             "beta": (False, True),
         }
-        assert (changed["actor"], changed["reason"]) == ("uid:0,pid:1", "try it")
+        assert (changed["actor"], changed["reason"]) == ("root (uid 0)", "try it")
         assert plane.control.flags.values()["limit"] == 7
 
 

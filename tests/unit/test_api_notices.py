@@ -45,7 +45,7 @@ async def test_a_retry_rings_whoever_delivers_and_says_who_asked(tmp_path: Path)
         with capture_logs() as logs:
             status, told = await plane.ask("POST", f"{NOTICES}/retry", {"numbers": [1, 7], "reason": "mended"})
         assert (status, told["count"], rung) == (200, 1, [1])
-        assert [(one["count"], one["actor"], one["reason"]) for one in logs] == [(1, "uid:0,pid:1", "mended")]
+        assert [(one["count"], one["actor"], one["reason"]) for one in logs] == [(1, "root (uid 0)", "mended")]
         assert (await plane.ask("POST", f"{NOTICES}/retry", {}))[1]["count"] == 1
         assert (await plane.ask("POST", f"{NOTICES}/retry", {}))[1]["message"] == "no notice had failed"
         assert (await plane.ask("POST", f"{NOTICES}/retry", {"numbers": [0]}))[0] == 422

@@ -29,7 +29,7 @@ async def test_a_rollout_begins_with_a_plan_and_goes_to_its_first_step(tmp_path:
         assert (shown["weight"], shown["left"], shown["actor"], shown["reason"]) == (
             10,
             60.0,
-            "uid:0,pid:1",
+            "root (uid 0)",
             "new model",
         )
 
@@ -103,7 +103,7 @@ async def test_each_verb_is_answered_with_where_the_rollout_stands_then(tmp_path
     async with control_plane(tmp_path) as plane:
         await begin(plane, tmp_path)
         paused = await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
-        assert paused[1]["message"] == "rollout r is paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"
+        assert paused[1]["message"] == "rollout r is paused at step 1 of 2 (10 %): root (uid 0) paused: lunch"
         again = await plane.ask("POST", f"{ROLLOUT}/pause", {})
         assert (again[0], again[1]["reason"].startswith("it is paused already")) == (409, True)
         resumed = await plane.ask("POST", f"{ROLLOUT}/resume", {})
@@ -241,7 +241,7 @@ async def test_why_says_of_a_rollout_that_goes_on_or_is_paused_what_is_missing(t
         assert told["lines"][-1].endswith("evidence 3:1 of 100:1 needed; about 90 more calls are needed")
         await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
         _, told = await plane.ask("GET", f"{ROLLOUT}/why")
-        assert told["lines"][1] == "paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"
+        assert told["lines"][1] == "paused at step 1 of 2 (10 %): root (uid 0) paused: lunch"
         assert told["lines"][-1] == "go on with: switchover resume; end it with: switchover abort"
         assert (await plane.ask("GET", f"{ROLLOUT}/why?rollout=other"))[0] == 409
 
@@ -266,9 +266,9 @@ async def test_history_is_told_newest_first_page_by_page_without_mere_looks(tmp_
         await plane.ask("POST", f"{ROLLOUT}/abort", {"reason": "a hunch"})
         _, whole = await plane.ask("GET", f"{ROLLOUT}/history")
         told = [one["words"][0] for one in whole["steps"]]
-        assert told[0] == "uid:0,pid:1 rolled back: a hunch"
+        assert told[0] == "root (uid 0) rolled back: a hunch"
         assert told[-1] == "rollout r begins: plan small, /bin/two"
-        assert (whole["steps"][-1]["actor"], whole["steps"][-1]["reason"]) == ("uid:0,pid:1", "new model")
+        assert (whole["steps"][-1]["actor"], whole["steps"][-1]["reason"]) == ("root (uid 0)", "new model")
         paged, before = [], ""
         while before is not None:
             _, page = await plane.ask("GET", f"{ROLLOUT}/history?limit=1{before}")
@@ -288,7 +288,7 @@ async def test_what_happened_before_a_restart_is_still_told_and_an_old_rollout_e
         _, told = await plane.ask("GET", ROLLOUT)
         assert any("rollout r2 begins" in words for one in told["events"] for words in one["words"])
         _, told = await plane.ask("GET", f"{ROLLOUT}/why?rollout=r")
-        assert told["lines"][0].startswith("rollout r (plan small): uid:0,pid:1 rolled back")
+        assert told["lines"][0].startswith("rollout r (plan small): root (uid 0) rolled back")
 
 
 @pytest.mark.requirement("VERB-5")
@@ -325,7 +325,7 @@ async def test_a_step_that_is_read_before_it_is_noted_is_told_once_and_in_its_pl
         _, noted = await plane.ask("GET", ROLLOUT)
         words = [one["words"] for one in noted["events"]]
         assert words == [one["words"] for one in read["events"]]
-        assert words[-1] == ["paused at step 1 of 2 (10 %): uid:0,pid:1 paused: lunch"]
+        assert words[-1] == ["paused at step 1 of 2 (10 %): root (uid 0) paused: lunch"]
 
 
 @pytest.mark.requirement("VERB-3")
@@ -337,7 +337,7 @@ async def test_who_follows_is_told_what_is_new_and_nothing_twice(tmp_path: Path)
         assert (await plane.ask("GET", f"{ROLLOUT}?after={seen}"))[1]["events"] == []
         await plane.ask("POST", f"{ROLLOUT}/pause", {})
         (new,) = (await plane.ask("GET", f"{ROLLOUT}?after={seen}"))[1]["events"]
-        assert (new["rollout"], new["words"]) == ("r", ["paused at step 1 of 2 (10 %): uid:0,pid:1 paused"])
+        assert (new["rollout"], new["words"]) == ("r", ["paused at step 1 of 2 (10 %): root (uid 0) paused"])
 
 
 @pytest.mark.requirement("VERB-9")
@@ -405,7 +405,7 @@ async def test_a_drill_leaves_somebodys_pause_alone_and_needs_a_refuge(tmp_path:
         await begin(plane, tmp_path)
         await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
         assert (await drilled(plane))[0] == 200
-        assert (await now(plane))["paused"]["cause"]["words"] == "uid:0,pid:1 paused: lunch"
+        assert (await now(plane))["paused"]["cause"]["words"] == "root (uid 0) paused: lunch"
         await plane.control.engine.verbs.kill_switch(on=True, actor="ann")
         status, told = await drilled(plane)
         assert (status, "the kill switch is on" in str(told["reason"])) == (409, True)

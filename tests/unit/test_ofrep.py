@@ -139,7 +139,7 @@ async def test_the_bulk_answer_names_a_stream_that_says_when_to_fetch_again(tmp_
         (told,) = whole["eventStreams"]
         path, _, asked = told["endpoint"]["requestUri"].partition("?")
         ticket = parse_qs(asked)["ticket"][0]
-        assert (told["type"], path, plane.control.access.admits(ticket)) == ("sse", "/ofrep/v1/events", "uid:0,pid:1")
+        assert (told["type"], path, plane.control.access.admits(ticket)) == ("sse", "/ofrep/v1/events", "root (uid 0)")
         async with streaming(plane.app, path) as stream:
             assert b"data:" not in (await stream.next() or b"")
             await plane.ask("POST", "/v1/flags", {"values": {"limit": 8}})
