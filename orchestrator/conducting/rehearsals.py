@@ -29,6 +29,8 @@ log = get_logger("rollout")
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the progress."""
 REPORT: Final = "report.json"
+LONGEST: Final = 200
+"""Characters of one thing that broke, as a cause tells it: it stays in the journal, and may quote a server."""
 STEPS: Final = tuple(one.value for one in Step)
 ENDS: Final = frozenset(one.value for one in Status)
 RUNNING: Final = "running"
@@ -179,12 +181,13 @@ def ended(rollout: str, progressed: Progressed, report: dict[str, Any]) -> ev.Re
     last = progressed.events[-1].get("message", "") if progressed.events else ""
     words = str(report.get("message") or last)
     failed = not report or report.get("status") == "failed"
-    shared = report.get("shared_state")
+    shared, broken = report.get("shared_state"), report.get("broken")
     return ev.RehearsalEnded(
         rollout=rollout,
         failed=failed,
         differences=int(report.get("differences") or 0),
         shared_state=shared if isinstance(shared, bool) else None,
+        broken=tuple(str(one)[:LONGEST] for one in broken) if isinstance(broken, list) else (),
         words=words,
     )
 

@@ -180,6 +180,7 @@ class Promotion:
         shared_state: whether the old code works on what the new code wrote; None when that was not tried.
         held: whether the operating system held the dry run.
         attempts: how many different attempts to reach beyond the snapshot were stopped.
+        broken: what the old code cannot do on what the new code wrote, or has lost there.
     """
 
     outcomes: Sequence[Outcome]
@@ -187,6 +188,7 @@ class Promotion:
     shared_state: bool | None
     held: bool
     attempts: int = 0
+    broken: Sequence[str] = ()
 
 
 def _the(count: int, noun: str) -> str:

@@ -283,6 +283,7 @@ class Harness:
             ran.shared if ran is not None else None,
             held=hold is not None and hold.whole,
             attempts=len(report.stopped(ran)) if ran is not None else 0,
+            broken=ran.broken if ran is not None else (),
         )
         self._kept.write("promotion_plan", {"id": self._job.run, **promotion_plan(known)})
         self._summary()

@@ -49,6 +49,7 @@ def whole(job: Job, outcomes: Sequence[Outcome], known: Promotion, kept: Workspa
         "new": _spec(job.new),
         "differences": known.differences,
         "shared_state": known.shared_state,
+        "broken": list(known.broken),
         "held": known.held,
         "copies": str(kept.path) if kept is not None else None,
         "steps": [{"step": one.step, "status": one.status, "message": one.message} for one in outcomes],

@@ -136,6 +136,7 @@ def test_old_code_that_answers_well_but_has_lost_its_rows_to_the_new_may_not_sha
     assert rehearsed(request(state_dir, "one", old, new, suite=str(tmp_path / "suite.toml"))) == 4
     shadow = artifact(state_dir, "one", "shadow")
     assert shadow["state"] == {"shared": False, "broken": ["what it keeps in own.db:t is gone"]}
+    assert artifact(state_dir, "one", "report")["broken"] == shadow["state"]["broken"]
     assert shadow["count"] == 0
     assert "exclusive" in artifact(state_dir, "one", "promotion_plan")["then"][0]
 

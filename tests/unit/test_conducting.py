@@ -23,7 +23,7 @@ from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.cli.rollout_view import brief, lines
 from orchestrator.conducting.flag_moves import FlagMoves
-from orchestrator.conducting.rehearsals import Rehearsals, how_far
+from orchestrator.conducting.rehearsals import LONGEST, Rehearsals, how_far
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import FlagStage
@@ -244,6 +244,13 @@ async def test_a_rehearsal_tells_what_its_report_says_and_without_one_it_failed(
     assert isinstance(event, ev.RehearsalEnded)
     assert (event.failed, event.differences, event.shared_state) == (failed, differences, shared)
     assert event.words == ((report or {}).get("message") or "[upgrade] Failed in build: no")
+
+
+async def test_a_rehearsal_tells_what_the_old_code_cannot_bear_and_nothing_at_length(tmp_path: Path) -> None:
+    report = {**WELL, "shared_state": False, "broken": ["plan: the tool failed", "x" * 999]}
+    event = await rehearsed(Harness(tmp_path, report))
+    assert isinstance(event, ev.RehearsalEnded)
+    assert event.broken == ("plan: the tool failed", "x" * LONGEST)
 
 
 async def test_a_rehearsal_that_is_refused_has_failed_with_the_reason(tmp_path: Path) -> None:

@@ -111,6 +111,18 @@ def test_versions_that_cannot_share_state_do_not_serve_together() -> None:
     assert rehearsing(ALONE).happen(BREAKS).at == ("promoting", "starting", 0)
 
 
+def test_what_the_old_code_cannot_bear_is_named_in_the_cause_the_first_of_many() -> None:
+    ending = 'so both may not serve at a time (state = "exclusive"): switchover shadow diff r'
+    gone, failed = "what it keeps in tasks.db:tasks is gone", "plan: the tool failed"
+    for broken, named in {
+        (): "",
+        (gone, failed): f" ({gone}; {failed})",
+        ("a", "b", "c", "d", "e"): " (a; b; c; and 2 more)",
+    }.items():
+        words = rehearsing().happen(replace(BREAKS, broken=broken)).words
+        assert words == f"the old code breaks on what the new code wrote{named}, {ending}"
+
+
 def test_differences_wait_for_a_person_who_may_go_on() -> None:
     story = rehearsing().happen(FOUND)
     assert story.words == "the rehearsal found 3 differences: switchover shadow diff r"

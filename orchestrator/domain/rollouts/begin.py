@@ -6,6 +6,7 @@ Above: `rollout`.  Below: `steps`, `stages`, `back`.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from orchestrator.domain.plans.limits import Answer
 from orchestrator.domain.plans.plan import StateUse
@@ -15,6 +16,9 @@ from orchestrator.domain.rollouts.cut import approach
 from orchestrator.domain.rollouts.edits import create, held
 from orchestrator.domain.rollouts.outcome import Rejected
 from orchestrator.domain.rollouts.state import Part, Phase, Quarantined, Rollout, State, What
+
+NAMED: Final = 3
+"""How many of the things that break are named in a cause; the rehearsal's artifacts have them all."""
 
 
 def upgrade(state: State, event: ev.UpgradeAsked, now: float) -> State | Rejected:
@@ -124,8 +128,7 @@ def rehearsed(state: State, event: ev.RehearsalEnded, now: float) -> State | Rej
         words = f"the rehearsal failed: {event.words}"
         return fail(state, because(state, What.REHEARSAL, words, now), now)
     if event.shared_state is False and plan.state is StateUse.SHARED:
-        words = 'the old code breaks on what the new code wrote, so both may not serve at a time (state = "exclusive")'
-        return fail(state, because(state, What.STATE, words, now), now)
+        return fail(state, because(state, What.STATE, _breaks(event), now), now)
     held = state.enter(Phase.REHEARSING, Part.HOLD, now)
     if not event.differences or plan.rehearsal.on_differences is Answer.GO_ON:
         return go_on_rehearsed(state, now) if rollout.paused is None else held
@@ -135,6 +138,16 @@ def rehearsed(state: State, event: ev.RehearsalEnded, now: float) -> State | Rej
     if plan.rehearsal.on_differences is Answer.ROLL_BACK:
         return fail(state, cause, now)
     return pause(held, cause, now)
+
+
+def _breaks(event: ev.RehearsalEnded) -> str:
+    """Say what of the old code breaks on what the new code wrote."""
+    first, more = "; ".join(event.broken[:NAMED]), len(event.broken) - NAMED
+    named = f" ({first}{f'; and {more:,} more' if more > 0 else ''})" if first else ""
+    return (
+        f"the old code breaks on what the new code wrote{named}, so both may not serve at a time "
+        f'(state = "exclusive"): switchover shadow diff {event.rollout}'
+    )
 
 
 def go_on_rehearsed(state: State, now: float) -> State:

@@ -184,6 +184,7 @@ class RehearsalEnded:
         failed: a step of it failed, or it could not be run.
         differences: how many unexpected differences it found.
         shared_state: whether the old code works on what the new code wrote; None when that was not tried.
+        broken: what the old code cannot do there, or has lost.
         words: what it came to, in one sentence.
     """
 
@@ -191,6 +192,7 @@ class RehearsalEnded:
     failed: bool
     differences: int = 0
     shared_state: bool | None = None
+    broken: tuple[str, ...] = ()
     words: str = ""
 
 
