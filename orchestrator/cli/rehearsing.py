@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from orchestrator.settings import Paths
 LOOK_EVERY: Final = 0.3
 """Seconds between two looks at the progress."""
 STYLES: Final = {"ok": GREEN, "warning": YELLOW, "failed": RED}
+INTERRUPTED: Final = 130
+"""Exit status of who was ended by Ctrl-C (128 + SIGINT) and leaves a run alone."""
 WIDTH: Final = 10
 """Columns for a step's name."""
 
@@ -28,9 +31,43 @@ WIDTH: Final = 10
 def rehearse(paths: Paths, named: dict[str, Any], reason: str, options: dict[str, bool]) -> int:
     """Have the daemon rehearse, and follow that; return the exit status."""
     told = {name: str(value) if isinstance(value, Path) else value for name, value in named.items()}
-    begun = ask(paths, "POST", "/v1/upgrade", {**told, "reason": reason, **options})["id"]
-    click.echo(f"[upgrade] rehearsal {begun}; artifacts in {paths.state_dir / 'upgrades' / begun}")
-    return _until_over(paths, begun)
+    begun: Future[str] = Future()
+    try:
+        _begin(paths, {**told, "reason": reason, **options}, begun)
+        run = begun.result()
+    except KeyboardInterrupt:
+        return _interrupted(paths, begun)
+    return _until_over(paths, run)
+
+
+def _begin(paths: Paths, body: dict[str, Any], begun: Future[str]) -> None:
+    """Ask for a run beside the main thread, so that Ctrl-C does not take the answer along: it names the run."""
+
+    def asking() -> None:
+        try:
+            begun.set_result(ask(paths, "POST", "/v1/upgrade", body)["id"])
+        except BaseException as error:  # noqa: BLE001 - it is raised again by who waits for it
+            begun.set_exception(error)
+
+    threading.Thread(target=asking, daemon=True).start()
+
+
+def _interrupted(paths: Paths, begun: Future[str]) -> int:
+    """Cancel a run that was asked for as soon as it has begun; a second Ctrl-C leaves it alone, and says so."""
+    click.echo("[upgrade] cancelling as soon as the rehearsal has begun; Ctrl-C again leaves it alone", err=True)
+    try:
+        run = begun.result()
+    except KeyboardInterrupt:
+        click.echo(
+            "[upgrade] the rehearsal goes on once it has begun; end it with: switchover upgrade --cancel", err=True
+        )
+        return INTERRUPTED
+    _announce(paths, run)
+    return _cancelled(paths, run, _Shown())
+
+
+def _announce(paths: Paths, run: str) -> None:
+    click.echo(f"[upgrade] rehearsal {run}; artifacts in {paths.state_dir / 'upgrades' / run}")
 
 
 def without_daemon(
@@ -57,12 +94,18 @@ def _until_over(paths: Paths, run: str) -> int:
     """Follow a run that was just begun; Ctrl-C cancels it, a second one leaves it alone."""
     shown = _Shown()
     try:
+        _announce(paths, run)
         return follow(paths, run, shown)
     except KeyboardInterrupt:
-        click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
-        ask(paths, "POST", "/v1/upgrade/cancel", {"reason": "Ctrl-C"})
-        follow(paths, run, shown)
-        return 1
+        return _cancelled(paths, run, shown)
+
+
+def _cancelled(paths: Paths, run: str, shown: _Shown) -> int:
+    """End a run and follow it until it has cleared up; return the exit status."""
+    click.echo("[upgrade] cancelling; what was copied is being removed", err=True)
+    ask(paths, "POST", "/v1/upgrade/cancel", {"reason": "Ctrl-C"})
+    follow(paths, run, shown)
+    return 1
 
 
 @dataclass(slots=True)
