@@ -146,7 +146,7 @@ def _words(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError as error:
         raise click.UsageError(f"--old {command!r} is no command: {error}") from error
-    if not words:
+    if not words or not words[0]:
         raise click.UsageError("name the old version's command: --old 'python my_server.py'")
     return words
 

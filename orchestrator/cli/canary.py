@@ -58,7 +58,13 @@ def command(
 
 
 def program(name: str) -> str:
-    """Look a program up on the caller's PATH, which need not be the daemon's."""
+    """Look a program up on the caller's PATH, which need not be the daemon's.
+
+    Raises:
+        UsageError: the name is empty, as a variable's that is not set.
+    """
+    if not name:
+        raise click.UsageError("the name of the program is empty; name one after -- (is a variable not set?)")
     return name if "/" in name else shutil.which(name) or name
 
 

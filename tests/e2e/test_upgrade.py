@@ -114,7 +114,7 @@ def test_what_cannot_be_rehearsed_is_refused_in_words(daemon: RunningDaemon) -> 
     refusals = {
         ("--rehearse",): (2, "name the new version's command"),
         ("--cancel",): (1, "no rehearsal runs"),
-        ("--rehearse", "--", ""): (1, "its first text is empty and should name a program"),
+        ("--rehearse", "--", ""): (2, "the name of the program is empty"),
         ("--rehearse", "--source", "nowhere", "--", "true"): (1, "is not a directory"),
     }
     for words, (status, said) in refusals.items():

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.api.models import Absolute, Asking, Done, Text
+from orchestrator.api.models import Absolute, Asking, Command, Done, Text
 from orchestrator.api.rollouts.upgrade_models import RUN_PATTERN
 
 
@@ -25,7 +25,7 @@ class UpgradeBody(Asking):
     plan: Annotated[Text, AfterValidator(_named)] | None = Field(
         None, description="name of a plan, or absolute path of its file; `rollout.plan` of the configuration by default"
     )
-    command: list[Text] | None = Field(
+    command: Command | None = Field(
         None, description="program and arguments of the new version; none where the plan only moves flags", min_length=1
     )
     cwd: Absolute | None = Field(None, description="absolute working directory; the daemon's own by default")
