@@ -79,6 +79,25 @@ class StoreClosedError(StorageError):
         super().__init__(path, "the store is closed")
 
 
+class StoreReplacedError(StorageError):
+    """Another file stands where the open database stood."""
+
+    default_mend = (
+        "start the daemon again to go on from that file, or move it away, and what the daemon knows is put back there"
+    )
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "it was replaced while it was open, and what is changed now would be lost")
+
+
+class StoreRemovedError(StorageError):
+    """The open database was removed, and cannot be put back."""
+
+    def __init__(self, path: Path, why: StorageError) -> None:
+        what = "it was removed while it was open, and what is changed now would be lost at the next start"
+        super().__init__(path, f"{what}; it cannot be put back yet: {why.what}", why.mend)
+
+
 class CompactedError(StorageError):
     """A watch asked for changes that were already pruned."""
 

@@ -32,6 +32,9 @@ from state.flag_shapes import Write
 from state.flag_steps import FlagStep, NewId, NewNotice, iso, notice_of, row_from, row_text, step_of
 from state.writer import Writer
 
+RESTORED_BITS = 32
+"""SQLite's own number has 32 bits; above them stands how often the file was put back."""
+
 _SQL = statements.named("orchestrator", "flag_queries.sql")
 _AUDIT = statements.named("orchestrator")["audit_append"]
 
@@ -70,9 +73,10 @@ class SqliteFlagStore:
     async def data_version(self) -> int:
         """Return a number that changes when somebody else's connection has committed, and never by a write of ours.
 
-        https://www.sqlite.org/pragma.html#pragma_data_version
+        https://www.sqlite.org/pragma.html#pragma_data_version; a file that was put back counts from its beginning.
         """
-        return await self._writer.run(_data_version)
+        number = await self._writer.run(_data_version)
+        return number + (self._writer.restored << RESTORED_BITS)
 
     async def write(self, write: Write) -> int | None:
         """Store rows, `settings`, history, audit row and notices in one transaction.

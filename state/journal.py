@@ -144,6 +144,14 @@ class SqliteJournal:
         check_limit(limit)
         return await self._writer.run(partial(_page, self._writer.path, limit, before))
 
+    async def look(self) -> int:
+        """See that the file is still under its name, and put it back whole if it was removed; return how often it was.
+
+        Raises:
+            StorageError: it cannot be put back, or another file is there.
+        """
+        return await self._writer.look()
+
     async def close(self) -> None:
         """Finish what was handed over and close the file."""
         await self._writer.close()

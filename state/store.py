@@ -66,6 +66,14 @@ class OrchestratorStore:
             raise
         return cls(writer, desired, AuditLog(writer, wall), SqliteFlagStore(writer))
 
+    async def look(self) -> int:
+        """See that the file is still under its name, and put it back whole if it was removed; return how often it was.
+
+        Raises:
+            StorageError: it cannot be put back, or another file is there.
+        """
+        return await self._writer.look()
+
     async def close(self) -> None:
         """Finish what was handed over and close the file; every watch ends with StoreClosedError."""
         self._writer.stop()

@@ -3,7 +3,8 @@
 Reads go the same way as writes.  That gives every caller its own writes back and one order of everything, and needs no
 second connection; the price, waiting behind a write's fsync, is milliseconds, and nobody on the hot path reads here.
 
-Above stand `desired`, `audit` and `journal`; below is the connection that `database` opened in this thread.
+Above stand `desired`, `audit` and `journal`; below is the connection that `database` opened in this thread, held to its
+file's name by `held_file`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from threading import Thread
 from typing import Any, NamedTuple, Self, TypeVar
 
 from state.errors import StoreClosedError, translated
+from state.held_file import HeldFile
 
 T = TypeVar("T")
 
@@ -37,11 +39,16 @@ class Writer:
 
     It belongs to the event loop it was opened on (asyncio or uvloop) and never blocks it.  When that loop is gone, work
     already handed over is still carried out and its outcome dropped.
+
+    Attributes:
+        path: the database.
+        restored: how often its file was put back since it was opened.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
         """Use `Writer.open`."""
         self.path = path
+        self.restored = 0
         self._loop = asyncio.get_running_loop()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._room = asyncio.Semaphore(limit)
@@ -77,7 +84,8 @@ class Writer:
 
         Raises:
             StoreClosedError: the writer was stopped.
-            StorageError: SQLite refused; what else `work` raises comes through unchanged.
+            StorageError: SQLite refused, or the file is no longer under its name; what else `work` raises comes through
+                unchanged.
         """
         await self._room.acquire()
         if self._stopped:
@@ -86,6 +94,18 @@ class Writer:
         outcome: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(_Job(work, outcome))
         return await outcome
+
+    async def look(self) -> int:
+        """See that the file is still under its name, and put it back if it was removed, as every piece of work does.
+
+        Returns:
+            How often it was put back since it was opened.
+
+        Raises:
+            StorageError: it cannot be put back, or another file is there.
+        """
+        await self.run(lambda _: None)
+        return self.restored
 
     def stop(self) -> None:
         """Take no more work; the thread closes the connection after what it already has.  Does not wait."""
@@ -101,10 +121,12 @@ class Writer:
     def _serve(self, connect: Callable[[Path], sqlite3.Connection], opened: asyncio.Future[None]) -> None:
         """Be the thread."""
         try:
-            with closing(connect(self.path)) as connection:
+            with closing(HeldFile(self.path, connect)) as file:
                 self._tell(_settle, opened, None, None)
                 while (job := self._jobs.get()) is not None:
-                    self._tell(self._finish, job.outcome, *_attempt(job.work, connection, self.path))
+                    outcome = _attempt(job.work, file, self.path)
+                    self.restored = file.restored
+                    self._tell(self._finish, job.outcome, *outcome)
         except BaseException as error:  # noqa: BLE001 - only opening and closing raise here; who waits to open gets it
             self._tell(_settle, opened, None, error)
         finally:
@@ -120,12 +142,10 @@ class Writer:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _attempt(
-    work: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection, path: Path
-) -> tuple[Any, BaseException | None]:
+def _attempt(work: Callable[[sqlite3.Connection], Any], file: HeldFile, path: Path) -> tuple[Any, BaseException | None]:
     try:
         with translated(path):
-            return work(connection), None
+            return work(file.connection()), None
     except BaseException as error:  # noqa: BLE001 - the thread serves the next one, the caller gets the error
         return None, error
 
