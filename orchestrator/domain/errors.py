@@ -48,6 +48,10 @@ class StartError(SwitchoverError):
     """A worker could not be started or never became ready."""
 
 
+class NoServerError(StartError):
+    """A program speaks, but not as an MCP server does."""
+
+
 class RequestFailedError(SwitchoverError):
     """A worker answered one of the daemon's own requests with an error.
 

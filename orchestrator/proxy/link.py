@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from orchestrator.domain.compatibility import Surface
-from orchestrator.domain.errors import METHOD_NOT_FOUND, RequestFailedError, StartError
+from orchestrator.domain.errors import METHOD_NOT_FOUND, NoServerError, RequestFailedError, StartError
 from orchestrator.domain.protocol import Era, Place
 from orchestrator.proxy import codec
 from orchestrator.proxy.lines import LineReader
@@ -28,6 +28,9 @@ log = get_logger("proxy")
 
 ODD_RESULT = codec.ResultHead()
 """What is known of a result that is no object: nothing."""
+
+OPENINGS = frozenset({"initialize", "server/discover"})
+"""What only a client asks: of a worker that asks it, it may be the daemon's own question."""
 
 QUOTE = 200
 """Characters of a worker's rubbish that a log line shows."""
@@ -345,6 +348,8 @@ class WorkerLink(LineReader):
 
     def _asked_by_worker(self, line: bytes, method: str) -> None:
         """Answer a worker's own request: a shared worker's client is the daemon, which offers nothing but ping."""
+        if method in OPENINGS and self._comes_back(line, method):
+            return
         if self.session is not None and method != "ping":
             self._owner.asked(self, line)
             return
@@ -359,6 +364,17 @@ class WorkerLink(LineReader):
         self.outbox.put(
             codec.error_line(call_id, METHOD_NOT_FOUND, f"{method} is not offered to a worker that all sessions share")
         )
+
+    def _comes_back(self, line: bytes, method: str) -> bool:
+        """Give up the daemon's own question if a line is that; answered, it would come back as its answer."""
+        written = codec.decode_message(line).id
+        asked = msgspec.json.decode(written) if written is not UNSET else None
+        future = self._questions.pop(asked, None) if isinstance(asked, str) else None
+        if future is not None and not future.done():
+            future.set_exception(
+                NoServerError(f"it answers as no MCP server does: it sends back the {method} that it is sent")
+            )
+        return future is not None
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.domain.errors import RequestFailedError, StartError
+from orchestrator.domain.errors import NoServerError, RequestFailedError, StartError
 from orchestrator.domain.generation import Generation, Spec
 from orchestrator.domain.lifecycle import Health, became_ready, died
 from orchestrator.domain.ports import Link
@@ -282,6 +282,8 @@ class Keeper:
         if self.refusal is not None and self._finds_out and self.era is Era.HANDSHAKE:
             self.era, self._another_try = Era.STATELESS, True
             log.info("worker refused initialize, trying server/discover", generation=self.generation.number)
+        if isinstance(error, NoServerError):
+            return self._explained(str(error), process)
         if self.refusal is not None:
             return self._explained(f"it refused its handshake: {error}", process)
         with anyio.move_on_after(LAST_WORD):

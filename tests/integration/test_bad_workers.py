@@ -77,6 +77,7 @@ FOUNDING = [
     (bad_worker("good"), 'cwd = "/no/such/place"\n', "working directory /no/such/place does not exist"),
     (bad_worker("dies-at-once"), "", "no such table: missions"),
     (bad_worker("never-ready"), "", "did not answer its handshake within 0.8 s"),
+    (["/bin/cat"], "", "it answers as no MCP server does: it sends back the initialize that it is sent"),
 ]
 
 
