@@ -6,15 +6,14 @@ Above: `rehearse`.  Below: `rehearsal.samples` for what the harness says, `shado
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.domain.comparison import Answer, CaseResult, DifferenceClass, Finding, Kind, Sample
+from orchestrator.rehearsal.profiles import Profiles, WithheldError
 from orchestrator.rehearsal.samples import Answer as Told
 from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
 from orchestrator.rehearsal.suite import Case
@@ -22,11 +21,9 @@ from orchestrator.shadow import outcome
 from orchestrator.shadow.explain import explain
 from orchestrator.shadow.manifest import Expected
 from orchestrator.shadow.noise import noise_of
-from orchestrator.shadow.profile import ENOUGH, Profile, ProfileError, kept_profile, learn
+from orchestrator.shadow.profile import ENOUGH, Profile, ProfileError, learn, usable
 from orchestrator.shadow.redact import Redactor
-
-PROFILES: Final = Path("analytics", "shadow_profiles")
-"""Where the noise of each tool is kept, in the state directory."""
+from orchestrator.shadow.values import read
 
 NOISE: Final = 100
 """Paths of a tool whose noise the report tells."""
@@ -56,7 +53,8 @@ class LearnedComparer:
         state_dir: where profiles are kept.
         manifest: expected differences.
         today: the day on which they have to be still expected.
-        redactor: how values are shown.
+        redactor: how values are shown, and with which key they are kept.
+        known: secrets that the detector looks for as they are.
     """
 
     fingerprint: str
@@ -64,11 +62,12 @@ class LearnedComparer:
     manifest: Sequence[Expected]
     today: dt.date
     redactor: Redactor
+    known: Sequence[str] = ()
 
     def compare(self, cases: Sequence[Case], samples: Sequence[Taken]) -> Compared:
         """Learn the noise of each tool from the old code, and compare the new code with it."""
         asked = list(_cases(cases, samples))
-        notes: list[str] = []
+        notes = Profiles(self.state_dir, self.redactor, self.known).seal_all()
         profiles = {tool: self._profile(tool, asked, notes) for tool in dict.fromkeys(one.tool for one in asked)}
         if few := [tool for tool, one in profiles.items() if not one.enough]:
             notes.append(f"{', '.join(few)}: learned from fewer than {ENOUGH} answers of one call; see upgrade.repeats")
@@ -95,22 +94,27 @@ class LearnedComparer:
 
     def _profile(self, tool: str, asked: Sequence[outcome.Case], notes: list[str]) -> Profile:
         """Learn from this run, add what was known before of the same code, and keep it."""
-        profile = learn(tool, self.fingerprint, [one.controls for one in asked if one.tool == tool])
-        path = self.state_dir / PROFILES / f"{hashlib.sha256(tool.encode()).hexdigest()[:32]}.json"
+        mine = [one for one in asked if one.tool == tool]
+        profile = learn(tool, self.fingerprint, [one.controls for one in mine])
+        store = Profiles(self.state_dir, self.redactor, self.known)
         try:
-            if path.exists() and (before := kept_profile(path.read_bytes(), tool, self.fingerprint)) is not None:
+            before = store.kept(tool, self.fingerprint)
+            if before is not None:
+                store.seals.reveal(before, _answers(mine))
                 profile.merge(before)
         except (OSError, ProfileError) as error:
             notes.append(str(error))
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.touch(mode=0o600)  # what varies may hold what is personal
-            partial.write_bytes(profile.as_json())
-            partial.replace(path)
-        except OSError as error:
+            store.keep(profile)
+        except (OSError, WithheldError) as error:
             notes.append(f"the noise of {tool} is not kept for the next rehearsal: {error}")
         return profile
+
+
+def _answers(asked: Sequence[outcome.Case]) -> list[object]:
+    """Return all answers that can be read."""
+    samples = (one for case in asked for one in (*case.controls, *case.rehearsals, *case.actives))
+    return [value for one in samples if one.answer is Answer.RESULT and usable(value := read(one.body))]
 
 
 def _cases(cases: Sequence[Case], samples: Sequence[Taken]) -> Iterator[outcome.Case]:

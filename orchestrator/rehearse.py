@@ -12,6 +12,7 @@ import datetime as dt
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,14 +35,20 @@ from state.errors import StorageError
 from state.upgrade_lock import UpgradeLock
 
 
-def comparer_of(job: Job, key: bytes) -> Comparer:
+def comparer_of(job: Job, key: bytes, known: Sequence[str] = ()) -> Comparer:
     """Return who tells what differs.
+
+    Args:
+        job: what is rehearsed.
+        key: of this installation.
+        known: secrets that are known.
 
     Raises:
         ManifestError: the expected differences cannot be used, or not be read.
     """
     manifest = _manifest(job.settings.expected) if job.settings.expected is not None else ()
-    return LearnedComparer(job.old.fingerprint, job.state_dir, manifest, dt.datetime.now(dt.UTC).date(), Shown(key))
+    today = dt.datetime.now(dt.UTC).date()
+    return LearnedComparer(job.old.fingerprint, job.state_dir, manifest, today, Shown(key), known)
 
 
 def _manifest(path: Path) -> tuple[Expected, ...]:
@@ -63,7 +70,7 @@ def main() -> int:
             lock = stack.enter_context(UpgradeLock.take(job.state_dir, job.run))
             known = known_secrets(job.environ, dict(job.old.env), dict(job.new.env))
             redactor = Redactor(bytes.fromhex(request.key), known)
-            comparer = comparer_of(job, bytes.fromhex(request.key))
+            comparer = comparer_of(job, bytes.fromhex(request.key), known)
             kept = Artifacts(job.state_dir, job.run, redactor, known)
         except FileExistsError:
             return _refuse(f"there is a rehearsal {request.run} already; choose another --id")

@@ -20,6 +20,7 @@ from typing import Final
 from orchestrator.mirroring.judging import Judge
 from orchestrator.mirroring.kept import PAUSE, Kept
 from orchestrator.mirroring.messages import Begin, Job, Judged, decode_begin, decode_jobs, encode
+from orchestrator.rehearsal.profiles import Profiles
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
 from orchestrator.shadow.redact import Redactor as Shown
@@ -44,8 +45,11 @@ def main() -> int:
 
 def _serve(daemon: DaemonSide, begin: Begin) -> None:
     kept = Kept(Path(begin.state_dir), begin.keep, Redactor(begin.key, begin.secrets), begin.secrets)
+    profiles = Profiles(Path(begin.state_dir), Shown(begin.seal), begin.secrets)
+    for note in profiles.seal_all():
+        print(note, file=sys.stderr, flush=True)  # noqa: T201
     judge = Judge(
-        Path(begin.state_dir),
+        profiles,
         Shown(begin.key),
         learn_from=begin.learn,
         decisions=begin.decisions,

@@ -8,10 +8,8 @@ answers to the same live calls, asked twice.  Until a tool's noise is known, its
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -21,15 +19,14 @@ from orchestrator.domain.comparison import Verdict as Said
 from orchestrator.mirroring.decisions import differing, find
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.proxy import codec
+from orchestrator.rehearsal.profiles import Profiles
 from orchestrator.shadow import outcome
 from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.manifest import Expected
-from orchestrator.shadow.profile import Profile, ProfileError, kept_profile, learn
+from orchestrator.shadow.profile import Profile, ProfileError, learn, usable
 from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.values import read
 
-PROFILES: Final = Path("analytics", "shadow_profiles")
-"""Where rehearsals keep what they learned (`orchestrator.comparing` writes it)."""
 WAITING: Final = 64
 """Pairs of a tool that wait for its noise to be known; further ones are incomplete."""
 AGENT: Final = 60
@@ -57,6 +54,7 @@ class Known:
         kept: what rehearsals learned, None for nothing.
         cases: pairs of its own answers.
         tried: how many there would be if all of them had been results.
+        sealed: whether there is something sealed in what rehearsals learned.
         waiting: pairs that wait.
         profile: everything learned.
         comparer: compares by it.
@@ -65,6 +63,7 @@ class Known:
     kept: Profile | None
     cases: list[list[Sample]] = field(default_factory=list)
     tried: int = 0
+    sealed: bool = False
     waiting: list[Job] = field(default_factory=list)
     profile: Profile | None = None
     comparer: Comparer | None = None
@@ -79,7 +78,7 @@ class Judge:
 
     def __init__(
         self,
-        state_dir: Path,
+        profiles: Profiles,
         redactor: Redactor,
         *,
         learn_from: int,
@@ -90,14 +89,14 @@ class Judge:
         """Build it.
 
         Args:
-            state_dir: where rehearsals keep what they learned.
+            profiles: what rehearsals learned.
             redactor: how values are shown.
             learn_from: calls of each tool, asked twice, after which its noise is taken for known.
             decisions: where decisions stand.
             manifest: expected differences.
             note: is told of pairs that differ.
         """
-        self._state_dir = state_dir
+        self._profiles = profiles
         self._redactor = redactor
         self._learn_from = learn_from
         self._decisions = decisions
@@ -110,7 +109,8 @@ class Judge:
         key = (job.tool, job.fingerprint)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = Known(self._kept(*key))
+            kept = self._kept(*key)
+            known = self._known[key] = Known(kept, sealed=kept is not None)
         if job.control:
             self._learn(job, known)
         if known.tried < self._learn_from:
@@ -127,9 +127,8 @@ class Judge:
 
     def _kept(self, tool: str, fingerprint: str) -> Profile | None:
         """Return what rehearsals of this version have learned of a tool."""
-        path = self._state_dir / PROFILES / f"{hashlib.sha256(tool.encode()).hexdigest()[:32]}.json"
         try:
-            return kept_profile(path.read_bytes(), tool, fingerprint)
+            return self._profiles.kept(tool, fingerprint)
         except (OSError, ProfileError):
             return None
 
@@ -143,20 +142,32 @@ class Judge:
         if known.tried < self._learn_from:
             return
         learned = learn(job.tool, job.fingerprint, known.cases)
+        for case in known.cases:
+            self._reveal(known, case)
         known.cases = []
         for before in (known.kept, known.profile):
             if before is not None:
                 learned.merge(before)
         known.kept, known.profile, known.comparer = None, learned, None
 
+    def _reveal(self, known: Known, samples: Sequence[Sample]) -> None:
+        """Have the profile know again what some answers hold of what it keeps sealed."""
+        if not known.sealed:
+            return
+        values = [value for one in samples if one.answer is Answer.RESULT and usable(value := read(one.body))]
+        for one in (known.kept, known.profile):
+            if one is not None and self._profiles.seals.reveal(one, values):
+                known.comparer = None
+
     # --- one pair -----------------------------------------------------------------------------
 
     def _judge(self, job: Job, known: Known, today: dt.date) -> Judged:
         if known.profile is None and known.kept is not None:
             known.profile, known.kept = known.kept, None
+        old, new = _sample(job.old, job.old_at, job.old_answer), _sample(job.new, job.new_at, job.new_answer)
+        self._reveal(known, (old, new))
         if known.comparer is None:
             known.comparer = Comparer(known.profile, self._redactor)
-        old, new = _sample(job.old, job.old_at, job.old_answer), _sample(job.new, job.new_at, job.new_answer)
         samples = 0 if known.profile is None else known.profile.samples
         said = known.comparer.compare(old, new)
         findings = () if said.verdict is Said.EQUAL else self._classed(job, known.profile, (old, new), today)

@@ -21,6 +21,7 @@ class Begin(msgspec.Struct, array_like=True):
         keep: differing pairs kept.
         decisions: where decisions stand.
         manifest: text of the file of expected differences, "" for none.
+        seal: the key of rehearsals, with which they sealed what they learned.
     """
 
     state_dir: str
@@ -30,6 +31,7 @@ class Begin(msgspec.Struct, array_like=True):
     keep: int
     decisions: dict[str, str]
     manifest: str
+    seal: bytes
 
 
 class Job(msgspec.Struct, array_like=True, gc=False):

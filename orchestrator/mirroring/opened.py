@@ -86,6 +86,7 @@ class LiveMirroring(Mirroring):
             keep=settings.mirror.keep,
             decisions=dict(settings.mirror.decisions),
             manifest=self._expected(),
+            seal=hmac.new(key, b"what a rehearsal leaves", "sha256").digest(),
         )
 
     def _expected(self) -> str:

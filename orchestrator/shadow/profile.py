@@ -20,7 +20,9 @@ from orchestrator.shadow.values import Unreadable, read
 from orchestrator.shadow.walk import Walk
 
 FORMAT: Final = 1
-"""Of the JSON; a profile of another one is learned anew."""
+"""Of a profile that tells its values, as it is while it is used; one of another format is learned anew."""
+SEALED: Final = 2
+"""Of one that is kept: `sealing` made its values digests."""
 ENOUGH: Final = 5
 """Samples of a case from which on its noise is known well (measured: 5 to 8)."""
 
@@ -42,6 +44,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
         links: which ids refer to each other.
         residue: differences that were still found between control's own samples, by kind and path.
         checked: pairs of control's samples that were searched for those.
+        seal: tells, of a sealed one, with which key it was.
     """
 
     tool: str
@@ -54,9 +57,10 @@ class Profile(msgspec.Struct, omit_defaults=True):
     links: Links = {}
     residue: dict[str, int] = {}
     checked: int = 0
+    seal: str = ""
 
     def as_json(self) -> bytes:
-        """Return the profile to be kept."""
+        """Return the profile with every value that it remembers; only what `sealing` made of it may be written."""
         return msgspec.json.encode(self)
 
     @property

@@ -22,7 +22,12 @@ _SECRET_WORDS: Final = frozenset(
     {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "apikey", "credential", "credentials",
      "authorization", "cookie", "ssn", "iban"}
 )  # fmt: skip
+_PERSONAL_WORDS: Final = frozenset(
+    {"email", "mail", "phone", "telephone", "mobile", "fax", "birth", "birthday", "birthdate", "dob", "passport", "tax",
+     "card", "cvv", "cvc", "pin", "otp", "account"}
+)  # fmt: skip
 _SECRET_PAIRS: Final = frozenset({("api", "key"), ("private", "key"), ("access", "key"), ("pass", "word")})
+_LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _RULES: Final = (
     ("secret", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)),
     ("secret", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")),
@@ -50,6 +55,11 @@ class Redactor:
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4, key=self._key).hexdigest()
         return f"<{label}:{digest}>"
 
+    def letters(self, body: bytes) -> str:
+        """Return a keyed digest of 64 bits as letters: digits would now and then look like somebody's number."""
+        digest = hashlib.blake2b(body, digest_size=8, key=self._key, person=b"profile").hexdigest()
+        return digest.translate(_LETTERS)
+
     def text(self, text: str) -> str:
         """Return a text without what looks like a secret or personal."""
         for label, pattern in _RULES:
@@ -76,6 +86,11 @@ def is_secret(name: str) -> bool:
     """Tell whether a member's name says that its value is secret; `tokens` counts and `passed` judges, neither is."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(itertools.pairwise(words))
+
+
+def is_private(name: str) -> bool:
+    """Tell whether a member's name says that its value is secret or somebody's own."""
+    return is_secret(name) or not _PERSONAL_WORDS.isdisjoint(word.lower() for word in _WORDS.findall(name))
 
 
 def _cut(value: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.comparing import PROFILES, LearnedComparer
+from orchestrator.comparing import LearnedComparer
 from orchestrator.rehearsal.bounds import Kind
 from orchestrator.rehearsal.judge import Stopped
+from orchestrator.rehearsal.profiles import PROFILES
 from orchestrator.rehearsal.samples import Answer, Compared, Part, Taken
 from orchestrator.rehearsal.suite import Case
 from orchestrator.shadow.manifest import read_manifest

@@ -16,6 +16,7 @@ from orchestrator.domain.comparison import Finding
 from orchestrator.mirroring.judging import WAITING, Judge
 from orchestrator.mirroring.kept import DIFFERENCES, Kept
 from orchestrator.mirroring.messages import Job, Judged
+from orchestrator.rehearsal.profiles import Profiles
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.redact import Redactor as Shown
 
@@ -36,7 +37,7 @@ class Judging:
         self.numbers = itertools.count(1)
         self.noted: list[tuple[Job, Judged, Sequence[Finding]]] = []
         self.judge = Judge(
-            folder,
+            Profiles(folder, Shown(b"key")),
             Shown(b"key"),
             learn_from=LEARN,
             decisions=decisions,
