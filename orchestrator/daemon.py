@@ -49,6 +49,7 @@ from orchestrator.supervision.private_copy import sweep
 from orchestrator.supervision.warden import MARK, Warden
 from orchestrator.telemetry.clock import SteadyClock
 from orchestrator.telemetry.logging import get_logger
+from orchestrator.telemetry.measured import StorageCounts
 from orchestrator.tool_plane import ToolPlane
 from orchestrator.untold import tell_untold
 from orchestrator.upgrades import Upgrades
@@ -95,6 +96,7 @@ class Daemon:
         self.guard, self.mirroring.sink = self.conducting.guard, self.samples.bus
         self._report = Report(self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, paths=paths)
         self._report.mirror = self.mirroring.metrics
+        self._report.storage = lambda: StorageCounts(storage.lost, storage.restored)
         self._chronicle = Chronicle(tasks, storage, options.notifier, paths.analytics, self.status)
         self._chronicle.notice = tell
 
@@ -118,6 +120,7 @@ class Daemon:
         await tell_untold(self._storage, self._flagging.tell, self._clock.wall())
         self._tasks.start_soon(self.driver.run)
         self._tasks.start_soon(self._others.watch)
+        self._tasks.start_soon(self._storage.watch)
         await self._flagging.start(self._tasks, self.fleet)
         self._tasks.start_soon(self._admission.run)
         self.samples.start(self._tasks)
@@ -201,7 +204,9 @@ class Daemon:
 
     def status(self) -> Status:
         """Say how things stand."""
-        return self._report.status("; ".join(filter(None, (self._storage.trouble, self.samples.trouble))) or None)
+        storage = self._storage
+        trouble = "; ".join(filter(None, (storage.trouble, *storage.lost.values(), self.samples.trouble)))
+        return self._report.status(trouble or None)
 
     def metrics(self) -> bytes:
         """Return the Prometheus text."""

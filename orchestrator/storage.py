@@ -5,21 +5,28 @@ Above: `daemon`.  Below: `state`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import anyio
 
 from orchestrator.domain.errors import StartError
 from orchestrator.settings import Paths
 from orchestrator.telemetry.logging import get_logger
 from state.directory import StateDirectory
-from state.errors import CorruptStoreError
+from state.errors import CorruptStoreError, StorageError
 from state.files import set_aside
 from state.journal import SqliteJournal
 from state.samples import SqliteSampleStore
 from state.store import OrchestratorStore
 
 log = get_logger("daemon")
+
+LOOK: Final = 1.0
+"""Seconds between two looks at whether the open files are still under their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,41 @@ class Storage:
         journal: the rollout's memory.
         store: desired state and audit.
         trouble: what was found damaged and set aside, None in health.
+        lost: what keeps a file from being used that was removed or replaced while it was open, by its name.
+        restored: how often a removed file was put back, by its name.
     """
 
     journal: SqliteJournal
     store: OrchestratorStore
     trouble: str | None
+    lost: dict[str, str] = field(default_factory=dict)
+    restored: dict[str, int] = field(default_factory=dict)
+
+    async def watch(self) -> None:
+        """See for ever that both files are under their names, so that one that was removed is put back at once."""
+        while True:
+            await self.look()
+            await anyio.sleep(LOOK)
+
+    async def look(self) -> None:
+        """See that both files are under their names, and say what was found otherwise."""
+        await self._look("journal.db", self.journal.look)
+        await self._look("orchestrator.db", self.store.look)
+
+    async def _look(self, name: str, look: Callable[[], Awaitable[int]]) -> None:
+        try:
+            restored = await look()
+        except StorageError as error:
+            if name not in self.lost:
+                log.error("database file lost while it was open", file=name, reason=str(error))  # noqa: TRY400
+            self.lost[name] = str(error)
+            return
+        if restored > self.restored.get(name, 0):
+            log.warning("database file was removed while it was open, and is put back whole", file=name)
+        elif name in self.lost:
+            log.info("database file is in its place again", file=name)
+        self.lost.pop(name, None)
+        self.restored[name] = restored
 
 
 def make_runtime_dir(paths: Paths) -> None:

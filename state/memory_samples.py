@@ -100,6 +100,10 @@ class MemorySampleStore:
         await asyncio.sleep(0)
         return self._evidence[epoch][1] if epoch in self._evidence else None
 
+    async def look(self) -> int:
+        """Return how often a removed file was put back: never, for there is none."""
+        return 0
+
     async def close(self) -> None:
         """Do nothing."""
 

@@ -19,7 +19,7 @@ from orchestrator.settings import Paths
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.usage import usage
-from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot, StorageCounts
 from orchestrator.telemetry.tally import Tally
 
 
@@ -46,6 +46,7 @@ class Report:
         self._version = version
         self._paths = paths
         self.mirror: Callable[[], MirrorCounts] = MirrorCounts
+        self.storage: Callable[[], StorageCounts] = StorageCounts
         self._restarts: dict[int, int] = {}
         self._switched: tuple[float, int] | None = None
         self._started = clock.monotonic()
@@ -94,6 +95,7 @@ class Report:
             uptime=self._clock.monotonic() - self._started,
             flags=FlagCounts(flags.version, flags.readers, len(flags.late), flags.changes),
             mirror=self.mirror(),
+            storage=self.storage(),
             shadow=self._shadow(),
         )
 

@@ -59,6 +59,7 @@ class Keeping:
 
     Attributes:
         counts: what became of what it was told.
+        restored: how often the file was put back that was removed while it was open.
         on_refill: called when it is known anew how many samples are wanted.
         settings: how much is kept, and how long; replaced on reload.
     """
@@ -73,6 +74,7 @@ class Keeping:
             now: Unix seconds on the steady clock.
         """
         self.counts = Counts()
+        self.restored = 0
         self.on_refill: Callable[[], None] = lambda: None
         self._rollout = ""
         self.settings = settings
@@ -86,6 +88,7 @@ class Keeping:
         self._aside: str | None = None
         self._failure: str | None = None
         self._why: StorageError | None = None
+        self._misplaced = False
         self._backlog: list[Sample | Pair] = []
         self._idle = self._trial = self._others = 0
         self._refill()
@@ -173,6 +176,7 @@ class Keeping:
                 tried = self._now()
                 await self._open()
             await self.flush()
+            await self.look()
             if self._now() - pruned >= PRUNE:
                 pruned = self._now()
                 await self._prune()
@@ -217,6 +221,23 @@ class Keeping:
             self._fine()
         finally:
             self._opened.set()
+
+    async def look(self) -> None:
+        """See that the file is under its name, also while there is nothing to write."""
+        if self._store is None:
+            return
+        try:
+            restored = await self._store.look()
+        except StorageError as error:
+            self._misplaced = True
+            await self._failed(error)
+            return
+        if self._misplaced:
+            self._misplaced = False
+            self._fine()
+        if restored > self.restored:
+            log.warning("database file was removed while it was open, and is put back whole", file="samples.db")
+        self.restored = restored
 
     async def _prune(self) -> None:
         before = self._now() - self.settings.keep_days * 86_400

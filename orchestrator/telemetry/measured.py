@@ -5,7 +5,7 @@ Above: `api.report` gathers it, `metrics` words it for Prometheus.  Below: `tall
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain.routing import RoutingTable
@@ -60,6 +60,19 @@ class ShadowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageCounts:
+    """What became of the daemon's own database files while they were open.
+
+    Attributes:
+        lost: files that cannot be used now: removed and not put back yet, or replaced.
+        restored: how often a removed one was put back, by its name.
+    """
+
+    lost: Collection[str] = ()
+    restored: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the metrics are made of.
 
@@ -74,6 +87,7 @@ class Snapshot:
         flags: the flags.
         shadow: the newest shadow comparison, None while there was none.
         mirror: mirrored calls.
+        storage: the daemon's own database files.
     """
 
     table: RoutingTable
@@ -86,3 +100,4 @@ class Snapshot:
     flags: FlagCounts = field(default_factory=FlagCounts)
     shadow: ShadowCounts | None = None
     mirror: MirrorCounts = field(default_factory=MirrorCounts)
+    storage: StorageCounts = field(default_factory=StorageCounts)

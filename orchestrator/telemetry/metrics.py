@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from orchestrator.domain.routing import Lane
-from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot
+from orchestrator.telemetry.measured import FlagCounts, MirrorCounts, ShadowCounts, Snapshot, StorageCounts
 from orchestrator.telemetry.tally import BUCKETS, Tally
 
 
@@ -36,6 +36,7 @@ class _Once(Collector):
         if self._snapshot.shadow is not None:
             yield from _shadow(self._snapshot.shadow)
         yield from _mirror(self._snapshot.mirror)
+        yield from _storage(self._snapshot.storage)
 
 
 def _routing(snapshot: Snapshot) -> Iterator[Metric]:
@@ -157,3 +158,17 @@ def _shadow(shadow: ShadowCounts) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "switchover_shadow_differing_runs", "Rehearsals in a row, up to the newest, with differences.", shadow.in_a_row
     )
+
+
+def _storage(counts: StorageCounts) -> Iterator[Metric]:
+    lost = GaugeMetricFamily(
+        "switchover_database_lost", "1 while an open database file is gone or replaced.", labels=["file"]
+    )
+    restored = CounterMetricFamily(
+        "switchover_database_restored", "How often a removed database file was put back.", labels=["file"]
+    )
+    for name in sorted({*counts.lost, *counts.restored}):
+        lost.add_metric([name], name in counts.lost)
+        restored.add_metric([name], counts.restored.get(name, 0))
+    yield lost
+    yield restored

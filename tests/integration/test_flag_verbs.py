@@ -6,9 +6,11 @@ import datetime as dt
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +240,17 @@ def test_a_token_is_printed_when_its_gates_are_open_and_refused_by_their_names(d
     claims = jwt.decode(printed.strip(), options={"verify_signature": False})
     assert (claims["sub"], claims["gates"], claims["attributes"]) == ("ann", {"tool-access": True}, {"level": 3})
     assert json.loads(good(daemon, "token", "ann", "--json"))["gates"] == {}
+
+
+@pytest.mark.requirement("STATE-6")
+def test_what_is_set_after_the_database_was_removed_is_in_the_one_that_was_put_back(daemon: RunningDaemon) -> None:
+    database = daemon.state_dir / "orchestrator.db"
+    before = good(daemon, "flags", "history", "limit")
+    for side in ("", "-wal", "-shm"):
+        database.with_name(database.name + side).unlink(missing_ok=True)
+    good(daemon, "flags", "set", "limit=9")
+    with closing(sqlite3.connect(database)) as found:
+        assert found.execute("SELECT val FROM settings WHERE key = 'limit'").fetchone() == ("9",)
+    assert good(daemon, "flags", "history", "limit").endswith(before.partition("\n")[2]), "nothing of before is lost"
+    assert daemon.status()["trouble"] is None
+    good(daemon, "flags", "reset", "limit")
