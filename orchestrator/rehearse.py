@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import anyio
 import msgspec
@@ -33,6 +34,9 @@ from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
 from orchestrator.shadow.redact import Redactor as Shown
 from state.errors import StorageError
 from state.upgrade_lock import UpgradeLock
+
+ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+"""Signals on which it clears up and ends."""
 
 
 def comparer_of(job: Job, key: bytes, known: Sequence[str] = ()) -> Comparer:
@@ -76,16 +80,21 @@ def main() -> int:
             return _refuse(f"there is a rehearsal {request.run} already; choose another --id")
         except (StorageError, SuiteError, ManifestError, SwitchoverError, OSError) as error:
             return _refuse(str(error))
+        early: list[int] = []  # whoever hears that it has begun may end it at once, before the loop hears signals
+        for number in ENDING:
+            signal.signal(number, lambda heard, _frame: early.append(heard))
         _tell(Begun())
-        return anyio.run(_run, Harness(job, kept, lock, comparer))
+        return anyio.run(_run, Harness(job, kept, lock, comparer), early)
 
 
-async def _run(harness: Harness) -> int:
-    """Run it; asked to end once or many times, it is cancelled once and clears up."""
+async def _run(harness: Harness, early: list[int]) -> int:
+    """Run it; asked to end once or many times, also before this (`early`), it is cancelled once and clears up."""
     with anyio.CancelScope() as scope:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             loop.add_signal_handler(number, scope.cancel)
+        if early:
+            scope.cancel()
         return await harness.run()
     return EXIT_FAILED
 

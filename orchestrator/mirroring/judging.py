@@ -25,6 +25,7 @@ from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.manifest import Expected
 from orchestrator.shadow.profile import Profile, ProfileError, learn, usable
 from orchestrator.shadow.redact import Redactor
+from orchestrator.shadow.sealing import Index
 from orchestrator.shadow.values import read
 
 WAITING: Final = 64
@@ -55,6 +56,7 @@ class Known:
         cases: pairs of its own answers.
         tried: how many there would be if all of them had been results.
         sealed: whether there is something sealed in what rehearsals learned.
+        index: of that.
         waiting: pairs that wait.
         profile: everything learned.
         comparer: compares by it.
@@ -64,6 +66,7 @@ class Known:
     cases: list[list[Sample]] = field(default_factory=list)
     tried: int = 0
     sealed: bool = False
+    index: Index = field(default_factory=dict)
     waiting: list[Job] = field(default_factory=list)
     profile: Profile | None = None
     comparer: Comparer | None = None
@@ -148,7 +151,7 @@ class Judge:
         for before in (known.kept, known.profile):
             if before is not None:
                 learned.merge(before)
-        known.kept, known.profile, known.comparer = None, learned, None
+        known.kept, known.profile, known.comparer, known.index = None, learned, None, {}
 
     def _reveal(self, known: Known, samples: Sequence[Sample]) -> None:
         """Have the profile know again what some answers hold of what it keeps sealed."""
@@ -156,7 +159,7 @@ class Judge:
             return
         values = [value for one in samples if one.answer is Answer.RESULT and usable(value := read(one.body))]
         for one in (known.kept, known.profile):
-            if one is not None and self._profiles.seals.reveal(one, values):
+            if one is not None and self._profiles.seals.reveal(one, values, known.index):
                 known.comparer = None
 
     # --- one pair -----------------------------------------------------------------------------

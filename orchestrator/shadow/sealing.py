@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,17 @@ _LONGEST_CARD: Final = 10**19
 _ISSUER: Final = 6
 """Digits of a card's number that name its issuer, and may be shown."""
 _DEEP: Final = msgspec.json.decode
+
+
+Index = dict[int, tuple[set[str], ...]]
+"""By node of a profile what is sealed of it, as `_sealed` tells."""
+
+
+class _Back(NamedTuple):
+    """What is told of all paths: the names that came back, and the index."""
+
+    names: dict[str, Any]
+    sealed: Index
 
 
 class Seals:
@@ -86,19 +97,22 @@ class Seals:
         """Return whether a kept profile can be used: from before there were seals, or sealed with this key."""
         return profile.format == FORMAT or (profile.format == SEALED and profile.seal == self._of(""))
 
-    def reveal(self, profile: Profile, values: Iterable[object]) -> bool:
+    def reveal(self, profile: Profile, values: Iterable[object], index: Index | None = None) -> bool:
         """Put back what some answers hold, in place.
 
         Args:
             profile: what was kept.
             values: the answers as they are read.
+            index: of this profile, for who does it again and again; empty at first, and when others change the profile.
 
         Returns:
             Whether anything came back.
         """
         names: dict[str, Any] = {}
-        found = self._reveal(profile.root, list(values), names, private=False)
+        index = {} if index is None else index
+        found = self._reveal(profile.root, list(values), _Back(names, index), private=False)
         if names:
+            index.clear()
             profile.links = {_path_of(key, names): count for key, count in profile.links.items()}
             profile.residue = {_path_of(key, names): count for key, count in profile.residue.items()}
         return found
@@ -153,40 +167,58 @@ class Seals:
 
     # --- revealing ----------------------------------------------------------------------------
 
-    def _reveal(self, node: Node, values: list[Any], names: dict[str, Any], *, private: bool) -> bool:
+    def _reveal(self, node: Node, values: list[Any], back: _Back, *, private: bool) -> bool:
         if not values:
             return False
-        known: dict[str, Any] = {}
         maps = [one for one in values if isinstance(one, dict)]
         lists = [one for one in values if isinstance(one, list)]
-        self._know(known, [*node.kept, *node.loose], lambda: _hidden(values, private=private))
-        self._know(known, node.core, lambda: _below(lists, private=private))
-        self._know(known, _words(node.texts), lambda: _tokens(one for one in values if isinstance(one, str)))
         members = {key for one in maps for key in one}
-        self._know(known, _words(node.keys), lambda: _tokens(members))
-        before = len(known)
-        self._know(known, node.children, lambda: members)
-        if len(known) > before:
-            names.update(known)
+        known = self._known(node, values, back, private=private)
         if known:
             _put_back(node, known)
         found = bool(known)
         for name, child in node.children.items():
             column = [one[name] for one in maps if name in one]
-            found |= self._reveal(child, column, names, private=private or is_private(name))
+            found |= self._reveal(child, column, back, private=private or is_private(name))
         if node.entry is not None:
-            for key in members - node.children.keys():
-                column = [one[key] for one in maps if key in one]
-                found |= self._reveal(node.entry, column, names, private=private)
+            others = members - node.children.keys()
+            column = [value for one in maps for key, value in one.items() if key in others]
+            found |= self._reveal(node.entry, column, back, private=private)
         if node.item is not None:
-            found |= self._reveal(node.item, [one for several in lists for one in several], names, private=private)
+            found |= self._reveal(node.item, [one for several in lists for one in several], back, private=private)
         return found
 
-    def _know(self, known: dict[str, Any], kept: Iterable[Any], values: Callable[[], Iterable[Any]]) -> None:
-        """Add what sealed values of a list are, as far as the values tell."""
-        wanted = {seal for one in kept if isinstance(one, str) and "<sealed:" in one for seal in _SEAL.findall(one)}
-        if wanted:
-            known.update((seal, one) for one in values() if (seal := self._of(one)) in wanted)
+    def _known(self, node: Node, values: list[Any], back: _Back, *, private: bool) -> dict[str, Any]:
+        """Return what sealed values of one path are, as far as the values that stand there tell."""
+        sealed = back.sealed.get(id(node))
+        if sealed is None:
+            sealed = back.sealed[id(node)] = _sealed(node)
+        if not any(sealed):
+            return {}
+        members = {key for one in values if isinstance(one, dict) for key in one}
+        ways: tuple[Callable[[], Iterable[Any]], ...] = (
+            lambda: _hidden(values, private=private),
+            lambda: _below((one for one in values if isinstance(one, list)), private=private),
+            lambda: _tokens(one for one in values if isinstance(one, str)),
+            lambda: _tokens(members),
+            lambda: members,
+        )
+        known: dict[str, Any] = {}
+        for wanted, way in zip(sealed, ways, strict=True):
+            found = {seal: one for one in way() if (seal := self._of(one)) in wanted} if wanted else {}
+            wanted.difference_update(found)
+            known.update(found)
+        back.names.update((seal, known[seal]) for seal in node.children if seal in known)
+        return known
+
+
+def _sealed(node: Node) -> tuple[set[str], ...]:
+    """Return what is sealed of a path: single values, elements, parts of texts, parts of names, and names."""
+    kept = ([*node.kept, *node.loose], node.core, _words(node.texts), _words(node.keys), node.children)
+    return tuple(
+        {seal for one in several if isinstance(one, str) and "<sealed:" in one for seal in _SEAL.findall(one)}
+        for several in kept
+    )
 
 
 def _is_hidden(value: Any, *, private: bool) -> bool:

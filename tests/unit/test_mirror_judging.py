@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.comparison import Finding
+from orchestrator.domain.comparison import Finding, Sample
 from orchestrator.mirroring.judging import WAITING, Judge
 from orchestrator.mirroring.kept import DIFFERENCES, Kept
 from orchestrator.mirroring.messages import Job, Judged
-from orchestrator.rehearsal.profiles import Profiles
+from orchestrator.rehearsal.profiles import PROFILES, Profiles
 from orchestrator.rehearsal.redact import Redactor
+from orchestrator.shadow.profile import learn
 from orchestrator.shadow.redact import Redactor as Shown
 
 AT = 1_790_000_000.0
@@ -32,14 +33,14 @@ class Judging:
         noted: pairs that were noted as differing.
     """
 
-    def __init__(self, folder: Path, **decisions: str) -> None:
+    def __init__(self, folder: Path, learn_from: int = LEARN, **decisions: str) -> None:
         self.random = random.Random(7)
         self.numbers = itertools.count(1)
         self.noted: list[tuple[Job, Judged, Sequence[Finding]]] = []
         self.judge = Judge(
             Profiles(folder, Shown(b"key")),
             Shown(b"key"),
-            learn_from=LEARN,
+            learn_from=learn_from,
             decisions=decisions,
             manifest=(),
             note=lambda *one: self.noted.append(one),
@@ -155,3 +156,28 @@ def test_a_pair_in_which_the_detector_finds_what_was_let_through_is_withheld(tmp
     (row,) = map(json.loads, (tmp_path / DIFFERENCES).read_text().splitlines())
     assert (row["result"], row["withheld"]) == ("unexpected", "known secret")
     assert "horsebattery" not in str(row)
+
+
+@pytest.mark.requirement("MIRROR-7", "SHADOW-10")
+def test_what_a_rehearsal_kept_sealed_is_known_again_in_live_answers(tmp_path: Path) -> None:
+    judging = Judging(tmp_path, learn_from=0)
+    said = [{"owner": f"ann{turn}@example.org", "team": ["north", "south"][turn % 2]} for turn in range(6)]
+    answers = [Sample(json.dumps({"structuredContent": one}).encode(), AT + at) for at, one in enumerate(said)]
+    store = Profiles(tmp_path, Shown(b"key"))
+    store.keep(learn("plan_next", "f", [answers[:1] * 2, answers[2:]]))
+    (path,) = (tmp_path / PROFILES).iterdir()
+    assert b"ann0" not in path.read_bytes()
+
+    def judged(old: Json, new: Json) -> str:
+        results = [{"jsonrpc": "2.0", "id": 1, "result": {"structuredContent": one}} for one in (old, new)]
+        lines = [json.dumps(one).encode() for one in results]
+        job = Job(
+            next(judging.numbers), "plan_next", "f", lines[0], AT, "result", lines[1], AT, "result", b"", AT,
+            disturbed=False, versions=(1, 2),
+        )  # fmt: skip
+        (verdict,) = judging.judge.take(job, dt.date(2026, 11, 21))
+        return verdict.result
+
+    assert judged(said[0], said[0]) == "equal"
+    assert judged(said[2], said[3]) == "equal"
+    assert judged(said[2], {**said[3], "owner": "somebody"}) == "unexpected"
