@@ -251,3 +251,14 @@ def test_a_new_version_that_does_not_start_fails_with_its_last_words(state_dir: 
     message = artifact(state_dir, "one", "report")["message"]
     assert "the new code did not start" in message
     assert "this state belongs to a later version" in message
+
+
+@pytest.mark.requirement("REH-12")
+def test_a_run_that_is_ended_in_the_moment_it_begins_clears_up(state_dir: Path, suite: str) -> None:
+    old = spec("escaping_worker.py")
+    program = begin(request(state_dir, "brief", old, old, suite=suite))
+    assert refusal(program) == ""
+    program.send_signal(signal.SIGTERM)
+    assert finish(program) == 1
+    assert artifact(state_dir, "brief", "report")["status"] == "failed"
+    assert left_behind(state_dir) == []
