@@ -3,8 +3,10 @@
     python bench/shadow_accuracy.py [--quick] [--seed SEED] [--show N]
 
 Fresh random seeds each time, so a figure is never one that was tuned to; `--seed` repeats a run.  Half of the broken
-pairs are broken inside a value that always varies.  Each tool has six control samples; its pairs compare one of them
-with a rehearsal of its own.  Two generators: `shadow_world`, and `shadow_other_world` that was written when the
+pairs are broken inside a value that always varies.  A pair is what old and new code said to one call, as in a suite;
+what is noise is learned from the old code's answers to all calls of the tool, and from six more.  `six` is the same
+comparison with those six alone: a switch that happened to stand still in all of them (one in 32 does) is then taken for a
+value, whatever is done.  Two generators: `shadow_world`, and `shadow_other_world` that was written when the
 comparison was done.
 
 *Located* is a pair whose finding names the very path.  The references get the same samples: Diffy's counters, and
@@ -27,7 +29,7 @@ from bench.shadow_faults import Planted, plant
 from bench.shadow_other_world import Service
 from bench.shadow_references import Diffy, scrubbed
 from bench.shadow_world import Schema, Spot
-from orchestrator.domain.comparison import Sample
+from orchestrator.domain.comparison import Finding, Sample
 from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.profile import learn
 
@@ -128,25 +130,34 @@ class Tool:
             planted = planted or plant(value, spots, self.rng, noisy=number % 4 == 1)
         if planted is not None:
             rehearsal = Sample(json.dumps(planted.value).encode(), rehearsal.at)
-        return Pair(self.controls[number % CONTROLS], rehearsal, planted)
+        return Pair(self.sample()[0], rehearsal, planted)
 
 
 def measure(world: str, seed: str, scores: dict[str, Score], show: int) -> None:
     """Judge 1,000 pairs by every method."""
     for index in range(PAIRS // PER_TOOL):
         tool = Tool(WORLDS[world], f"{seed} {index}")
-        comparer = Comparer(learn("tool", "control", [tool.controls]))
-        diffy = Diffy([json.loads(one.body) for one in tool.controls])
-        for number in range(PER_TOOL):
-            pair = tool.pair(number)
-            found = comparer.compare(pair.control, pair.rehearsal).findings
-            right = scores["switchover"].add(pair.planted, [one.path for one in found])
-            if not right and scores["switchover"].wrong.total() <= show:
-                label = (pair.planted.fault, pair.planted.path) if pair.planted else "clean"
-                print(label, [(one.kind.value, one.place, one.rule, one.control, one.rehearsal) for one in found[:2]])
+        pairs = [tool.pair(number) for number in range(PER_TOOL)]
+        controls = tool.controls + [pair.control for pair in pairs]
+        comparers = {
+            "switchover": Comparer(learn("tool", "control", [controls])),
+            "six": Comparer(learn("tool", "control", [tool.controls])),
+        }
+        diffy = Diffy([json.loads(one.body) for one in controls])
+        for pair in pairs:
+            for name, comparer in comparers.items():
+                found = comparer.compare(pair.control, pair.rehearsal).findings
+                right = scores[name].add(pair.planted, [one.path for one in found])
+                if name == "switchover" and not right and scores[name].wrong.total() <= show:
+                    print((pair.planted.fault, pair.planted.path) if pair.planted else "clean", *map(told, found[:2]))
             values = json.loads(pair.control.body), json.loads(pair.rehearsal.body)
             scores["diffy"].add(pair.planted, diffy.paths(*values))
             scores["scrub"].add(pair.planted, scrubbed(*values))
+
+
+def told(one: Finding) -> tuple[str, ...]:
+    """Return what a finding says."""
+    return one.kind.value, one.place, one.rule, one.control, one.rehearsal
 
 
 def main() -> None:
@@ -158,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     report = Report("shadow_accuracy", options.quick)
     for world in WORLDS:
-        scores = {name: Score() for name in ("switchover", "diffy", "scrub")}
+        scores = {name: Score() for name in ("switchover", "six", "diffy", "scrub")}
         for number in range(1 if options.quick else SEEDS):
             seed = f"{options.seed or secrets.token_hex(4)} {number}"
             measure(world, seed, scores, options.show)

@@ -105,7 +105,7 @@ BY_KIND: dict[str, dict[str, Change]] = {
     "number_text": {"value": lambda v, _r: v + "1", "as_number": lambda v, _r: float(v)},
     "null": {"value": lambda _v, _r: ""},
     "version": {"value": lambda v, _r: v + "-rc1"},
-    "label": {"value": lambda v, _r: v + "x", "case": lambda v, _r: v.title()},
+    "label": {"value": lambda v, _r: f"{v}x", "case": lambda v, _r: str(v).title()},
     "now": {"stale": _stale, "format": _other_form},
     "recent": {"stale": _stale, "format": _other_form},
     "expires": {"stale": _stale, "format": _other_form},
