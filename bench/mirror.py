@@ -110,10 +110,7 @@ class Load:
     def carried(self, rate: float) -> float:
         """Return the highest rate, of a series that falls from `rate`, that the mirrored set-up carries."""
         while rate > LOWEST:
-            try:
-                figures = self.mirrored(rate)
-            except TooMuchError as error:
-                raise SystemExit(f"mirror: {error}; the machine is not ours") from error
+            figures = self.mirrored(rate)
             if figures["share"] >= SHARE and figures["rate"] >= CARRIED * rate:
                 return rate
             rate *= STEP

@@ -24,6 +24,8 @@ UNSENT = 1 << 20
 """Bytes of calls that may wait for a daemon that does not read just now, as on a machine that others use, too."""
 PAYLOAD = 100
 """Bytes of text in every call."""
+OUTSTANDING = 200
+"""Calls of one client that may be unanswered; the daemon allows 256.  A rate that needs more is not reached."""
 CLIENTS = 8
 
 
@@ -45,8 +47,13 @@ class Paced:
         self.sent: list[int] = []
         self.done: dict[int, int] = {}
 
-    def send(self, count: int) -> None:
-        """Write the next calls; what the daemon does not take at once, it is given with those after them."""
+    def send(self, wanted: int) -> int:
+        """Write the next calls; what the daemon does not take at once, it is given with those after them.
+
+        Returns:
+            How many; fewer than wanted where more would be outstanding than a session may have.
+        """
+        count = min(wanted, OUTSTANDING - len(self.sent) + len(self.done))
         first = len(self.sent) + 1
         self.unsent += self.wire.request(first, count) if count else b""
         self.sent += [time.monotonic_ns()] * count
@@ -57,6 +64,7 @@ class Paced:
         self.unsent = self.unsent[written:]
         if len(self.unsent) > UNSENT:
             raise TooMuchError("the daemon does not read")
+        return count
 
     def receive(self) -> int:
         """Read once; return how many calls were answered."""
@@ -124,6 +132,5 @@ def _send(several: list[Paced], rate: float, total: int, end: float) -> None:
             for index, client in enumerate(several):
                 count = due // len(several) + (index < due % len(several))
                 if count or client.unsent:
-                    client.send(count)
-            sent += due
+                    sent += client.send(count)
             answered += sum(by_number[number].receive() for number, _ in poll.poll(TICK))

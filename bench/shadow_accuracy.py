@@ -5,8 +5,8 @@
 Fresh random seeds each time, so a figure is never one that was tuned to; `--seed` repeats a run.  Half of the broken
 pairs are broken inside a value that always varies.  A pair is what old and new code said to one call, as in a suite;
 what is noise is learned from the old code's answers to all calls of the tool, and from six more.  `six` is the same
-comparison with those six alone: a switch that happened to stand still in all of them (one in 32 does) is then taken for a
-value, whatever is done.  Two generators: `shadow_world`, and `shadow_other_world` that was written when the
+comparison with those six alone: a switch that happened to stand still in all of them (one in 32 does) is then taken
+for a value, whatever is done.  Two generators: `shadow_world`, and `shadow_other_world` that was written when the
 comparison was done.
 
 *Located* is a pair whose finding names the very path.  The references get the same samples: Diffy's counters, and
