@@ -7,6 +7,7 @@ dies, so is what it had.  Above: `live`.  Below: `examine` is the process, `supe
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ BATCH: Final = 256
 """Jobs, or"""
 BATCH_BYTES: Final = 1 << 20
 """bytes of them, that are written at once."""
+SLICE: Final = 8
+"""Verdicts taken in in one turn of the loop: some hundred microseconds, after which whoever calls is served."""
 PAUSE: Final = 5.0
 """Seconds after its death in which it is not started again."""
 GRACE: Final = Grace(close_stdin=1.0, terminate=2.0)
@@ -71,6 +74,7 @@ class Examiner:
         self._lost = lost
         self._batch: list[Job] = []
         self._batch_bytes = 0
+        self._verdicts: deque[Judged] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._helper: Helper | None = None
         self._speaks = False
@@ -110,9 +114,18 @@ class Examiner:
         except msgspec.MsgspecError as error:
             log.warning("the process that compares mirrored answers speaks nonsense", reason=str(error))
             return
-        for one in judged:
+        if not self._verdicts:
+            asyncio.get_running_loop().call_soon(self._tell_some)
+        self._verdicts.extend(judged)
+
+    def _tell_some(self) -> None:
+        """Take in some of the verdicts; the rest after whoever called meanwhile."""
+        for _ in range(min(SLICE, len(self._verdicts))):
+            one = self._verdicts.popleft()
             self.waiting_bytes -= self.waiting.pop(one.number, 0)
             self._done(one)
+        if self._verdicts:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
     # --- the process ----------------------------------------------------------------------------
 
@@ -145,6 +158,8 @@ class Examiner:
             log.warning("the process that compares mirrored answers ended", outcome=helper.outcome)
         self._helper = None
         self._not_before = asyncio.get_running_loop().time() + PAUSE
+        while self._verdicts:
+            self._tell_some()
         self._batch, self._batch_bytes = [], 0
         waiting, self.waiting, self.waiting_bytes = list(self.waiting), {}, 0
         if waiting:
