@@ -19,6 +19,7 @@ from orchestrator.rehearsal import cloning
 from orchestrator.rehearsal.code_copy import CopyError, changes, git
 from orchestrator.rehearsal.databases import databases, examine
 from orchestrator.rehearsal.sandbox import Hold
+from orchestrator.supervision.startable import unstartable
 
 EXAMINE_SECONDS: Final = 30.0
 """For each database: a quick check reads every page, about 1 GB in that time; the copy is examined again, unbounded."""
@@ -70,21 +71,10 @@ def program(whose: str, spec: Spec, path: str | None) -> Check:
         spec: the version.
         path: PATH to find the program on, unless the version has its own.
     """
-    name, cwd = f"{whose} code", Path(spec.cwd)
-    word = spec.command[0]
-    place = cwd / word if "/" in word else None
-    if _is_made(cwd, spec) or (place is not None and _is_made(place, spec)):
-        return Check(name, Status.OK, f"{word} is looked for in the copy of the source, once that is built")
-    if not cwd.is_dir():
-        return Check(name, Status.FAILED, f"its working directory {cwd} is not there; name another one (--cwd)")
-    if shutil.which(str(place or word), path=spec.env.get("PATH", path)) is None:
-        where = "is not there, or may not be run" if place is not None else "is not on PATH"
-        return Check(name, Status.FAILED, f"its program {word} {where}; name the {whose} version's command anew")
-    return Check(name, Status.OK, f"{word} is there")
-
-
-def _is_made(path: Path, spec: Spec) -> bool:
-    return spec.source is not None and path.is_relative_to(spec.source)
+    trouble = unstartable(spec, {} if path is None else {"PATH": path})
+    if trouble:
+        return Check(f"{whose} code", Status.FAILED, f"{trouble}; name the {whose} version's command anew (--cwd)")
+    return Check(f"{whose} code", Status.OK, f"{spec.command[0]} is there, or is made by the build")
 
 
 def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:

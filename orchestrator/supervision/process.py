@@ -228,10 +228,15 @@ def check(command: Sequence[str], cwd: str, path: str | None) -> None:
         if not Path(cwd).is_dir():
             what = "is not a directory" if Path(cwd).exists() else "does not exist"
             raise StartError(f"the working directory {cwd} {what}")
-        found = bool(command[0]) and (shutil.which(command[0], path=path) or (Path(cwd) / command[0]).exists())
+        name, place = command[0], Path(cwd) / command[0]
+        is_there = place.exists()  # asked of any name: one that no file can have is told as such
+        if "/" not in name:  # as execvp finds it: on PATH, and only what has a slash from the working directory on
+            is_there = bool(name) and shutil.which(name, path=path) is not None
+        elif is_there and shutil.which(place) is None:
+            raise StartError(f"cannot execute {name!r}: Permission denied; it must be a file that may be run")
     except (OSError, ValueError) as error:  # a name too long for the file system, or with a NUL in it
         raise StartError(f"cannot start {command[0]!r} in {cwd!r}: {error}") from error
-    if not found:
+    if not is_there:
         raise StartError(f"{command[0]!r} is not an executable file and not on PATH")
 
 

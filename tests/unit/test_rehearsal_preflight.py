@@ -82,9 +82,10 @@ def test_a_program_or_working_directory_that_is_not_there_is_found_before_anythi
     here, path = str(tmp_path), str(tmp_path)
     for word in ("run", "./run", f"{here}/run"):
         assert preflight.program("new", Spec((word,), here), path).status is Status.OK
-    for word, said in {"gone": "is not on PATH", "./gone": "is not there", "./plain": "may not be run"}.items():
+    said = {"gone": "is not an executable", "./gone": "is not an executable", "./plain": "Permission denied"}
+    for word, why in said.items():
         found = preflight.program("new", Spec((word,), here), path)
-        assert (found.status, said in found.message) == (Status.FAILED, True)
+        assert (found.status, why in found.message) == (Status.FAILED, True)
     nowhere = preflight.program("old", Spec(("run",), f"{here}/nowhere"), path)
     assert (nowhere.status, "working directory" in nowhere.message) == (Status.FAILED, True)
 
