@@ -64,6 +64,8 @@ class Parity:
         self._done = 0
         self._is_stuck = False
         self._sure = False
+        self._moving = anyio.Lock()
+        """One verb at a time: a folder must not be removed while the next comparison makes its own in it."""
 
     # --- verbs --------------------------------------------------------------------------------
 
@@ -82,10 +84,11 @@ class Parity:
             if table.canary is None:
                 raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
             spec = generations[table.canary].spec
-        await self._end()
-        self._followed = Followed(spec=spec, generation=table.active, begun=self._here.clock.wall())
-        log.info("parity started", actor=actor, command=list(spec.command))
-        await self._begin(resume=False)
+        async with self._moving:
+            await self._end()
+            self._followed = Followed(spec=spec, generation=table.active, begun=self._here.clock.wall())
+            log.info("parity started", actor=actor, command=list(spec.command))
+            await self._begin(resume=False)
         return "the state is being copied; from then on every write call is done again, and the states are compared"
 
     async def stop(self, actor: str) -> str:
@@ -94,12 +97,13 @@ class Parity:
         Raises:
             RefusedError: nothing is followed.
         """
-        if self._followed is None:
-            raise RefusedError("parity is off")
-        log.info("parity stopped", actor=actor)
-        await self._end()
-        self._followed = None
-        await anyio.to_thread.run_sync(remove_tree, self._here.paths.state_dir / FOLDER)
+        async with self._moving:
+            if self._followed is None:
+                raise RefusedError("parity is off")
+            log.info("parity stopped", actor=actor)
+            await self._end()
+            await anyio.to_thread.run_sync(remove_tree, self._here.paths.state_dir / FOLDER)
+            self._followed = None  # only now: who is told that parity is off finds nothing left of it
         return "parity is off; the copy of the state is removed"
 
     async def resume(self) -> None:
@@ -126,8 +130,9 @@ class Parity:
 
     async def close(self) -> None:
         """Have what was written done again, and stop until the next start of the daemon."""
-        await self._end()
-        self._keep()
+        async with self._moving:
+            await self._end()
+            self._keep()
 
     def clean_for(self, now: float) -> float:
         """Return for how many seconds the two states have been the same without a break, 0 when they are not.
