@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from orchestrator.api.rollouts.desk import RolloutDesk
 from orchestrator.api.rollouts.drill import Counters
 from orchestrator.api.rollouts.past import Steps
+from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import Verbs
 from orchestrator.conducting.conductor import Conducting
 from orchestrator.conducting.cut_over import CutOver, Places
@@ -123,21 +124,33 @@ def open_desk(
     desk = RolloutDesk(
         driver,
         verbs,
+        _verbs_of(conducting, driver, here, verbs, flags),
         registry=lambda: flags.registry,
         settings=lambda: here.settings().rollout,
-        runs=here.paths.state_dir / UPGRADES,
         clock=here.clock,
         counters=Counters.of(dispatcher),
         journal=journal,
         looks=samples.keeping.store,
-        lost=conducting.cut.lost,
-        stands=conducting.flags.stands,
-        unstartable=lambda spec: unstartable(spec, here.environment),
     )
     desk.latest = conducting.guard.latest
     desk.answered = conducting.holds.answered
     desk.rehearsed = lambda rollout: conducting.rehearsals.told(rollout.id, here.clock.wall())
     return desk
+
+
+def _verbs_of(conducting: Conducting, driver: Driver, here: InForce, verbs: Verbs, flags: FlagsService) -> RolloutVerbs:
+    """Return the verbs of rollouts, which refuse what cannot start and say what a way back would lose."""
+    return RolloutVerbs(
+        driver,
+        verbs,
+        registry=lambda: flags.registry,
+        settings=lambda: here.settings().rollout,
+        runs=here.paths.state_dir / UPGRADES,
+        clock=here.clock,
+        lost=conducting.cut.lost,
+        stands=conducting.flags.stands,
+        unstartable=lambda spec: unstartable(spec, here.environment),
+    )
 
 
 def _guard_of(

@@ -18,6 +18,7 @@ import msgspec
 
 from orchestrator.api.rollouts.desk import RolloutDesk
 from orchestrator.api.rollouts.drill import Counters
+from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import Verbs
 from orchestrator.domain.evidence.look import Arm, LimitLook, Look, Verdict
 from orchestrator.domain.flags.declaration import Registry
@@ -166,12 +167,14 @@ class StoryEngine:
         self.standing: set[str] = set()
         self.steps: list[tuple[State, State]] = []
         counters = Counters(lambda: self.router.table, self.chosen.__getitem__, lambda _number: 0)
-        self.desk = RolloutDesk(
+        rollouts = RolloutVerbs(
             self.driver, self.verbs, registry=registry, settings=lambda: self.settings, runs=folder / "upgrades",
-            clock=clock, counters=counters, journal=self.journal, looks=self._looks,
-            stands=lambda flag, _to: flag in self.standing,
+            clock=clock, stands=lambda flag, _to: flag in self.standing,
         )  # fmt: skip
-
+        self.desk = RolloutDesk(
+            self.driver, self.verbs, rollouts, registry=registry, settings=lambda: self.settings,
+            clock=clock, counters=counters, journal=self.journal, looks=self._looks,
+        )  # fmt: skip
         self.desk.latest = self.guard.latest
 
     async def _looks(self) -> StoryLooks:

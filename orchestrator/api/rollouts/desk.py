@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
@@ -29,8 +28,6 @@ from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
 from orchestrator.domain.flags.declaration import Registry
-from orchestrator.domain.flags.values import Value
-from orchestrator.domain.generation import Spec
 from orchestrator.domain.ports import Clock
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.asked import Asked
@@ -88,45 +85,29 @@ class RolloutDesk:
         self,
         driver: Driver,
         verbs: Verbs,
+        rollouts: RolloutVerbs,
         *,
         registry: Callable[[], Registry],
         settings: Callable[[], RolloutSettings],
-        runs: Path,
         clock: Clock,
         counters: Counters,
         journal: Steps,
         looks: LooksOf | None = None,
-        lost: Callable[[], str] = lambda: "",
-        stands: Callable[[str, Value], bool] = lambda _flag, _to: False,
-        unstartable: Callable[[Spec], str] = lambda _spec: "",
     ) -> None:
         """Build it.
 
         Args:
             driver: decides.
-            verbs: the other verbs.
+            verbs: the other verbs, for drills.
+            rollouts: the verbs of rollouts.
             registry: the declared flags.
             settings: section `rollout` of the configuration.
-            runs: directory of the rehearsals (`upgrades`).
             clock: the engine's: `wall` is the steady time that its moments are told in.
             counters: what the proxy counts.
             journal: the rollout's memory.
             looks: where looks are stored, None where they are not.
-            lost: says how many calls may have written since an exclusive cut-over.
-            stands: tells whether a flag has a value already, for everybody.
-            unstartable: says why a version cannot be started at all, "" where it can.
         """
-        self.verbs = RolloutVerbs(
-            driver,
-            verbs,
-            registry=registry,
-            settings=settings,
-            runs=runs,
-            clock=clock,
-            lost=lost,
-            stands=stands,
-            unstartable=unstartable,
-        )
+        self.verbs = rollouts
         self.past = RolloutPast(journal)
         self.latest: Callable[[], Look | None] = lambda: None
         self.answered: Callable[[Rollout], Asked | None] = lambda _rollout: None
@@ -137,7 +118,7 @@ class RolloutDesk:
         self._clock = clock
         self._split = Split(counters.chosen)
         self._split.follow(driver.state)
-        self._drill = Drill(driver, verbs, self.verbs, counters, clock)
+        self._drill = Drill(driver, verbs, rollouts, counters, clock)
         self._looks = looks
         self.drill = self._drill.run
 

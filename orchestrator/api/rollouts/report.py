@@ -75,46 +75,69 @@ def shown(
         counted: calls that went to the version on trial and to the baseline since the part began.
         answered: what the hold it waits at was answered last, if it was asked.
     """
-    calls = sum(counted)
-    deadline, began = rollout.plan.deadline, rollout.began
-    has_end = deadline is not None and began is not None and not rollout.is_over
-    spec = rollout.spec
     return RolloutShown(
         id=rollout.id,
         plan=rollout.plan.name,
         description=rollout.plan.description,
         actor=rollout.actor,
         reason=rollout.reason,
-        phase=rollout.phase.value,
-        part=rollout.part.value,
-        where=where(rollout),
-        step=step_words(rollout),
-        step_number=rollout.index + 1 if rollout.phase is Phase.STEPPING else 0,
-        steps=len(rollout.plan.steps),
-        over=rollout.is_over,
-        asked=rollout.asked,
-        entered=rollout.entered,
-        due=rollout.due,
-        left=None if rollout.due is None else max(0.0, rollout.due - now),
-        deadline_left=max(0.0, began + deadline - now)
-        if has_end and began is not None and deadline is not None
-        else None,
-        frozen=rollout.frozen,
-        waiting=rollout.waiting,
         baseline=rollout.baseline,
         candidate=rollout.candidate,
-        command=None if spec is None else list(spec.command),
-        fingerprint="" if spec is None else spec.fingerprint,
+        quarantined=is_quarantined(state, rollout),
         weight=weight_of(state, rollout),
-        weight_actual=PERCENT * counted[0] / calls if calls else None,
-        calls=calls,
         hold=None if answered is None else _answered(answered, now),
         paused=None if rollout.paused is None else _paused(rollout),
         cause=cause_shown(rollout.cause),
         look=look_shown(rollout.look),
         flags=[_stage(rollout, at, stage) for at, stage in enumerate(rollout.plan.flags)],
-        quarantined=is_quarantined(state, rollout),
+        **_place(rollout),
+        **_times(rollout, now),
+        **_version(rollout),
+        **_calls(counted),
     )
+
+
+def _place(rollout: Rollout) -> dict[str, Any]:
+    """Return how far a rollout is in its plan."""
+    return {
+        "phase": rollout.phase.value,
+        "part": rollout.part.value,
+        "where": where(rollout),
+        "step": step_words(rollout),
+        "step_number": rollout.index + 1 if rollout.phase is Phase.STEPPING else 0,
+        "steps": len(rollout.plan.steps),
+        "over": rollout.is_over,
+        "frozen": rollout.frozen,
+        "waiting": rollout.waiting,
+    }
+
+
+def _times(rollout: Rollout, now: float) -> dict[str, Any]:
+    """Return since when a rollout is where it is, and what is left, in seconds."""
+    deadline, began = rollout.plan.deadline, rollout.began
+    ends = None if deadline is None or began is None or rollout.is_over else began + deadline
+    return {
+        "asked": rollout.asked,
+        "entered": rollout.entered,
+        "due": rollout.due,
+        "left": None if rollout.due is None else max(0.0, rollout.due - now),
+        "deadline_left": None if ends is None else max(0.0, ends - now),
+    }
+
+
+def _version(rollout: Rollout) -> dict[str, Any]:
+    """Return which version is on trial, where one is."""
+    spec = rollout.spec
+    return {
+        "command": None if spec is None else list(spec.command),
+        "fingerprint": "" if spec is None else spec.fingerprint,
+    }
+
+
+def _calls(counted: tuple[int, int]) -> dict[str, Any]:
+    """Return how many calls went where since the part began, and the weight that this comes to."""
+    calls = sum(counted)
+    return {"calls": calls, "weight_actual": PERCENT * counted[0] / calls if calls else None}
 
 
 def weight_of(state: State, rollout: Rollout) -> int:
