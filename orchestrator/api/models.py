@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Body(BaseModel):
@@ -49,6 +50,21 @@ def _absolute(path: str) -> str:
 
 
 Absolute = Annotated[Text, AfterValidator(_absolute)]
+
+
+def number(advice: str) -> BeforeValidator:
+    """Return what refuses what JSON's other types would be taken for: `true` is no number, and "5" is none either.
+
+    Args:
+        advice: the end of the refusal: which number to give.
+    """
+
+    def checked(value: object) -> object:
+        if isinstance(value, bool | str):
+            raise ValueError(f"{json.dumps(value)} is no number: {advice}")  # noqa: TRY004 - pydantic's
+        return value
+
+    return BeforeValidator(checked)
 
 
 class CanaryBody(Asking):

@@ -1,26 +1,19 @@
 """What is said over `/v1/samples`.
 
-Above: `samples`, and `orchestrator.sampling` who fills them.  Below: nothing.
+Above: `samples`, and `orchestrator.sampling` who fills them.  Below: `models`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from orchestrator.api.models import number
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.plans.limits import MEASURED
 from orchestrator.domain.routing import Lane
-
-
-def _number(value: object) -> object:
-    """Refuse what JSON's other types would be taken for: `true` is no number, and "91" is none either."""
-    if isinstance(value, bool | str):
-        raise ValueError(f"{json.dumps(value)} is no number: give one as JSON writes it, such as 0.5")  # noqa: TRY004 - pydantic's
-    return value
 
 
 def rate_trouble(metric: str, value: float) -> str:
@@ -36,7 +29,7 @@ class Posted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$", description="its name, as a plan's limits have it")
-    value: Annotated[float, BeforeValidator(_number)] = Field(
+    value: Annotated[float, number("give one as JSON writes it, such as 0.5")] = Field(
         allow_inf_nan=False, description="a finite number; of a rate from 0 to 1"
     )
     generation: int | None = Field(default=None, ge=1, description="whose it is")

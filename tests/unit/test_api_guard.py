@@ -72,6 +72,14 @@ async def test_a_weight_that_is_no_percentage_is_refused_with_words(tmp_path: Pa
 
 
 @pytest.mark.requirement("VERB-7")
+async def test_what_json_would_take_for_a_weight_is_told_how_it_is_written(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        for weight, written in (("5", '"5"'), (True, "true")):
+            _status, told = await trusting(plane).ask("PUT", "/guard/config", {"canary_pct": weight})
+            assert f"{written} is no number: give a whole number from 0 to 100" in told["reason"]
+
+
+@pytest.mark.requirement("VERB-7")
 async def test_a_kill_switch_is_true_or_false_and_no_word_for_it(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         for word in ("yes", 1, "off"):

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, Field, StrictBool
 
-from orchestrator.api.models import Asking, Body
+from orchestrator.api.models import Asking, Body, number
 from orchestrator.api.rollouts.shown import LimitShown
-
-
-def _number(weight: object) -> object:
-    """Refuse what JSON's other types would be taken for: `true` is no share, and "5" is none either."""
-    if isinstance(weight, bool | str):
-        raise ValueError(f"{weight!r} is no number: give a whole number from 0 to 100")  # noqa: TRY004 - pydantic's
-    return weight
 
 
 def _percentage(weight: float) -> float:
@@ -28,7 +21,12 @@ def _percentage(weight: float) -> float:
     return weight
 
 
-Percentage = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number), AfterValidator(_percentage)]
+Percentage = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    number("give a whole number from 0 to 100"),
+    AfterValidator(_percentage),
+]
 
 
 class GuardConfig(Body):
