@@ -22,12 +22,12 @@ from orchestrator.cli.flags.show import table
 from orchestrator.cli.group import json_option, state_dir_option
 from orchestrator.cli.status_view import NONE
 from orchestrator.cli.terminal import RED, Cell
+from orchestrator.domain.plans.limits import MIB
 from orchestrator.settings import Paths
 from orchestrator.telemetry.render import BOLD
 
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
-MIB: Final = 1 << 20
 
 
 class Moment(click.ParamType[float]):

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.fields import lasting
+from orchestrator.domain.plans.limits import MIB
 from orchestrator.domain.rollouts.judgement import look_at, step_words
 from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
 from orchestrator.domain.rollouts.told import where
 
 PERCENT = 100.0
-MIB = 1024.0**2
 
 
 def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: str = "") -> tuple[str, ...]:
