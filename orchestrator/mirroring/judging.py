@@ -8,9 +8,10 @@ answers to the same live calls, asked twice.  Until a tool's noise is known, its
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -72,8 +73,34 @@ class Known:
     comparer: Comparer | None = None
 
 
-Note = Callable[[Job, Judged, Sequence[Finding]], None]
+Words = Callable[[], Sequence[Finding]]
+"""Puts the differences of a pair into words."""
+Note = Callable[[Job, Judged, Words], None]
 """Is told of each pair that differs."""
+Values = tuple[Any, Any]
+"""What two answers hold."""
+SPOKEN: Final = 1 << 16
+"""Bytes of a pair above which it is put into words at once, so that it need not be kept until then."""
+
+
+class Pair(NamedTuple):
+    """Two answers to be compared.
+
+    Attributes:
+        tool: that gave them.
+        old: of the older version.
+        new: of the newer one.
+        values: what they hold, where both are results.
+        disturbed: whether something was written while they were asked.
+        size: their bytes.
+    """
+
+    tool: str
+    old: Sample
+    new: Sample
+    values: Values | None
+    disturbed: bool
+    size: int
 
 
 class Judge:
@@ -145,19 +172,17 @@ class Judge:
         if known.tried < self._learn_from:
             return
         learned = learn(job.tool, job.fingerprint, known.cases)
-        for case in known.cases:
-            self._reveal(known, case)
+        for case in known.cases if known.sealed else ():
+            self._reveal(known, (read(one.body) for one in case))
         known.cases = []
         for before in (known.kept, known.profile):
             if before is not None:
                 learned.merge(before)
         known.kept, known.profile, known.comparer, known.index = None, learned, None, {}
 
-    def _reveal(self, known: Known, samples: Sequence[Sample]) -> None:
+    def _reveal(self, known: Known, answers: Iterable[Any]) -> None:
         """Have the profile know again what some answers hold of what it keeps sealed."""
-        if not known.sealed:
-            return
-        values = [value for one in samples if one.answer is Answer.RESULT and usable(value := read(one.body))]
+        values = [one for one in answers if usable(one)]
         for one in (known.kept, known.profile):
             if one is not None and self._profiles.seals.reveal(one, values, known.index):
                 known.comparer = None
@@ -167,39 +192,42 @@ class Judge:
     def _judge(self, job: Job, known: Known, today: dt.date) -> Judged:
         if known.profile is None and known.kept is not None:
             known.profile, known.kept = known.kept, None
-        old, new = _sample(job.old, job.old_at, job.old_answer), _sample(job.new, job.new_at, job.new_answer)
-        self._reveal(known, (old, new))
-        if known.comparer is None:
-            known.comparer = Comparer(known.profile, self._redactor)
-        samples = 0 if known.profile is None else known.profile.samples
-        said = known.comparer.compare(old, new)
-        findings = () if said.verdict is Said.EQUAL else self._classed(job, known.profile, (old, new), today)
+        pair = _pair(job)
+        find = functools.partial(self._findings, pair, self._comparer(known, pair), known.profile, today)
+        findings = find(words=False)
         classes = tuple(dict.fromkeys(one.difference_class.value for one in findings))
         loud = [one.path for one in findings if one.difference_class not in QUIET]
-        decisions, agents = self._decided(job.tool, old, new, [] if job.disturbed else loud)
+        decisions, agents = self._decided(job.tool, pair.values, [] if job.disturbed else loud)
         result = next((name for name in GRAVITY if name in classes), "equal")
+        samples = 0 if known.profile is None else known.profile.samples
         judged = Judged(job.number, result, classes, decisions, agents, samples)
         if loud:
-            self._note(job, judged, findings)
+            self._note(job, judged, find if pair.size <= SPOKEN else functools.partial(_as_said, find()))
         return judged
 
-    def _classed(
-        self, job: Job, profile: Profile | None, pair: tuple[Sample, Sample], today: dt.date
-    ) -> tuple[Finding, ...]:
-        """Return the differences, each with its class; what may come from a write in between is skew."""
-        case = outcome.Case(job.tool, job.tool, [pair[0]], [pair[1]])
-        judged = outcome.judge_case(case, profile, manifest=self._manifest, today=today, redactor=self._redactor)
-        if not job.disturbed:
-            return judged.result.findings
-        return tuple(_as_skew(one) for one in judged.result.findings)
+    def _comparer(self, known: Known, pair: Pair) -> Comparer:
+        """Return what compares by everything that is known of a tool, this pair's sealed values included."""
+        if known.sealed and pair.values is not None:
+            self._reveal(known, pair.values)
+        if known.comparer is None:
+            known.comparer = Comparer(known.profile, self._redactor)
+        return known.comparer
 
-    def _decided(
-        self, tool: str, old: Sample, new: Sample, paths: list[str]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _findings(
+        self, pair: Pair, comparer: Comparer, profile: Profile | None, today: dt.date, *, words: bool = True
+    ) -> Sequence[Finding]:
+        """Return the differences, each with its class; what may come from a write in between is skew."""
+        said = comparer.compare(pair.old, pair.new, pair.values, words=words)
+        if said.verdict is Said.EQUAL:
+            return ()
+        found = outcome.classed(pair.tool, said, profile, self._manifest, today)
+        return [_as_skew(one) for one in found] if pair.disturbed else found
+
+    def _decided(self, tool: str, values: Values | None, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which decisions differ, and the two agents."""
-        if Answer.RESULT is not old.answer or Answer.RESULT is not new.answer:
+        if values is None:
             return (), ()
-        mine, theirs = (find(read(one.body), tool, self._decisions) for one in (old, new))
+        mine, theirs = (find(one, tool, self._decisions) for one in values)
         if not mine and not theirs:
             return (), ()
         agents = tuple(self._agent(one["agent"].value) if "agent" in one else "" for one in (mine, theirs))
@@ -207,6 +235,16 @@ class Judge:
 
     def _agent(self, value: object) -> str:
         return self._redactor.text(value if isinstance(value, str) else self._redactor.shown(value))[:AGENT]
+
+
+def _pair(job: Job) -> Pair:
+    old, new = _sample(job.old, job.old_at, job.old_answer), _sample(job.new, job.new_at, job.new_answer)
+    values = (read(old.body), read(new.body)) if Answer.RESULT is old.answer is new.answer else None
+    return Pair(job.tool, old, new, values, job.disturbed, len(job.old) + len(job.new))
+
+
+def _as_said(findings: Sequence[Finding]) -> Sequence[Finding]:
+    return findings
 
 
 def _as_skew(finding: Finding) -> Finding:

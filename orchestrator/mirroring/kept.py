@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ class _Pair(NamedTuple):
     tool: str
     versions: tuple[int, int]
     judged: Judged
-    findings: Sequence[Finding]
+    words: Callable[[], Sequence[Finding]]
 
 
 class Kept:
@@ -58,14 +58,18 @@ class Kept:
         with contextlib.suppress(OSError):
             self._pairs.extend(self._path.read_text(errors="replace").splitlines())
 
-    def add(self, job: Job, judged: Judged, findings: Sequence[Finding]) -> None:
-        """Take a pair in."""
-        self._pairs.append(_Pair(job.old_at, job.tool, job.versions, judged, findings))
+    def add(self, job: Job, judged: Judged, words: Callable[[], Sequence[Finding]]) -> None:
+        """Take a pair in; `words` returns its differences."""
+        self._pairs.append(_Pair(job.old_at, job.tool, job.versions, judged, words))
         self._changed = True
 
     def _line(self, pair: _Pair) -> str:
         """Put a pair into words; one in which the detector finds something all the same is withheld."""
         judged = pair.judged
+        try:
+            findings = pair.words()
+        except Exception as error:  # noqa: BLE001 - whatever two workers may have said
+            return _withheld(pair, f"it cannot be put into words: {type(error).__name__}")
         row = {
             "at": pair.at,
             "tool": pair.tool,
@@ -75,13 +79,12 @@ class Kept:
             "classes": judged.classes,
             "decisions": judged.decisions,
             "agents": judged.agents,
-            "more": max(0, len(pair.findings) - FINDINGS),
-            "differences": [_shown(one) for one in pair.findings[:FINDINGS]],
+            "more": max(0, len(findings) - FINDINGS),
+            "differences": [_shown(one) for one in findings[:FINDINGS]],
         }
         line = json.dumps(self._redactor.value(row), separators=(",", ":"))
         if leaks := look(line, self._known):
-            withheld = ", ".join(sorted({leak.rule for leak in leaks}))
-            return json.dumps({"at": pair.at, "result": judged.result, "withheld": withheld}, separators=(",", ":"))
+            return _withheld(pair, ", ".join(sorted({leak.rule for leak in leaks})))
         return line
 
     def write(self, now: float, *, at_once: bool = False) -> None:
@@ -103,6 +106,10 @@ class Kept:
             partial.touch(mode=0o600)
             partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(self._path)
+
+
+def _withheld(pair: _Pair, why: str) -> str:
+    return json.dumps({"at": pair.at, "result": pair.judged.result, "withheld": why}, separators=(",", ":"))
 
 
 def _shown(finding: Finding) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def judge_case(
     """
     comparer = Comparer(profile, redactor)
     pairs = _pairs(comparer, case.controls, case.rehearsals)
-    found = [_as_noise(one, profile) for one in together(pairs)]
+    found = _known(pairs, profile)
     if profile is not None and not any(one.difference_class in _TELLING for one in found):
         found += second_look(case.controls, case.rehearsals, profile, redactor or Redactor(), together)
     applied = apply(manifest, case.tool, found, today)
@@ -93,6 +93,26 @@ def judge_case(
     known = 0 if profile is None else profile.root.samples
     result = CaseResult(case.name, case.tool, (*applied.findings, *skew), len(pairs), incomplete, known)
     return Judged(result, applied.used)
+
+
+def classed(
+    tool: str, pair: Comparison, profile: Profile | None, manifest: Sequence[Expected], today: dt.date
+) -> tuple[Finding, ...]:
+    """Return the differences of a single pair, each with its class.
+
+    Args:
+        tool: the tool that was called.
+        pair: what comparing its answers gave.
+        profile: the tool's noise.
+        manifest: expected differences.
+        today: the day on which they have to be still expected.
+    """
+    return tuple(apply(manifest, tool, _known([pair], profile), today).findings)
+
+
+def _known(pairs: Sequence[Comparison], profile: Profile | None) -> list[Finding]:
+    """Return the findings of several pairs, those that are noise as such."""
+    return [_as_noise(one, profile) for one in together(pairs)]
 
 
 def _pairs(comparer: Comparer, controls: Sequence[Sample], others: Sequence[Sample]) -> list[Comparison]:

@@ -6,14 +6,14 @@ import datetime as dt
 import itertools
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.domain.comparison import Finding, Sample
-from orchestrator.mirroring.judging import WAITING, Judge
+from orchestrator.mirroring.judging import SPOKEN, WAITING, Judge
 from orchestrator.mirroring.kept import DIFFERENCES, Kept
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.rehearsal.profiles import PROFILES, Profiles
@@ -36,7 +36,7 @@ class Judging:
     def __init__(self, folder: Path, learn_from: int = LEARN, **decisions: str) -> None:
         self.random = random.Random(7)
         self.numbers = itertools.count(1)
-        self.noted: list[tuple[Job, Judged, Sequence[Finding]]] = []
+        self.noted: list[tuple[Job, Judged, Callable[[], Sequence[Finding]]]] = []
         self.judge = Judge(
             Profiles(folder, Shown(b"key")),
             Shown(b"key"),
@@ -156,6 +156,33 @@ def test_a_pair_in_which_the_detector_finds_what_was_let_through_is_withheld(tmp
     (row,) = map(json.loads, (tmp_path / DIFFERENCES).read_text().splitlines())
     assert (row["result"], row["withheld"]) == ("unexpected", "known secret")
     assert "horsebattery" not in str(row)
+
+
+@pytest.mark.requirement("MIRROR-7")
+def test_a_pair_that_cannot_be_put_into_words_is_withheld_and_costs_no_other(tmp_path: Path) -> None:
+    judging = Judging(tmp_path)
+    judging.learned()
+    judging.pair({"note": "plain"}, {"note": "other"})
+    job, judged, words = judging.noted[0]
+    kept = Kept(tmp_path, 3, Redactor(b"key"))
+    kept.add(job, judged, lambda: words()[:0] or next(iter(())))
+    kept.add(job, judged, words)
+    kept.write(0.0, at_once=True)
+    first, second = map(json.loads, (tmp_path / DIFFERENCES).read_text().splitlines())
+    assert "StopIteration" in first["withheld"]
+    assert second["differences"][0]["old"] == '"plain"'
+
+
+@pytest.mark.requirement("MIRROR-7")
+def test_a_large_pair_is_put_into_words_at_once_and_its_answers_are_not_kept(tmp_path: Path) -> None:
+    judging = Judging(tmp_path)
+    judging.learned()
+    judging.pair({"note": "plain"}, {"note": "other"})
+    judging.pair({"note": "x" * SPOKEN}, {"note": "y" * SPOKEN})
+    small, large = (words for _, _, words in judging.noted)
+    assert small() is not small()
+    assert large() is large()
+    assert [one.kind for one in large()] == [one.kind for one in small()]
 
 
 @pytest.mark.requirement("MIRROR-7", "SHADOW-10")
