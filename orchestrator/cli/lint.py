@@ -15,6 +15,7 @@ from orchestrator.cli.terminal import RED, YELLOW, has_colours, paint, safe
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.plans.lint import Finding, Severity, lint
+from orchestrator.domain.words import counted
 from orchestrator.flags.registry_file import read_registry
 from orchestrator.plans.plan_file import PlanFile
 from orchestrator.plans.shipped import find_plan
@@ -88,7 +89,7 @@ def _print(file: PlanFile, found: Sequence[Finding]) -> None:
             color=colour,
         )
     counts = Counter(finding.severity for finding in found)
-    sums = [f"{counts[each]} {each}{'' if counts[each] == 1 else 's'}" for each in Severity if counts[each]]
+    sums = [counted(counts[each], each) for each in Severity if counts[each]]
     click.echo(f"{file.plan.name}: {', '.join(sums) or 'nothing found'}")
 
 

@@ -12,7 +12,8 @@ from orchestrator.cli.control import do
 from orchestrator.cli.flags.ask import show_answer
 from orchestrator.cli.flags.show import table, text
 from orchestrator.cli.group import json_option, reason_option, state_dir_option
-from orchestrator.cli.terminal import Cell, counted
+from orchestrator.cli.terminal import Cell
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD
 
 MIRROR = "/v1/mirror"

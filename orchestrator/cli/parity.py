@@ -14,7 +14,8 @@ from orchestrator.cli.flags.ask import show_answer
 from orchestrator.cli.flags.show import short, table, text
 from orchestrator.cli.group import json_option, reason_option, state_dir_option
 from orchestrator.cli.status_view import duration
-from orchestrator.cli.terminal import Cell, counted
+from orchestrator.cli.terminal import Cell
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD
 
 PARITY = "/v1/parity"

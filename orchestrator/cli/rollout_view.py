@@ -14,6 +14,7 @@ from orchestrator.api.rollouts.shown import HappenedShown, LimitShown, RolloutNo
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, Cell, columns, heading, paint
 from orchestrator.domain.rollouts.why import figure, more_words, odds
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 PHASES: Final = {"done": GREEN, "rolled_back": RED, "rolling_back": RED}
@@ -102,7 +103,7 @@ def _weights(rollout: RolloutShown) -> str:
     actual = "no calls yet" if rollout.weight_actual is None else f"actual {rollout.weight_actual:.1f} %"
     return (
         f"weight {rollout.weight} % to generation {rollout.candidate}, {actual}; "
-        f"{rollout.calls} call{'' if rollout.calls == 1 else 's'} since {rollout.step} began"
+        f"{counted(rollout.calls, 'call')} since {rollout.step} began"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from orchestrator.api.models import FlagsInForce, GenerationStatus, Queue, Status
 from orchestrator.cli.terminal import GAP, GREEN, RED, YELLOW, Cell, columns, heading, paint
 from orchestrator.domain.rehearsal import alarm
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 KIB: Final = 1024
@@ -144,9 +145,8 @@ def _header(status: Status, *, colour: bool) -> list[str]:
         paint("kill switch ON", RED, colour=colour) if status.kill_switch else "kill switch off",
     )
     work = (
-        f"{status.sessions} session{'' if status.sessions == 1 else 's'}"
-        + (f", {status.parked} of them parked" if status.parked else ""),
-        f"{status.in_flight} call{'' if status.in_flight == 1 else 's'} in flight, {status.waiting} of them waiting",
+        counted(status.sessions, "session") + (f", {status.parked} of them parked" if status.parked else ""),
+        f"{counted(status.in_flight, 'call')} in flight, {status.waiting} of them waiting",
         *([] if status.flags is None else [f"flags version {status.flags.version}"]),
         f"memory {memory(status.memory_bytes)}",
     )
@@ -186,7 +186,7 @@ def _compared(queue: Queue) -> Iterator[tuple[str, str]]:
     """Say what the newest rehearsal found, and with which style."""
     found = queue.shadow_diffs
     if found is not None:
-        count = f"{found.count} difference{'' if found.count == 1 else 's'}" if found.count else "no difference"
+        count = counted(found.count, "difference") if found.count else "no difference"
         told = f"last rehearsal: {count}, {printable(found.recorded_at)}, {printable(found.path)}"
         yield told, YELLOW if found.count else ""
 

@@ -32,11 +32,6 @@ class Cell:
     style: str = ""
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, such as `1 call` and `2 calls`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def is_terminal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether a person sits behind a stream, at a terminal that understands control sequences."""
     return stream.isatty() and environ.get("TERM") != "dumb"

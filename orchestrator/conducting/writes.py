@@ -6,6 +6,7 @@ that is sent.
 
 from __future__ import annotations
 
+from orchestrator.domain.words import counted
 from orchestrator.proxy import codec
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.ledger import Call
@@ -45,7 +46,7 @@ class Writes:
 
     def words(self) -> str:
         """Say how many there were."""
-        return f"{'' if self.is_all else 'at least '}{self.calls} call(s) that may have written"
+        return f"{'' if self.is_all else 'at least '}{counted(self.calls, 'call')} that may have written"
 
     def _sent(self, call: Call, link: WorkerLink) -> None:
         if call.method != codec.CALL or link.generation != self.generation:

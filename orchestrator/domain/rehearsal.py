@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from orchestrator.domain.words import counted
+
 
 class Step(StrEnum):
     """The steps, in the order in which they run."""
@@ -192,7 +194,7 @@ class Promotion:
 
 
 def _the(count: int, noun: str) -> str:
-    return f"the {noun}" if count == 1 else f"the {count} {noun}s"
+    return f"the {noun}" if count == 1 else f"the {counted(count, noun)}"
 
 
 def promotion_plan(known: Promotion) -> dict[str, Any]:

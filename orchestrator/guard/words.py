@@ -12,6 +12,7 @@ from typing import Final
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.evidence.look import LimitLook, Verdict
 from orchestrator.domain.plans.limits import MIB, JudgeKind, Limit, Statistic
+from orchestrator.domain.words import counted
 from orchestrator.guard.scope import Scope
 
 NAMES: Final = {"error": "error rate", "cpu": "processor time"}
@@ -54,7 +55,7 @@ def otherwise(scope: Scope, limits: Sequence[Limit], looks: Sequence[LimitLook],
 
 
 def _more(scope: Scope, limit: Limit, missing: int) -> str:
-    return several(missing, f"more {'call' if scope.of_calls(limit) else 'sample'}") + " on trial"
+    return counted(missing, f"more {'call' if scope.of_calls(limit) else 'sample'}") + " on trial"
 
 
 def _acquitted(scope: Scope, limit: Limit, looks: Sequence[LimitLook], look: LimitLook) -> str:
@@ -99,18 +100,13 @@ def _against(scope: Scope, limit: Limit, look: LimitLook) -> str:
 def _counted(scope: Scope, limit: Limit, look: LimitLook) -> str:
     samples = look.trial.samples
     mirrored = not scope.is_drawn and look.baseline.samples == samples
-    return several(samples, "sample" if not scope.of_calls(limit) else "mirrored call" if mirrored else "call")
-
-
-def several(count: int, noun: str) -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return counted(samples, "sample" if not scope.of_calls(limit) else "mirrored call" if mirrored else "call")
 
 
 def wanted(missing: int, noun: str, where: str = "") -> str:
     """Say how many more are wanted."""
     verb = "is" if missing == 1 else "are"
-    return " ".join(part for part in (several(missing, f"more {noun}"), where, verb, "wanted") if part)
+    return " ".join(part for part in (counted(missing, f"more {noun}"), where, verb, "wanted") if part)
 
 
 def _name(limit: Limit) -> str:

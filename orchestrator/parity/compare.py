@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
+from orchestrator.domain.words import counted
 from orchestrator.parity.values import Difference, Row, Table, Tree
 
 Hide = Callable[[str, str], str]
@@ -87,7 +88,7 @@ def _row(table: Table, row: Row, hide: Hide) -> str:
 
 
 def _size(table: Table | None) -> str:
-    return "" if table is None else f"{sum(map(len, table.rows.values()))} row(s)"
+    return "" if table is None else counted(sum(map(len, table.rows.values())), "row")
 
 
 def _parted(old: str, new: str) -> tuple[str, str]:

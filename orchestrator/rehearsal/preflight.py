@@ -15,6 +15,7 @@ from typing import Final
 
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Check, Status
+from orchestrator.domain.words import counted
 from orchestrator.rehearsal import cloning
 from orchestrator.rehearsal.code_copy import CopyError, changes, git
 from orchestrator.rehearsal.databases import databases, examine
@@ -45,8 +46,8 @@ def work_tree(source: Path | None, *, allow_dirty: bool) -> Check:
         return Check("work tree", Status.FAILED, f"git cannot say whether {source} is clean: {error}")
     if not found:
         return Check("work tree", Status.OK, f"{source} is clean")
-    named = ", ".join(line[3:] for line in found[:NAMED])
-    said = f"{len(found)} file(s) are not committed ({named}{', ...' if len(found) > NAMED else ''})"
+    named, more = ", ".join(line[3:] for line in found[:NAMED]), ", ..." if len(found) > NAMED else ""
+    said = f"{counted(len(found), 'file')} {'is' if len(found) == 1 else 'are'} not committed ({named}{more})"
     if allow_dirty:
         return Check("work tree", Status.SKIPPED, f"{said}, which --allow-dirty allows")
     return Check("work tree", Status.FAILED, f"{said}; commit them, or go on with --allow-dirty")

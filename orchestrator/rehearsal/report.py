@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, alarm, closing, exit_code, highest
+from orchestrator.domain.words import counted
 from orchestrator.rehearsal.artifacts import iso
 from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.judge import Stopped
@@ -94,17 +95,18 @@ def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) 
     attempts = stopped(ran)
     said = []
     if compared.counted:
-        said.append(f"{len(compared.counted)} difference(s), see shadow.json")
+        said.append(f"{counted(len(compared.counted), 'difference')}, see shadow.json")
     if (alarmed := alarm(in_a_row)) is not None:
         said.append(alarmed)
     if attempts:
         shown = ", ".join(sorted(f"{one.call} {one.target}" for one in attempts)[:3])
-        said.append(f"{len(attempts)} attempt(s) to reach beyond the snapshot were stopped ({shown})")
+        made = counted(len(attempts), "attempt")
+        said.append(f"{made} to reach beyond the snapshot {'was' if len(attempts) == 1 else 'were'} stopped ({shown})")
     if ran.broken:
         said.append(f"the old code breaks on what the new code wrote ({ran.broken[0]})")
     if not hold.whole:
         said.append(hold.words)
-    asked = f"{len(ran.samples)} calls, {compared.compared} compared to the end"
+    asked = f"{counted(len(ran.samples), 'call')}, {compared.compared} compared to the end"
     if not said:
         return Outcome(Step.SHADOW, Status.OK, f"{asked}, no difference")
     return Outcome(Step.SHADOW, Status.WARNING, "; ".join([*said, asked]))

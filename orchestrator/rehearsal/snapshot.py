@@ -14,6 +14,7 @@ from typing import Final
 
 from orchestrator.database_file import SIDE, is_database
 from orchestrator.domain.rehearsal import Check, Status
+from orchestrator.domain.words import counted
 from orchestrator.rehearsal import cloning
 from orchestrator.rehearsal.databases import DatabaseError, copy_database
 
@@ -45,7 +46,7 @@ class Snapshot:
 
     def check(self) -> Check:
         """Say how it went."""
-        said = f"{self.databases} database(s) and {self.files} other file(s) of the worker's state"
+        said = f"{counted(self.databases, 'database')} and {counted(self.files, 'other file')} of the worker's state"
         if self.unsteady:
             named = ", ".join(self.unsteady[:NAMED])
             return Check("snapshot", Status.WARNING, f"{said}; changed while they were copied: {named}")

@@ -130,13 +130,13 @@ async def test_a_version_that_changes_the_state_takes_over_and_a_person_takes_th
             assert daemon.status()["lanes"] == {"active": 2, "previous": 1}
             refused = daemon.cli("rollback")
             assert refused.returncode == 1
-            assert "call(s) that may have written since" in refused.stderr
+            assert "calls that may have written since" in refused.stderr
             assert "switchover rollback --lose-writes" in refused.stderr
             done = daemon.cli("rollback", "--lose-writes", "--reason", "it is slow")
             assert done.returncode == 0, done.stderr
             shown = await until(daemon, "rolled_back")
             await calls.more(3)
-        assert "call(s) that may have written since" in shown["cause"]["words"]
+        assert "calls that may have written since" in shown["cause"]["words"]
         assert shown["quarantined"]
         layout, kept = titles(live)
         assert (layout, "before" in kept, "after" in kept) == (1, True, False)

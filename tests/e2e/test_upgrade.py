@@ -101,7 +101,7 @@ def test_live_calls_that_only_read_become_a_suite_that_a_rehearsal_takes(daemon:
         daemon.cli("call", "echo", json.dumps({"text": text}))
     said, errors = recording.communicate(timeout=PATIENCE)
     assert recording.returncode == 0
-    assert "1 different calls of 3" in said
+    assert "1 different call of 3" in said
     assert "left out: echo (1), its arguments hold what looks secret" in errors
     assert "hunter2" not in suite.read_text()
     done = daemon.cli("upgrade", "--rehearse", "--suite", str(suite), "--", *echo_worker(), timeout=PATIENCE)

@@ -39,7 +39,7 @@ ALONE = Plan(
     bake=Bake(health=1e9, unlock=1e9, mirror=False),
 )
 BEGIN = ev.UpgradeAsked(rollout="r", plan=ALONE, spec=spec("two"), actor="ann")
-LOSE = ev.RollbackAsked(actor="ann", lose_writes=True, lost="1 call(s) that may have written")
+LOSE = ev.RollbackAsked(actor="ann", lose_writes=True, lost="1 call that may have written")
 
 
 class World:

@@ -91,7 +91,7 @@ ON, OFF = ev.KillSwitchAsked(on=True, actor="ann"), ev.KillSwitchAsked(on=False,
 ALONE = replace(PLAN, steps=(), bake=replace(PLAN.bake, mirror=False), state=StateUse.EXCLUSIVE)
 CUTTING = (FOUNDED, READY[0], upgrade(ALONE), TICK)
 CUT = (*CUTTING, READY[1], ev.CutOverDone("r-1", 1_800_000_000.0, "before"))
-LOSE = ev.RollbackAsked(actor="ann", lose_writes=True, lost="2 call(s) that may have written")
+LOSE = ev.RollbackAsked(actor="ann", lose_writes=True, lost="2 calls that may have written")
 CUT_BACK = (READY[0], ev.CutBackDone("r-1"))
 
 SCRIPTS: dict[str, tuple[ev.Event | Tell, ...]] = {

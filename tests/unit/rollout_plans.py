@@ -34,7 +34,7 @@ ANN = {"actor": "ann"}
 PROMOTE, PAUSE = ev.PromoteAsked(actor="ann"), ev.PauseAsked(actor="ann", reason="lunch")
 RESUME, ABORT = ev.ResumeAsked(actor="ann"), ev.RollbackAsked(actor="ann", reason="a hunch")
 TICK = ev.Tick()
-LOSE = ev.RollbackAsked(actor="ann", reason="a hunch", lose_writes=True, lost="3 call(s) that may have written")
+LOSE = ev.RollbackAsked(actor="ann", reason="a hunch", lose_writes=True, lost="3 calls that may have written")
 CUT = ev.CutOverDone("r", NOW + 5, "snapshots/r/before")
 CUT_BACK = ev.CutBackDone("r")
 RESET = ev.FlagsReset("r")

@@ -25,10 +25,10 @@ async def test_what_a_rollback_loses_is_said_and_has_to_be_agreed_to(tmp_path: P
                 409,
                 f"{LOST}; to do it all the same: switchover rollback --lose-writes",
             )
-        plane.control.rollouts.verbs._lost = lambda: "3 call(s) that may have written"
+        plane.control.rollouts.verbs._lost = lambda: "3 calls that may have written"
         status, told = await plane.ask("POST", "/v1/rollback", {"lose_writes": True, "reason": "slow"})
         assert status == 200
         await plane.control.engine.settled()
         shown = await now(plane)
         assert shown["phase"] == "rolled_back"
-        assert "slow; going back loses 3 call(s) that may have written since" in shown["cause"]["words"]
+        assert "slow; going back loses 3 calls that may have written since" in shown["cause"]["words"]

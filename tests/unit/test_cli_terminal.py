@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator.cli.terminal import Cell, columns, counted, has_colours, heading, is_terminal, safe, show
+from orchestrator.cli.terminal import Cell, columns, has_colours, heading, is_terminal, safe, show
+from orchestrator.domain.words import counted
 
 pytestmark = pytest.mark.requirement("CLI-1")
 
@@ -78,3 +79,4 @@ def test_colours_do_not_shift_columns() -> None:
 
 def test_one_is_one_and_everything_else_is_many() -> None:
     assert [counted(count, "call") for count in (0, 1, 2)] == ["0 calls", "1 call", "2 calls"]
+    assert [counted(count, "process", "processes") for count in (1, 2000)] == ["1 process", "2,000 processes"]

@@ -132,10 +132,10 @@ async def test_calls_count_that_may_have_written_by_the_version_that_has_the_sta
     for name in ("look", "write", "unknown", "write"):
         client.ask("tools/call", name=name, arguments={})
     client.ask("tools/list")
-    assert (writes.calls, writes.words()) == (3, "3 call(s) that may have written")
+    assert (writes.calls, writes.words()) == (3, "3 calls that may have written")
     writes.count(2, already=5)
     client.ask("tools/call", name="write", arguments={})
-    assert (writes.calls, writes.words()) == (5, "at least 5 call(s) that may have written")
+    assert (writes.calls, writes.words()) == (5, "at least 5 calls that may have written")
     writes.end()
     client.ask("tools/call", name="write", arguments={})
     assert (plane.dispatcher.on_sent, writes.generation) == ([], None)

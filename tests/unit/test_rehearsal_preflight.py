@@ -59,9 +59,9 @@ def test_a_work_tree_with_changes_fails_unless_that_is_allowed(tmp_path: Path) -
     (source / "b").write_text("2")
     found = preflight.work_tree(source, allow_dirty=False)
     assert found.status is Status.FAILED
-    assert "1 file(s) are not committed (b)" in found.message
+    assert "1 file is not committed (b)" in found.message
     (source / "a").write_text("3")
-    assert "2 file(s) are not committed (a, b)" in preflight.work_tree(source, allow_dirty=False).message
+    assert "2 files are not committed (a, b)" in preflight.work_tree(source, allow_dirty=False).message
     assert "--allow-dirty" in found.message
     assert preflight.work_tree(source, allow_dirty=True).status is Status.SKIPPED
     assert preflight.work_tree(None, allow_dirty=False).status is Status.SKIPPED

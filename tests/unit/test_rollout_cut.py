@@ -210,7 +210,7 @@ def test_a_person_who_says_so_has_the_state_restored_before_anything_is_routed()
         True,
     )
     assert story.commands[-1] == Retire(2)
-    lost = "going back loses 3 call(s) that may have written since 2027-01-15 08:00:05 UTC"
+    lost = "going back loses 3 calls that may have written since 2027-01-15 08:00:05 UTC"
     assert story.words == f"ann rolled back: a hunch; {lost}"
 
 

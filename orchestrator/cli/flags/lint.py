@@ -10,6 +10,7 @@ import click
 
 from orchestrator.cli.errors import FailedError
 from orchestrator.domain.errors import SettingsError
+from orchestrator.domain.words import counted
 from orchestrator.flags.registry_file import read_registry
 
 
@@ -33,5 +34,5 @@ def command(*, file: Path | None, as_json: bool) -> None:
         for problem in found.problems:
             click.echo(problem)
         named = f": {', '.join(flags)}" if flags else ""
-        click.echo(f"{len(flags)} flag{'' if len(flags) == 1 else 's'} can be used{named}")
+        click.echo(f"{counted(len(flags), 'flag')} can be used{named}")
     sys.exit(1 if found.problems else 0)

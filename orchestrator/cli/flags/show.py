@@ -16,6 +16,7 @@ import click
 from orchestrator.api.flags.models import AppliedShown, ChangedShown, DifferenceShown, FlagShown, RememberedShown
 from orchestrator.cli.status_view import NONE, duration
 from orchestrator.cli.terminal import RED, YELLOW, Cell, columns, has_colours, heading
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 LONGEST: Final = 48
@@ -126,7 +127,7 @@ def told(changed: ChangedShown) -> bool:
 def acknowledged(applied: AppliedShown) -> bool:
     """Say who has applied a version; name those that have not, on stderr."""
     done = len(applied.readers) - len(applied.late)
-    click.echo(f"version {applied.version} is applied by {done} process{'' if done == 1 else 'es'}")
+    click.echo(f"version {applied.version} is applied by {counted(done, 'process', 'processes')}")
     for reader in applied.late:
         click.echo(f"not yet: process {reader.pid} of {_whose(reader.generation)}, at {reader.applied}", err=True)
     for worker in applied.silent:

@@ -12,7 +12,8 @@ import click
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.shadow.artifact import load
-from orchestrator.cli.terminal import counted, show
+from orchestrator.cli.terminal import show
+from orchestrator.domain.words import counted
 from orchestrator.shadow.manifest import entry
 
 EXPECTED_DAYS: Final = 30

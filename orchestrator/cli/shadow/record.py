@@ -13,6 +13,7 @@ from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.errors import FailedError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.terminal import show
+from orchestrator.domain.words import counted
 from orchestrator.rehearsal.recorded import LeftOut, RecordedCall, as_json, as_toml
 from orchestrator.rehearsal.suite import JSON, MOST_CALLS
 from orchestrator.settings import Paths
@@ -84,11 +85,12 @@ def _write(output: Path, recorded: dict[str, Any]) -> None:
     seen, passed = recorded["seen"], recorded["passed"]
     if not kept:
         raise FailedError(
-            f"nothing to write: {seen} call(s) of tools that only read, {passed} of others; "
+            f"nothing to write: {counted(seen, 'call')} of tools that only read, {passed} of others; "
             "record longer, while clients are at work"
         )
     output.write_text(text, encoding="utf-8")
-    click.echo(f"[shadow] {output}: {kept} different calls of {seen}; {passed} calls of tools that do not only read")
+    told = f"{counted(kept, 'different call')} of {seen:,}; {counted(passed, 'call')} of tools that do not only read"
+    click.echo(f"[shadow] {output}: {told}")
 
 
 def _say(left_out: Sequence[LeftOut]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.words import counted
 
 DAY: Final = 24 * 3600.0
 
@@ -55,11 +56,11 @@ def expiries(registry: Registry, now: float, before: float) -> Iterator[Finding]
         asked = f"; {declaration.owner or 'somebody'} is asked to remove it, or to move the day"
         if now >= ends:
             past = int((now - ends) // DAY)
-            since = f"{past} day{'' if past == 1 else 's'} ago" if past else "today"
+            since = f"{counted(past, 'day')} ago" if past else "today"
             yield Finding(key, "expired", f"{key} expired {since}, on {declaration.expires}{asked}")
         elif now >= ends - before:
             days = int((ends - now) // DAY) + 1
-            when = f"in {days} day{'' if days == 1 else 's'}"
+            when = f"in {counted(days, 'day')}"
             yield Finding(key, "expiring", f"{key} expires {when}, on {declaration.expires}{asked}")
 
 
@@ -94,4 +95,4 @@ def stale(registry: Registry, uses: Mapping[str, Use], since: float, now: float,
 
 def _days(seconds: float) -> str:
     days = int(seconds // DAY)
-    return f"{days} day{'' if days == 1 else 's'}" if days else "less than a day"
+    return counted(days, "day") if days else "less than a day"

@@ -16,6 +16,7 @@ from orchestrator.domain.rollouts.cut import approach
 from orchestrator.domain.rollouts.edits import create, held
 from orchestrator.domain.rollouts.outcome import Rejected
 from orchestrator.domain.rollouts.state import Part, Phase, Quarantined, Rollout, State, What
+from orchestrator.domain.words import counted
 
 NAMED: Final = 3
 """How many of the things that break are named in a cause; the rehearsal's artifacts have them all."""
@@ -132,8 +133,7 @@ def rehearsed(state: State, event: ev.RehearsalEnded, now: float) -> State | Rej
     held = state.enter(Phase.REHEARSING, Part.HOLD, now)
     if not event.differences or plan.rehearsal.on_differences is Answer.GO_ON:
         return go_on_rehearsed(state, now) if rollout.paused is None else held
-    found = f"{event.differences:,} difference{'' if event.differences == 1 else 's'}"
-    words = f"the rehearsal found {found}: switchover shadow diff {rollout.id}"
+    words = f"the rehearsal found {counted(event.differences, 'difference')}: switchover shadow diff {rollout.id}"
     cause = because(state, What.DIFFERENCES, words, now)
     if plan.rehearsal.on_differences is Answer.ROLL_BACK:
         return fail(state, cause, now)

@@ -141,7 +141,7 @@ class RollbackAsked(Asked):
 
     Attributes:
         lose_writes: whether what was written since an exclusive cut-over may be lost.
-        lost: which calls may have written since then, such as `12 call(s) that may have written`; "" without any.
+        lost: which calls may have written since then, such as `12 calls that may have written`; "" without any.
     """
 
     lose_writes: bool = False

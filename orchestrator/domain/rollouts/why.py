@@ -14,6 +14,7 @@ from orchestrator.domain.plans.limits import MIB
 from orchestrator.domain.rollouts.judgement import look_at, step_words
 from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
 from orchestrator.domain.rollouts.told import where
+from orchestrator.domain.words import counted
 
 PERCENT = 100.0
 
@@ -64,7 +65,7 @@ def figure(metric: str, value: float | None) -> str:
 
 def more_words(count: int) -> str:
     """Say about how many calls are missing to an answer."""
-    return f"about {count:,} more call{'' if count == 1 else 's'}"
+    return f"about {counted(count, 'more call')}"
 
 
 def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
