@@ -6,7 +6,6 @@ Above: `daemon`; `api.rollouts.upgrade` asks here.  Below: `rehearsal.request`, 
 
 from __future__ import annotations
 
-import hmac
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from orchestrator.access.key import load_key
+from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
@@ -198,7 +197,7 @@ class Upgrades:
             tools_socket=str(self._here.paths.tools_socket),
             grace=Grace(settings.worker.stop_grace.close_stdin, settings.worker.stop_grace.terminate),
             start_timeout=settings.worker.start_timeout,
-            key=hmac.new(key, b"what a rehearsal leaves", "sha256").hexdigest(),
+            key=key_for(Purpose.REHEARSAL, key).hex(),
         )
         try:
             self._running = _Running(run, await self._start(request, mark))

@@ -1,12 +1,14 @@
-"""The key tokens are signed with: the operator's file, or one that is made once and kept.
+"""The key tokens are signed with: the operator's file, or one that is made once and kept; and keys made of it.
 
-Above: `daemon`.  Below: the file.
+Above: `daemon`, and who hides what it writes.  Below: the file.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,27 @@ NAME: Final = "access.key"
 """The made key's name in the state directory."""
 SHORTEST: Final = 32
 """Bytes: RFC 7518 section 3.2 wants a key for HS256 to be as long as its hash."""
+
+
+class Purpose(Enum):
+    """What a key is made for; its bytes are part of what hashes on disk were made with, so they stay as they are."""
+
+    REHEARSAL = b"what a rehearsal leaves"
+    MIRRORING = b"what mirroring leaves"
+    PARITY = b"what parity leaves"
+
+
+def key_for(purpose: Purpose, key: bytes) -> bytes:
+    """Return a key of its own for a purpose: who has it cannot sign tokens, nor read what another purpose hid.
+
+    It is the HMAC-SHA256 of the purpose's name, 32 bytes: a function of the key that nobody without it can tell from a
+    random one (RFC 2104, and RFC 5869 section 2.3, which makes keys of a key in the same way).
+
+    Args:
+        purpose: what it is for.
+        key: the secret it is made of, as `load_key` returns it.
+    """
+    return hmac.digest(key, purpose.value, "sha256")
 
 
 def load_key(configured: Path | None, state_dir: Path) -> bytes:

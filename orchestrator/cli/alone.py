@@ -7,7 +7,6 @@ Below: `rehearsal.request`, `settings`; the flags' page is made here.
 
 from __future__ import annotations
 
-import hmac
 import os
 import shlex
 import signal
@@ -26,7 +25,7 @@ import click
 import msgspec
 from switchover_kit.page import PageError
 
-from orchestrator.access.key import load_key
+from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.cli.canary import program
 from orchestrator.cli.errors import FailedError
 from orchestrator.domain.errors import SwitchoverError
@@ -137,7 +136,7 @@ def _request(wanted: Wanted, run: str, settings: Settings, paths: Paths, page: P
         tools_socket=None,
         grace=Grace(settings.worker.stop_grace.close_stdin, settings.worker.stop_grace.terminate),
         start_timeout=settings.worker.start_timeout,
-        key=hmac.new(key, b"what a rehearsal leaves", "sha256").hexdigest(),
+        key=key_for(Purpose.REHEARSAL, key).hex(),
     )
 
 

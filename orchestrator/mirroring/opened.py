@@ -5,11 +5,9 @@ Above: `daemon`.  Below: `live`, `examiner`.
 
 from __future__ import annotations
 
-import hmac
-
 from anyio.abc import TaskGroup
 
-from orchestrator.access.key import load_key
+from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.in_force import InForce
 from orchestrator.mirroring.examiner import Examiner
 from orchestrator.mirroring.live import Mirroring, bounds_of
@@ -80,13 +78,13 @@ class LiveMirroring(Mirroring):
         envs = [dict(one.spec.env) for one in self._here.state().generations.values()]
         return Begin(
             state_dir=str(self._here.paths.state_dir),
-            key=hmac.new(key, b"what mirroring leaves", "sha256").digest(),
+            key=key_for(Purpose.MIRRORING, key),
             secrets=known_secrets(dict(self._here.environment), *envs),
             learn=settings.mirror.learn,
             keep=settings.mirror.keep,
             decisions=dict(settings.mirror.decisions),
             manifest=self._expected(),
-            seal=hmac.new(key, b"what a rehearsal leaves", "sha256").digest(),
+            seal=key_for(Purpose.REHEARSAL, key),
         )
 
     def _expected(self) -> str:

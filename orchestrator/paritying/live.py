@@ -6,14 +6,13 @@ Above: `daemon`; `api.comparing.parity` asks here, a plan asks `clean_for`.  Bel
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from orchestrator.access.key import load_key
+from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.api.comparing.parity_models import DifferenceShown, ParityStatus, PartingShown
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.evidence.samples import Outcome
@@ -208,7 +207,7 @@ class Parity:
             grace=Grace(grace.close_stdin, grace.terminate),
             answer_bytes=settings.upgrade.answer_bytes,
             flags=str(self._here.paths.flags),
-            key=hmac.new(key, b"what parity leaves", "sha256").digest(),
+            key=key_for(Purpose.PARITY, key),
         )
 
     async def _end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 
 import jwt
@@ -9,7 +10,7 @@ import pytest
 from gates_story import StoryClock, StoryFlags
 
 from orchestrator.access.judge import Judge
-from orchestrator.access.key import NAME, load_key
+from orchestrator.access.key import NAME, Purpose, key_for, load_key
 from orchestrator.access.rules import Rules
 from orchestrator.access.service import AccessService
 from orchestrator.domain.access import AccessError, Caller, GatesDeniedError, TokenRefusedError
@@ -214,3 +215,11 @@ def test_a_key_is_made_once_for_its_owners_eyes_and_a_short_one_is_refused(tmp_p
         load_key(own, tmp_path)
     with pytest.raises(SettingsError, match="cannot be used"):
         load_key(tmp_path / "none", tmp_path)
+
+
+@pytest.mark.requirement("REH-9", "REH-19")
+def test_each_purpose_has_a_key_of_its_own_that_is_the_same_tomorrow() -> None:
+    made = {purpose: key_for(purpose, KEY) for purpose in Purpose}
+    assert len({KEY, *made.values()}) == len(Purpose) + 1
+    assert made == {purpose: key_for(purpose, KEY) for purpose in Purpose}
+    assert made[Purpose.REHEARSAL] == hmac.new(KEY, b"what a rehearsal leaves", "sha256").digest()
