@@ -22,6 +22,7 @@ from orchestrator.cli.flags.ask import understood
 from orchestrator.cli.rollout_view import brief
 from orchestrator.cli.terminal import YELLOW, has_colours, is_terminal, paint, safe, show
 from orchestrator.settings import Paths
+from orchestrator.settings.small_file import is_there
 
 ROLLOUT: Final = "/v1/rollout"
 LOOK_EVERY: Final = 0.5
@@ -36,7 +37,7 @@ LINE: Final = "\r\x1b[K"
 
 def plan_named(plan: str | None) -> str | None:
     """Return a plan as the daemon is told of it: a file by its absolute path."""
-    if plan is None or not ("/" in plan or "." in plan or Path(plan).is_file()):
+    if plan is None or not ("/" in plan or "." in plan or is_there(Path(plan))):
         return plan
     return str(Path(plan).absolute())
 

@@ -19,6 +19,7 @@ from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flags.declaration import Declaration, Flaw, Registry, registry
 from orchestrator.flags.shapes import declaration_of, flaws_in
 from orchestrator.settings.lines import Place, find_lines, line_of
+from orchestrator.settings.small_file import small_file
 
 SHIPPED: Final = Path(__file__).with_name("default.toml")
 """The flags that come with the daemon."""
@@ -63,12 +64,12 @@ def read_registry(path: Path | None = None) -> Declared:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = small_file(path, BYTES)
     except OSError as error:
         mend = "name a readable TOML file in flags.file, or leave it out for the flags that come with the daemon"
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}; {mend}") from error
     if len(data) > BYTES:
-        raise SettingsError(f"{path}: has {len(data)} bytes; allowed: {BYTES}")
+        raise SettingsError(f"{path}: has more than the {BYTES} bytes that are allowed")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -25,6 +25,7 @@ from orchestrator.plans.form import member_at, members
 from orchestrator.plans.places import find_places
 from orchestrator.settings.lines import Place, line_of
 from orchestrator.settings.problems import Problem, dotted, show
+from orchestrator.settings.small_file import small_file
 
 BYTES: Final = 256 * 1024
 """Of a plan's file: thousands of steps."""
@@ -101,11 +102,11 @@ def _adapter() -> TypeAdapter[Plan]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = small_file(path, BYTES)
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {error.strerror or error}; name a readable TOML file") from error
     if len(data) > BYTES:
-        raise PlanError(f"{path}: has {len(data)} bytes; allowed: {BYTES}")
+        raise PlanError(f"{path}: has more than the {BYTES} bytes that are allowed")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.plans.plan_file import PlanError, PlanFile, read_plan
+from orchestrator.settings.small_file import is_there
 
 HERE: Final = Path(__file__).parent
 SHIPPED: Final = ("default", "planner", "engine", "quick", "flag-only")
 """In the order in which a person meets them."""
+
+SHORT: Final = 60
+"""Characters of a name that is none which are told."""
 
 
 def path_of(name: str) -> Path:
@@ -29,9 +33,13 @@ def find_plan(named: str) -> PlanFile:
     """
     if named in SHIPPED:
         return read_plan(path_of(named))
-    if "." in named or "/" in named or Path(named).is_file():
+    if "\0" not in named and ("." in named or "/" in named or is_there(Path(named))):
         return read_plan(Path(named))
     guess = difflib.get_close_matches(named, SHIPPED, n=1)
-    others = f"shipped: {', '.join(SHIPPED)}; or name a file, such as ./{named}.toml"
+    others = f"shipped: {', '.join(SHIPPED)}; or name a file, such as ./{_short(named)}.toml"
     hint = f"did you mean {guess[0]}?" if guess else others
-    raise PlanError(f"there is no plan {named!r}; {hint}")
+    raise PlanError(f"there is no plan {_short(named)!r}; {hint}")
+
+
+def _short(named: str) -> str:
+    return named if len(named) <= SHORT else f"{named[:SHORT]}..."

@@ -69,6 +69,29 @@ async def test_a_plan_that_is_not_there_or_cannot_work_is_refused_with_what_to_d
 
 
 @pytest.mark.requirement("VERB-1")
+async def test_a_plan_that_no_file_can_hold_is_refused_like_any_other(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        plane.control.engine.settings = Rollout(plans_dir=tmp_path)
+        for named, why in (("", "no plan ''"), ("x" * 5_000, "no plan 'xxx"), ("/dev/zero", "a device or a pipe")):
+            status, told = await begin(plane, tmp_path, plan=named)
+            assert (status, why in told["reason"], len(told["reason"]) < 300) == (409, True, True), told
+
+
+@pytest.mark.requirement("VERB-1", "VERB-2", "VERB-8")
+async def test_consent_is_true_or_false_and_nothing_that_might_be_meant_so(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        for path, consent in (
+            ("/v1/rollout", {"force": "yes"}),
+            ("/v1/rollout", {"force_plan": 1}),
+            ("/v1/rollback", {"lose_writes": 1}),
+            ("/v1/drill", {"hold": True}),
+            ("/v1/drill", {"hold": "5"}),
+        ):
+            status, told = await plane.ask("POST", path, consent)
+            assert (status, next(iter(consent)) in told["reason"]) == (422, True), told
+
+
+@pytest.mark.requirement("VERB-1")
 async def test_without_a_name_the_configured_plan_is_taken_from_ones_own_folder_first(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         plan_file(tmp_path, PLAN, "quick")

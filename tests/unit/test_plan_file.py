@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -125,8 +126,25 @@ def test_a_file_that_cannot_be_read_is_refused_with_why(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"latin\.toml:2: is not UTF-8"):
         read_plan(tmp_path / "latin.toml")
     (tmp_path / "long.toml").write_bytes(b"#" * 300_000)
-    with pytest.raises(PlanError, match="has 300000 bytes; allowed"):
+    with pytest.raises(PlanError, match="has more than the 262144 bytes that are allowed"):
         read_plan(tmp_path / "long.toml")
+
+
+@pytest.mark.requirement("PLAN-2")
+def test_what_is_no_file_is_neither_waited_for_nor_read_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero")):
+        with pytest.raises(PlanError, match="cannot be read: It is a device or a pipe"):
+            read_plan(path)
+    with pytest.raises(PlanError, match="cannot be read: Is a directory"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.requirement("PLAN-2")
+@pytest.mark.parametrize("named", ["", "x" * 5_000, "x" * 5_000 + ".toml", "a\0b", "a\0b.toml"])
+def test_a_name_that_no_file_can_have_is_refused_in_few_words(named: str) -> None:
+    with pytest.raises(PlanError, match=r"there is no plan|cannot be read: File name too long"):
+        find_plan(named)
 
 
 @pytest.mark.requirement("PLAN-2")

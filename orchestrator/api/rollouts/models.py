@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StrictBool
 
-from orchestrator.api.models import Absolute, Asking, Command, Done, Text
+from orchestrator.api.models import Absolute, Asking, Command, Done, Text, number
 from orchestrator.api.rollouts.upgrade_models import RUN_PATTERN
 
 
@@ -32,9 +32,9 @@ class UpgradeBody(Asking):
     env: dict[Text, Text] = Field(default_factory=dict, description="variables on top of the daemon's own")
     source: Absolute | None = Field(None, description="directory to copy into the generation's private copy")
     id: str | None = Field(None, description="the rollout's id; the time by default", pattern=RUN_PATTERN)
-    force: bool = Field(default=False, description="take the version out of quarantine")
-    force_plan: bool = Field(default=False, description="carry the plan out although lint says it cannot work")
-    allow_breaking: bool = Field(
+    force: StrictBool = Field(default=False, description="take the version out of quarantine")
+    force_plan: StrictBool = Field(default=False, description="carry the plan out although lint says it cannot work")
+    allow_breaking: StrictBool = Field(
         default=False, description="take it also when clients of the active generation would miss something"
     )
 
@@ -48,7 +48,7 @@ class RetryBody(Asking):
 class RollbackBody(Asking):
     """Go back."""
 
-    lose_writes: bool = Field(
+    lose_writes: StrictBool = Field(
         default=False, description="go back from an exclusive cut-over, though what was written since is lost"
     )
 
@@ -65,4 +65,6 @@ class RolloutBegun(Done):
 class DrillBody(Asking):
     """Rehearse a rollback."""
 
-    hold: float = Field(1.0, description="seconds for which calls go to the refuge", ge=0, le=30)
+    hold: Annotated[float, number("give seconds from 0 to 30")] = Field(
+        1.0, description="seconds for which calls go to the refuge", ge=0, le=30
+    )

@@ -32,6 +32,7 @@ from orchestrator.plans.plan_file import PlanFile, read_plan
 from orchestrator.plans.shipped import find_plan
 from orchestrator.rehearsal.artifacts import SNAPSHOTS, new_run
 from orchestrator.settings import Rollout
+from orchestrator.settings.small_file import is_there
 
 LOSE: Final = "switchover rollback --lose-writes"
 
@@ -213,7 +214,7 @@ class RolloutVerbs:
         """
         settings = self._settings()
         try:
-            return await anyio.to_thread.run_sync(_read, named or settings.plan, settings.plans_dir)
+            return await anyio.to_thread.run_sync(_read, settings.plan if named is None else named, settings.plans_dir)
         except SettingsError as error:
             raise RefusedError(str(error)) from error
 
@@ -269,7 +270,7 @@ def resolved(plan: Plan, registry: Registry) -> Plan:
 
 def _read(named: str, folder: Path | None) -> PlanFile:
     own = None if folder is None or "/" in named else folder / f"{named}.toml"
-    return read_plan(own) if own is not None and own.is_file() else find_plan(named)
+    return read_plan(own) if own is not None and is_there(own) else find_plan(named)
 
 
 def _refuse_errors(file: PlanFile, found: tuple[Finding, ...]) -> None:
