@@ -67,6 +67,8 @@ def read(body: bytes) -> Any:
 
 def _too_deep(body: bytes) -> bool:
     """Return whether JSON is nested too deeply: written one level a space, a line begins with too many of them."""
+    if body.count(b"{") + body.count(b"[") <= DEPTH:  # so few levels cannot be too many
+        return False
     written = msgspec.json.format(body, indent=1)
     return _TOO_DEEP[1:] in written and _TOO_DEEP in written  # the first look skips ahead, and is nearly always enough
 
