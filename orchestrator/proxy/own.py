@@ -37,10 +37,11 @@ class OwnIntake(Intake):
     def _route_apart(self, call: Call) -> None:
         """Route a call under a name that none of those looks for who are told of tool calls.
 
-        They look for it anyway, so that telling the two apart costs clients' calls nothing.
+        They look for it anyway, so that telling the two apart costs clients' calls nothing.  A call that comes while
+        all are held has no generation yet, and is not counted.
         """
         if call.method == codec.CALL:
             call.method = codec.OWN_CALL
         self._dispatcher.route(call)
-        if call.method == codec.OWN_CALL:
+        if call.method == codec.OWN_CALL and call.generation:
             self._dispatcher.tallies[call.generation].own += 1

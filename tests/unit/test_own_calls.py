@@ -13,8 +13,10 @@ from plane_story import Json, Peer, Pipe, Plane
 from orchestrator.domain.evidence.samples import Outcome, Sample
 from orchestrator.domain.routing import Lane
 from orchestrator.proxy.codec import OWN_CALL
+from orchestrator.proxy.holding import Holding
 from orchestrator.proxy.mirror import Mirror
 from orchestrator.proxy.mirrored import Bounds
+from orchestrator.proxy.movement import Movement
 from orchestrator.proxy.own import OwnIntake
 from orchestrator.proxy.recording import Recording
 
@@ -83,6 +85,18 @@ async def test_what_the_daemons_own_program_asks_is_answered_and_no_recording_sa
     assert story.told() == [0, 0, 0, 0]
     tally = story.plane.dispatcher.tallies[1]
     assert (tally.own, tally.calls) == (3, 3)
+
+
+async def test_what_the_own_program_asks_while_all_calls_wait_makes_no_tally_of_a_generation_there_is_not() -> None:
+    story = Story()
+    own = story.client(os.getpid())
+    holding = Holding(story.plane.dispatcher, Movement(story.plane.dispatcher))
+    holding.hold()
+    own.ask("tools/call", name="reads", arguments={})
+    assert sorted(story.plane.dispatcher.tallies) == [1, 2]
+    holding.release()
+    story.worker.answer(content=[])
+    assert "result" in own.heard()[0]
 
 
 async def test_a_client_is_one_whatever_it_calls_itself_and_its_calls() -> None:
