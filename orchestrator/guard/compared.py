@@ -162,7 +162,7 @@ class Compared(msgspec.Struct):
         body, tail, value, expected, taken_off = unit
         # What a bet gains (`staked`): of the arm that is the rarer one all of its badness, of the other one its odds.
         odds = share / (1.0 - share)
-        by = (max(1.0, odds)) if trial else (min(1.0, odds))
+        by = max(1.0, odds) if trial else min(1.0, odds)
         body = _cut(body)
         won = body / by if trial else -body * by
         if self.drawn is not None:

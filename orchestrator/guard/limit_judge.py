@@ -213,7 +213,7 @@ class LimitJudge:
             more=missing
             or self._more(known.evidence if found.exceeded else 0.0, known.within, known.units, trial.samples),
             doubtful=found.exceeded and not decides,
-            note=f"{wanted(missing, self._samples, 'on trial')}" if missing else "",
+            note=wanted(missing, self._samples, "on trial") if missing else "",
         )  # fmt: skip
 
     def _by_threshold(self, now: float) -> tuple[LimitLook, bool]:
@@ -279,7 +279,8 @@ class LimitJudge:
 
     def _missing_bounded(self) -> int:
         sides = self._metric.sides
-        samples = (sides.trial if self._scope.is_served else sides.new).count
+        mirrored = 0 if self._scope.is_served else sides.new.count
+        samples = sides.trial.count + mirrored  # at weight 0, too, those that are always the canary's are served
         units = self.state.bounded.units if self.state.bounded is not None else 0
         return max(0, self.limit.min_samples - samples, LEAST_UNITS - units)
 

@@ -33,7 +33,6 @@ _LONGEST_CARD: Final = 10**19
 """Between these two an integer may be a payment card's number (ISO/IEC 7812: up to 19 digits)."""
 _ISSUER: Final = 6
 """Digits of a card's number that name its issuer, and may be shown."""
-_DEEP: Final = msgspec.json.decode
 
 
 Index = dict[int, tuple[set[str], ...]]
@@ -56,7 +55,7 @@ class Seals:
 
     def sealed(self, profile: Profile) -> bytes:
         """Return a profile to be kept; it stays as it is itself."""
-        copy = _DEEP(profile.as_json(), type=Profile)
+        copy = msgspec.json.decode(profile.as_json(), type=Profile)
         names: set[str] = set()
         self._seal(copy.root, names, private=False)
         copy.links = {self._path(key, names): count for key, count in copy.links.items()}
@@ -87,7 +86,7 @@ class Seals:
             ProfileError: it is no profile.
         """
         try:
-            return _DEEP(body, type=Profile)
+            return msgspec.json.decode(body, type=Profile)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise ProfileError(
                 f"the kept profile of {name} cannot be read ({error}); delete it and it is learned anew"
@@ -133,7 +132,7 @@ class Seals:
     def _seal(self, node: Node, names: set[str], *, private: bool) -> None:
         node.kept = [self._value(one, private=private) for one in node.kept]
         node.loose = [self._value(one, private=private) for one in node.loose]
-        node.core = [encode(self._element(_DEEP(one), private=private)).decode() for one in node.core]
+        node.core = [encode(self._element(msgspec.json.decode(one), private=private)).decode() for one in node.core]
         if node.numbers is not None:
             _coarsen(node.numbers)
         for part in _parts(node.texts, node.keys):
@@ -321,7 +320,7 @@ def _core(element: str, known: dict[str, Any]) -> str:
     if "<sealed:" not in element:
         return element
     # a name that came back may stand elsewhere in the order of names
-    return encode(_DEEP(_IN_JSON.sub(plain, element))).decode()
+    return encode(msgspec.json.decode(_IN_JSON.sub(plain, element))).decode()
 
 
 def _path_of(key: str, names: dict[str, Any]) -> str:

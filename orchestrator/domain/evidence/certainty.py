@@ -55,6 +55,8 @@ class Tolerance(msgspec.Struct, frozen=True):
 class MeanWithin(msgspec.Struct):
     """Evidence for "worse by less than this on average" of a metric with a scale.
 
+    The tolerance's floor is left out: with it more would be tolerated, so without it evidence only comes later.
+
     Attributes:
         tolerance: what is tolerated.
         scale: the largest value the metric can take; the least is 0.
