@@ -91,7 +91,7 @@ class Walk:
 
     def _single(self, node: Node | None, control: Any, rehearsal: Any, path: str, place: str) -> None:
         moving = node is not None and node.moving > 0
-        if not moving or self.columns.bad(node, [control], [rehearsal], self.call):
+        if node is None or not moving or not self.columns.is_sure(node, control, rehearsal, self.call):
             wrong = misfit(node, control, rehearsal, self.call, self.columns.kept(node))
             self.note(wrong, path, place, control, rehearsal)
             if wrong is not None:
