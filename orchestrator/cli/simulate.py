@@ -12,12 +12,24 @@ import click
 import msgspec
 
 from orchestrator.cli.errors import FailedError
+from orchestrator.cli.flags.ask import pairs
 from orchestrator.cli.lint import flags_option, plan_file, registry_of
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, safe
 from orchestrator.domain.evidence.sample_lines import SampleLineError, decoded
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.times import min_stable
-from orchestrator.simulating import Ending, Options, Recording, RecordingError, Told, recording_of, simulate
+from orchestrator.simulating import (
+    Ending,
+    Options,
+    Recording,
+    RecordingError,
+    SubjectError,
+    Subjects,
+    Told,
+    recording_of,
+    simulate,
+    subjects_of,
+)
 from orchestrator.simulating.telling import look_lines, moment
 
 UNDECIDED: Final = 4
@@ -41,6 +53,21 @@ STYLES: Final = {Ending.DONE: GREEN, Ending.ROLLED_BACK: RED}
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Calls a minute; by itself as recorded.")
 @click.option("--old", type=int, help="Recorded generation that stands for the old version.")
 @click.option("--new", type=int, help="Recorded generation that stands for the new version.")
+@click.option(
+    "--attribute",
+    "words",
+    multiple=True,
+    metavar="NAME=INSTANT",
+    help="What calls say where a step takes only new keys: an instant with its offset, or first-call, that of a key's "
+    "first call. May be repeated.",
+)
+@click.option(
+    "--always",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    metavar="PERCENT",
+    help="How many of the keys a step names as always on the canary.",
+)
 @click.option("--stop-at-holds", is_flag=True, help="End where somebody has to agree, instead of agreeing at once.")
 @flags_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -53,6 +80,8 @@ def command(
     rate: float | None,
     old: int | None,
     new: int | None,
+    words: tuple[str, ...],
+    always: float,
     stop_at_holds: bool,
     flags: Path | None,
     as_json: bool,
@@ -61,13 +90,17 @@ def command(
 
     PLAN is the name of a plan that comes with the daemon (see `switchover plans`), or a file.
 
+    A recording does not say who somebody is. Where a plan has new keys alone be taken, or names some, --attribute and
+    --always say it: `switchover simulate engine --samples FILE --attribute created=first-call --always 5`.
+
     Exit status: 0 it would be done, 1 it would be rolled back, or could not be simulated, 2 usage, 4 it would wait for
     a person or for data.
     """
     resolved = _resolved(plan_file(plan).plan, alpha, flags)
+    subjects = _subjects(resolved, words, always)
     recording = _recording(file, old, new)
     speed = rate / 60 / recording.per_second if rate is not None and recording.calls else 1.0
-    told = simulate(resolved, recording, Options(seed, speed, stop_at_holds))
+    told = simulate(resolved, recording, Options(seed, speed, stop_at_holds, subjects))
     if as_json:
         click.echo(json.dumps(_document(told), indent=2))
     else:
@@ -89,6 +122,13 @@ def _recording(file: BinaryIO, old: int | None, new: int | None) -> Recording:
     except SampleLineError as error:
         raise FailedError(f"{file.name}: {error}") from error
     except RecordingError as error:
+        raise FailedError(str(error)) from error
+
+
+def _subjects(plan: Plan, words: tuple[str, ...], always: float) -> Subjects:
+    try:
+        return subjects_of(plan, pairs(words, "--attribute"), always / 100)
+    except SubjectError as error:
         raise FailedError(str(error)) from error
 
 

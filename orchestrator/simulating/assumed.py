@@ -1,17 +1,20 @@
 """What a simulation takes for granted, said in sentences: recorded samples are not the rollout that they stand for.
 
-Pure.  Above: `simulation`.  Below: `recording`, the plan.
+Pure.  Above: `simulation`.  Below: `recording`, `subjects`, the plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from orchestrator.domain.plans.fields import lasting
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import HoldKind
+from orchestrator.domain.routing import Lane, RoutingTable, choose
 from orchestrator.simulating.recording import Recording
+from orchestrator.simulating.subjects import FIRST_CALL, Subjects, always_of, new_by
 
 EDGE: Final = 5_000
 """Calls of each end of a part that happen; evidence of that many calls says what there is to say."""
@@ -23,13 +26,14 @@ APART: Final = 0.5
 """Overlap of the two versions' times below which it is said that they were not recorded side by side."""
 
 
-def assumed(plan: Plan, recording: Recording, speed: float) -> Iterator[str]:
+def assumed(plan: Plan, recording: Recording, speed: float, subjects: Subjects) -> Iterator[str]:
     """Yield what is taken for granted of a recording under a plan, a sentence each.
 
     Args:
         plan: what is carried out.
         recording: what happens.
         speed: how many times as fast calls come as they were recorded.
+        subjects: what calls say of their subjects.
     """
     if not recording.calls:
         yield "no call was recorded, so none comes"
@@ -48,9 +52,9 @@ def assumed(plan: Plan, recording: Recording, speed: float) -> Iterator[str]:
         yield f"{recording.left} calls of other generations are not used"
     yield from _mirrored(plan, recording)
     yield from _flags(plan, recording)
+    yield from _new(plan, subjects)
+    yield from _always(plan, recording, subjects)
     yield from _holds(plan)
-    if any(step.keys is not None for step in plan.steps):
-        yield "recorded keys are pseudonyms without attributes, so `keys` of a step takes nobody"
 
 
 def _versions(plan: Plan, recording: Recording) -> Iterator[str]:
@@ -99,6 +103,43 @@ def _flags(plan: Plan, recording: Recording) -> Iterator[str]:
         )
     else:
         yield "no flag was on trial in the recording: its new value is simulated as one that makes no difference"
+
+
+def _new(plan: Plan, subjects: Subjects) -> Iterator[str]:
+    for name in new_by(plan):
+        told = subjects.attributes.get(name)
+        if told is None:
+            yield (
+                f"samples keep no attributes, so no call says its {name}, and a step that takes only new keys takes "
+                f"nobody: with --attribute {name}={FIRST_CALL} a key is as old as its first call"
+            )
+        elif told == FIRST_CALL:
+            yield (
+                f"each call says as its {name} when its key's first call came: a key that began before it was recorded "
+                "counts as a new one, so that more calls are on trial than would be"
+            )
+        else:
+            began = datetime.fromtimestamp(float(told), UTC).isoformat().replace("+00:00", "Z")
+            yield f"each call says {began} as its {name}"
+
+
+def _always(plan: Plan, recording: Recording, subjects: Subjects) -> Iterator[str]:
+    named = always_of(plan)
+    if not named:
+        return
+    listed = ", ".join(named)
+    table = RoutingTable(active=1, canary=2, always=named)
+    keys = {one.key for _, one in recording.calls if choose(table, one.key).lane is Lane.CANARY}
+    if keys:
+        one = "1 recorded key is" if len(keys) == 1 else f"{len(keys):,} recorded keys are"
+        yield f"{one} among those that are always on the canary ({listed})"
+    if subjects.always:
+        yield f"{subjects.always * 100:g} % of the keys, drawn anew, are taken to be {listed}: always on the canary"
+    elif not keys:
+        yield (
+            f"recorded keys are pseudonyms, so none is {listed}, and nobody is on the canary at any weight: "
+            "--always says how many percent of the keys are"
+        )
 
 
 def _holds(plan: Plan) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.domain.evidence.look import Verdict
@@ -25,6 +25,7 @@ from orchestrator.engine.driver import Driver
 from orchestrator.engine.executor import Executor
 from orchestrator.simulating.assumed import EDGE, assumed
 from orchestrator.simulating.recording import Recording
+from orchestrator.simulating.subjects import Subjects
 from orchestrator.simulating.telling import Ending, Line, Told, lines_of
 from orchestrator.simulating.traffic import Traffic
 from orchestrator.simulating.twins import LastRecord, ReadyFleet, Surroundings, TrafficRouter, VirtualClock
@@ -51,11 +52,13 @@ class Options:
         seed: decides which keys go where.
         speed: how many times as fast calls come as they were recorded.
         stop_at_holds: whether it ends where somebody has to agree, instead of agreeing at once.
+        subjects: what calls say of their subjects, which no recording knows.
     """
 
     seed: int = 0
     speed: float = 1.0
     stop_at_holds: bool = False
+    subjects: Subjects = field(default_factory=Subjects)
 
 
 def simulate(plan: Plan, recording: Recording, options: Options | None = None) -> Told:
@@ -78,7 +81,7 @@ class Simulation:
         self._options = options
         self._clock = VirtualClock(recording.began)
         self._begin = recording.began
-        self._traffic = Traffic(recording, options.seed, recording.began, options.speed)
+        self._traffic = Traffic(recording, options.seed, recording.began, options.speed, options.subjects)
         self._traffic.served.old = 1 if plan.new_generation else 0
         self._around = Surroundings(plan, self._traffic, self._clock)
         self._around.stop_at_holds = options.stop_at_holds
@@ -234,7 +237,7 @@ class Simulation:
         )
 
     def _assumed(self, rollout: Rollout) -> Iterator[str]:
-        yield from assumed(self._plan, self._recording, self._options.speed)
+        yield from assumed(self._plan, self._recording, self._options.speed, self._options.subjects)
         if self._traffic.rounds:
             keys = "from the same keys, which is no new evidence" if self._recording.new else "from other keys"
             yield f"the recording began again {self._traffic.rounds} time(s): the same values came again, {keys}"

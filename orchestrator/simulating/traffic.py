@@ -4,26 +4,27 @@ A call comes when one was recorded, with its tool and key; the table says which 
 and metrics are those of that version's next recorded call of the same tool.  The recording begins again at its end.
 With one version alone its keys are other ones then, drawn anew as new sessions would be, which is fair as both versions
 give the same.  With two they stay, so that what differed by chance is not taken for evidence because it is told again.
-Above: `simulation` lets time pass.  Below: `recording`, the routing rules.
+Above: `simulation` lets time pass.  Below: `recording`, `subjects`, the routing rules.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from orchestrator.domain.evidence.samples import Pair, Sample
-from orchestrator.domain.routing import BUCKETS, Lane, RoutingTable, bucket, choose
+from orchestrator.domain.routing import BUCKETS, Lane, RoutingTable, bucket, chance, choose
 from orchestrator.simulating.recording import Measure, Recording
+from orchestrator.simulating.subjects import Introduced, Subjects
 
-EVERYBODY: Final = 100
-"""Percent."""
+NOBODY: Final = Subjects()
+"""Nothing is known of any subject."""
 
 Told = Sample | Pair
 
@@ -99,7 +100,9 @@ class Traffic:
         rounds: how often the recording began again.
     """
 
-    def __init__(self, recording: Recording, seed: int, begin: float, speed: float = 1.0) -> None:
+    def __init__(
+        self, recording: Recording, seed: int, begin: float, speed: float = 1.0, subjects: Subjects = NOBODY
+    ) -> None:
         """Build it.
 
         Args:
@@ -107,11 +110,13 @@ class Traffic:
             seed: decides which keys have a flag's value on trial.
             begin: when the first call comes, Unix seconds.
             speed: how many times as fast calls come as they were recorded.
+            subjects: what calls say of their subjects.
         """
         self.served = Served()
         self.calls = self.rounds = 0
         self._recording = recording
         self._salt = f"simulated {seed}"
+        self._introduced = Introduced(subjects, self._salt)
         self._speed = speed
         self._begin = begin
         self._old = Pool(recording.old)
@@ -177,10 +182,13 @@ class Traffic:
         if self.rounds and self._new is self._old and recorded.key:
             recorded = msgspec.structs.replace(recorded, key=f"{recorded.key} {self.rounds}")
         served = self.served
-        choice = choose(served.table, recorded.key)
+        attributes = self._introduced.attributes(recorded.key, at)
+        key = self._introduced.key(recorded.key, served.table)
+        recorded = recorded if key == recorded.key else msgspec.structs.replace(recorded, key=key)
+        choice = choose(served.table, key, attributes)
         if choice.generation is None:
             return
-        treated, share = self._drawn(recorded.key, choice.lane)
+        treated, share = self._drawn(key, choice.lane, attributes)
         flagged = self._flagged[bool(treated)] if served.flag and treated is not None else None
         is_old = choice.generation == served.old and not served.flag
         pool = flagged or (self._old if is_old else self._new)
@@ -190,16 +198,15 @@ class Traffic:
         if served.mirror is not None and choice.lane is not served.mirror:
             self._mirror(recorded, made, served.mirror)
 
-    def _drawn(self, key: str, lane: Lane) -> tuple[bool | None, float]:
+    def _drawn(self, key: str, lane: Lane, attributes: Mapping[str, Any] | None = None) -> tuple[bool | None, float]:
         """Return whether a call has what is on trial, and with which probability it was to have it."""
         served = self.served
         if served.flag:
             if not 0.0 < served.share < 1.0:
                 return None, 0.0
             return bucket(key, f"{self._salt} {served.flag}") < served.share * BUCKETS, served.share
-        if served.table.canary is None or not 0 < served.table.weight < EVERYBODY:
-            return None, 0.0
-        return lane is Lane.CANARY, served.table.weight / EVERYBODY
+        share = chance(served.table, key, attributes)
+        return (None, 0.0) if share is None else (lane is Lane.CANARY, share)
 
     def _mirror(self, recorded: Sample, given: Sample, lane: Lane) -> None:
         """Have a call answered by the other version as well: as recorded, else with that one's next call."""

@@ -88,3 +88,20 @@ def test_what_cannot_be_simulated_is_refused_with_what_to_do(plan: str, tmp_path
     assert "no call of generation 7 was recorded; recorded: 1" in unknown.output
     assert run("nowhere", "--samples", written(tmp_path, Version())).exit_code == 1
     assert run(plan, "--samples", str(tmp_path / "none.jsonl")).exit_code == 2
+
+
+def test_what_calls_say_of_their_subjects_is_told_by_options_and_what_helps_nobody_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text(PLAN.replace('pause = "5m"', 'pause = "5m", keys = { only_new_by = "created", always = ["a-*"] }'))
+    file = written(tmp_path, Version(), Version())
+    usual = run(str(path), "--samples", file)
+    assert usual.exit_code == 4
+    assert "with --attribute created=first-call a key is as old as its first call" in usual.output
+    told = run(str(path), "--samples", file, "--attribute", "created=first-call", "--always", "5")
+    assert told.exit_code == 0, told.output
+    assert "  - 5 % of the keys, drawn anew, are taken to be a-*: always on the canary\n" in told.output
+    wrong = run(str(path), "--samples", file, "--attribute", "create=first-call")
+    assert wrong.exit_code == 1
+    assert "no step of ours looks at the attribute create; it goes by created" in wrong.output
+    assert run(str(path), "--samples", file, "--attribute", "created").exit_code == 2
+    assert run(str(path), "--samples", "-", "--always", "101").exit_code == 2

@@ -241,6 +241,19 @@ def test_the_keys_that_are_always_on_trial_are_no_evidence_but_count_for_a_ceili
     assert ceiling.verdict is Verdict.REGRESSION
 
 
+@pytest.mark.parametrize("mirror", [False, True])
+def test_at_weight_0_the_calls_of_keys_that_are_always_on_trial_are_enough_for_a_ceiling(mirror: bool) -> None:  # noqa: FBT001 - a case
+    story = plan(Limit("error", most=0.05, min_samples=20), steps=(Step(0, 60.0, mirror=mirror),))
+    guard = Guard(story, replace(HALF, share=0.0, weight=0))
+    for at in range(60):
+        guard.sample(call(trial=False, at=NOW + at, share=0.0, key=f"other {at}"))
+        failed = {"outcome": Outcome.ERROR} if at % 3 == 0 else {}
+        guard.sample(call(trial=True, at=NOW + at, share=1.0, key=f"internal {at}", **failed))
+    look = guard.look(NOW + 300)
+    assert (look.verdict, look.trial, look.baseline) == (Verdict.REGRESSION, 60, 60)
+    assert only(look).trial.figure == pytest.approx(1 / 3)
+
+
 @pytest.mark.requirement("GUARD-1")
 def test_a_change_is_bad_either_way_where_the_plan_says_so() -> None:
     limit = Limit("duration", relative=0.15, direction=Direction.EITHER, min_samples=30)
