@@ -149,6 +149,8 @@ async def test_a_token_made_here_reads_and_evaluates_and_changes_nothing(tmp_pat
         for path in ("/v1/status", "/v1/flags", "/v1/flags/beta", "/openapi.json"):
             assert (await client.get(path, headers=ann)).status_code == 200
         assert (await client.post("/ofrep/v1/evaluate/flags", headers=ann, json={})).status_code == 200
+        missing = await client.post("/ofrep/v1/evaluate/flags/a%2Fb", headers=ann, json={})
+        assert (missing.status_code, missing.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
         assert (await client.post("/v1/flags/beta/explain", headers=ann, json={})).status_code == 200
         for path, body in (("/v1/switch", {}), ("/v1/flags", {"values": {"beta": True}}), ("/v1/flags/-/reset", {})):
             response = await client.post(path, headers=ann, json=body)

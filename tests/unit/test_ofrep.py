@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
 from control_story import StoryPlane, control_plane, streaming
@@ -91,6 +91,23 @@ async def test_a_flag_that_is_not_there_is_not_found(tmp_path: Path) -> None:
         status, answer = await evaluate(plane, "betta")
         assert (status, answer["errorCode"], answer["key"]) == (404, "FLAG_NOT_FOUND", "betta")
         assert "did you mean beta?" in answer["errorDetails"]
+
+
+@pytest.mark.requirement("FLAG-55")
+@pytest.mark.parametrize("key", ["a/b", "/beta", "beta/", "a//b"])
+async def test_a_key_with_a_slash_is_no_flags_and_not_found_in_the_protocols_words(tmp_path: Path, key: str) -> None:
+    async with control_plane(tmp_path) as plane:
+        response = await plane.client.post(f"{EVALUATE}/{quote(key, safe='')}", json={"context": {}})
+        answer = response.json()
+        assert (response.status_code, answer["errorCode"], answer["key"]) == (404, "FLAG_NOT_FOUND", key)
+
+
+@pytest.mark.requirement("FLAG-55")
+async def test_all_flags_are_evaluated_with_a_slash_behind_the_address_too(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        answers = [await plane.client.post(path, json={"context": {}}) for path in (EVALUATE, f"{EVALUATE}/")]
+        assert [one.status_code for one in answers] == [200, 200]
+        assert len({len(one.json()["flags"]) for one in answers}) == 1
 
 
 @pytest.mark.requirement("FLAG-55")

@@ -56,19 +56,7 @@ def add(app: FastAPI, control: OfrepControl, closing: sse.Closing) -> None:
 
 
 def _evaluating(router: APIRouter, control: OfrepControl) -> None:
-    @router.post(
-        f"{PREFIX}/{{key}}", responses=SINGLE, response_model=Evaluation, openapi_extra=request_body(),
-        summary="Evaluate one flag for a context",
-    )  # fmt: skip
-    async def single(key: Annotated[str, Path(max_length=1000)], request: Request) -> JSONResponse:
-        context = answers.read_context(await request.body(), key)
-        try:
-            flag = control.flags.view(key)
-        except UnknownFlagError as error:
-            raise answers.OfrepError("FLAG_NOT_FOUND", str(error), key) from error
-        told = _evaluated(control, flag, context)
-        return JSONResponse(told, 400 if "errorCode" in told else 200)
-
+    @router.post(f"{PREFIX}/", include_in_schema=False)
     @router.post(
         PREFIX, responses=BULK, response_model=BulkEvaluation, openapi_extra=request_body(),
         summary="Evaluate all flags for a context",
@@ -93,6 +81,20 @@ def _evaluating(router: APIRouter, control: OfrepControl) -> None:
             "eventStreams": [_stream_for(control, request, version)],
         }
         return JSONResponse(whole, headers={"etag": tag, "cache-control": "no-cache"})
+
+    # behind all others, for it takes whatever follows the prefix: a key with a slash is not found, as any other
+    @router.post(
+        f"{PREFIX}/{{key:path}}", responses=SINGLE, response_model=Evaluation, openapi_extra=request_body(),
+        summary="Evaluate one flag for a context",
+    )  # fmt: skip
+    async def single(key: Annotated[str, Path(max_length=1000)], request: Request) -> JSONResponse:
+        context = answers.read_context(await request.body(), key)
+        try:
+            flag = control.flags.view(key)
+        except UnknownFlagError as error:
+            raise answers.OfrepError("FLAG_NOT_FOUND", str(error), key) from error
+        told = _evaluated(control, flag, context)
+        return JSONResponse(told, 400 if "errorCode" in told else 200)
 
 
 def _evaluated(control: OfrepControl, flag: FlagView, context: answers.Context) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orchestrator.domain.access import Caller
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """Served without a token: load balancers ask, and the answer tells nothing."""
 READING: Final = frozenset({"GET", "HEAD"})
-EVALUATING: Final = re.compile(r"/ofrep/v1/evaluate/flags(/[^/]+)?|/v1/flags/[^/]+/explain|/v1/tokens|/v1/samples")
+EVALUATING: Final = re.compile(r"/ofrep/v1/evaluate/flags(/.*)?|/v1/flags/[^/]+/explain|/v1/tokens|/v1/samples")
 """What is posted and changes nothing but what is known: anybody with a token may."""
 CHANGING: Final = re.compile(
     r"/v1/(switch|switch-back|weight|kill-switch|rollback|drill|notices/retry)"
