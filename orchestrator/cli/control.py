@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,28 @@ def paths_of(state_dir: Path | None) -> Paths:
         raise FailedError(str(error)) from error
 
 
+def connect(paths: Paths, timeout: float) -> httpx.Client:
+    """Return a client of the control socket, for `with`.
+
+    Whether anybody listens is found out beforehand: httpcore leaves a socket that it could not connect for the garbage
+    collector to close.
+
+    Args:
+        paths: the daemon's places.
+        timeout: seconds the daemon may keep silent.
+
+    Raises:
+        httpx.ConnectError: nobody listens on the control socket, or it may not be used.
+    """
+    with socket.socket(socket.AF_UNIX) as attempt:
+        attempt.settimeout(timeout)
+        try:
+            attempt.connect(str(paths.control_socket))
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=timeout)
+
+
 def ask(
     paths: Paths, method: str, path: str, body: dict[str, Any] | None = None, *, timeout: float = PATIENCE
 ) -> dict[str, Any]:
@@ -44,7 +67,7 @@ def ask(
     """
     content, headers = (None, {}) if body is None else (_encoded(body), {"Content-Type": "application/json"})
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(paths.control_socket)), timeout=timeout) as client:
+        with connect(paths, timeout) as client:
             response = client.request(method, f"http://switchover{path}", content=content, headers=headers)
     except httpx.TransportError as error:
         raise UnreachableError(

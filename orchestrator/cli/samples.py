@@ -15,7 +15,7 @@ import click
 import httpx
 
 from orchestrator.api.sample_models import GenerationKept, Kept
-from orchestrator.cli.control import PATIENCE, paths_of
+from orchestrator.cli.control import PATIENCE, connect, paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.flags.ask import fetch, show_json, understood
 from orchestrator.cli.flags.show import table
@@ -110,10 +110,9 @@ def _fetch(paths: Paths, query: str, out: BinaryIO) -> int:
         FailedError: the daemon refused.
     """
     lines = 0
-    transport = httpx.HTTPTransport(uds=str(paths.control_socket))
     try:
         with (
-            httpx.Client(transport=transport, timeout=PATIENCE) as client,
+            connect(paths, PATIENCE) as client,
             client.stream("GET", f"http://switchover/v1/samples/export?{query}") as response,
         ):
             if response.is_error:

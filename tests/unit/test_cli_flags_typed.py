@@ -30,6 +30,7 @@ pytestmark = pytest.mark.requirement("FLAG-51")
         (["get", ".."], "there is no flag '..'"),
         (["history", "a/b"], "there is no flag 'a/b'"),
         (["reset", "--all", "MODE"], "not both"),
+        (["get", "MODE"], "no daemon answers on"),
     ],
     ids=lambda given: ascii(given)[:40],
 )

@@ -12,7 +12,7 @@ import click
 import httpx
 
 from orchestrator.api.flags.models import ChangedShown
-from orchestrator.cli.control import paths_of
+from orchestrator.cli.control import connect, paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.flags.ask import understood
 from orchestrator.cli.flags.show import step
@@ -59,10 +59,9 @@ def _unreachable(paths: Paths, error: Exception) -> UnreachableError:
 
 def _events(paths: Paths, last: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the stream's events; `last` keeps the id of the newest one for the next connection."""
-    transport = httpx.HTTPTransport(uds=str(paths.control_socket))
     headers = {"last-event-id": last["id"]} if last else {}
     with (
-        httpx.Client(transport=transport, timeout=SILENCE) as client,
+        connect(paths, SILENCE) as client,
         client.stream("GET", "http://switchover/events", headers=headers) as response,
     ):
         if response.is_error:
