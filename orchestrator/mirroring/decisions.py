@@ -16,6 +16,7 @@ import msgspec
 from orchestrator.shadow.values import JSON_TEXT
 
 DECISIONS: Final = ("agent", "steps", "tools", "dry_run")
+_NAMES: Final = tuple(name.encode() for name in DECISIONS)
 DEPTH: Final = 3
 """Levels of members in which one is looked for by its name."""
 _PART: Final = re.compile(r"(?P<name>[^\[\]]*)(?P<index>(?:\[\d*\])*)")
@@ -31,6 +32,16 @@ class Found(NamedTuple):
 
     path: str
     value: Any
+
+
+def may_hold(body: bytes, places: Mapping[str, str]) -> bool:
+    """Tell whether there may be a decision in the bytes of a result: most hold none, and finding that out takes longer.
+
+    Args:
+        body: the result as it came.
+        places: as in `find`; what stands in a place of another name is not looked for.
+    """
+    return bool(places) or b"\\u" in body or any(name in body for name in _NAMES)
 
 
 def find(answer: Any, tool: str, places: Mapping[str, str]) -> dict[str, Found]:

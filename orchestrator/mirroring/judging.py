@@ -17,7 +17,7 @@ import msgspec
 
 from orchestrator.domain.comparison import Answer, DifferenceClass, Finding, Sample
 from orchestrator.domain.comparison import Verdict as Said
-from orchestrator.mirroring.decisions import differing, find
+from orchestrator.mirroring.decisions import differing, find, may_hold
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.proxy import codec
 from orchestrator.rehearsal.profiles import Profiles
@@ -197,7 +197,7 @@ class Judge:
         findings = find(words=False)
         classes = tuple(dict.fromkeys(one.difference_class.value for one in findings))
         loud = [one.path for one in findings if one.difference_class not in QUIET]
-        decisions, agents = self._decided(job.tool, pair.values, [] if job.disturbed else loud)
+        decisions, agents = self._decided(pair, [] if job.disturbed else loud)
         result = next((name for name in GRAVITY if name in classes), "equal")
         samples = 0 if known.profile is None else known.profile.samples
         judged = Judged(job.number, result, classes, decisions, agents, samples)
@@ -223,11 +223,12 @@ class Judge:
         found = outcome.classed(pair.tool, said, profile, self._manifest, today)
         return [_as_skew(one) for one in found] if pair.disturbed else found
 
-    def _decided(self, tool: str, values: Values | None, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _decided(self, pair: Pair, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which decisions differ, and the two agents."""
-        if values is None:
+        bodies = (pair.old.body, pair.new.body)
+        if pair.values is None or not any(may_hold(one, self._decisions) for one in bodies):
             return (), ()
-        mine, theirs = (find(one, tool, self._decisions) for one in values)
+        mine, theirs = (find(one, pair.tool, self._decisions) for one in pair.values)
         if not mine and not theirs:
             return (), ()
         agents = tuple(self._agent(one["agent"].value) if "agent" in one else "" for one in (mine, theirs))

@@ -40,13 +40,6 @@ class Columns:
             self._kept[id(node)] = node.keeps()
         return self._kept[id(node)]
 
-    def is_sure(self, node: Node, mine: Any, theirs: Any, call: Call) -> bool:
-        """Tell whether two single values are surely equal up to noise; if not, each rule has to be asked."""
-        if type(mine) is str is type(theirs):
-            column = self._text(node)
-            return column is not None and not column.suspect([mine], [theirs], call, self.kept(node))
-        return not self.bad(node, [mine], [theirs], call)
-
     def bad(self, node: Node | None, mine: Column, theirs: Column, call: Call) -> set[int]:
         """Return the rows of two columns that are not surely equal up to noise."""
         if node is None or not node.noisy:

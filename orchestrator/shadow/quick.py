@@ -48,19 +48,12 @@ class TextColumn:
 
     def bad(self, mine: list[str], theirs: list[str], call: Call, kept: frozenset[Any]) -> list[int]:
         """Return the rows that are not the noise that is known."""
-        rows = self.suspect(mine, theirs, call, kept)
-        return [row for row in rows if misfit(self._node, mine[row], theirs[row], call, kept) is not None]
-
-    def suspect(self, mine: list[str], theirs: list[str], call: Call, kept: frozenset[Any]) -> list[int] | range:
-        """Return the rows that one pattern for all does not clear; each of them is to be looked at by itself."""
-        rows = range(len(theirs))
-        if kept:
-            return rows
-        if self._times and len(theirs) > 1 and self._all_times(theirs, call):
+        rows: list[int] | range = range(len(theirs))
+        if not kept and self._times and len(theirs) > 1 and self._all_times(theirs, call):
             return []
-        if len(self._shapes) == 1 and not self._times and not self._open:
-            return self._shapes[0].bad(mine, theirs, call[1])
-        return rows
+        if not kept and len(self._shapes) == 1 and not self._times and not self._open:
+            rows = self._shapes[0].bad(mine, theirs, call[1])
+        return [row for row in rows if misfit(self._node, mine[row], theirs[row], call, kept) is not None]
 
     def _all_times(self, theirs: list[str], call: Call) -> bool:
         """Return whether all are times in UTC whose least and greatest are plausible: such texts sort as times do."""

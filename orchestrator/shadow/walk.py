@@ -91,7 +91,8 @@ class Walk:
 
     def _single(self, node: Node | None, control: Any, rehearsal: Any, path: str, place: str) -> None:
         moving = node is not None and node.moving > 0
-        if node is None or not moving or not self.columns.is_sure(node, control, rehearsal, self.call):
+        one = isinstance(control, str)  # a column of one text is asked no sooner than each rule about it
+        if one or not moving or self.columns.bad(node, [control], [rehearsal], self.call):
             wrong = misfit(node, control, rehearsal, self.call, self.columns.kept(node))
             self.note(wrong, path, place, control, rehearsal)
             if wrong is not None:
