@@ -72,6 +72,10 @@ class Recording:
         """Seconds it still has, 0 when it is over."""
         return 0.0 if len(self.calls) >= self._most else max(0.0, self._until - self._now())
 
+    def stop(self) -> None:
+        """Have it be over."""
+        self._until = self._now()
+
     def __call__(self, call: Call, link: WorkerLink) -> None:
         """Take note of a call that is sent for the first time."""
         if call.method != CALL or call.attempts != 1 or not self.left:

@@ -121,6 +121,17 @@ class Recorder:
             self._off()
         return self._recording
 
+    def stop(self) -> Recording:
+        """End the recording and leave it to be fetched by `end`: by the shell that waits for it, or another one.
+
+        Raises:
+            RecordingError: there is none.
+        """
+        recording = self.recording()
+        recording.stop()
+        self._off()
+        return recording
+
     def end(self) -> Recording:
         """End the recording and return it.
 

@@ -86,7 +86,7 @@ def test_an_equal_version_passes_and_a_different_one_is_warned_of(daemon: Runnin
 def test_live_calls_that_only_read_become_a_suite_that_a_rehearsal_takes(daemon: RunningDaemon) -> None:
     suite = daemon.home / "recorded.toml"
     recording = subprocess.Popen(
-        [EXECUTABLE, "shadow", "record", "-o", str(suite), "--calls", "2", "--seconds", str(PATIENCE)],
+        [EXECUTABLE, "shadow", "record", "-o", str(suite), "--calls", "9", "--seconds", str(PATIENCE)],
         env=daemon.environment(),
         cwd=daemon.home,
         stdout=subprocess.PIPE,
@@ -99,6 +99,8 @@ def test_live_calls_that_only_read_become_a_suite_that_a_rehearsal_takes(daemon:
     assert (refused.returncode, "are being recorded already" in refused.stderr) == (1, True)
     for text in ("a", "a", "password=hunter2hunter2"):
         daemon.cli("call", "echo", json.dumps({"text": text}))
+    stopped = daemon.cli("shadow", "record", "--stop")
+    assert "ended, with 2 different calls of 3" in stopped.stdout
     said, errors = recording.communicate(timeout=PATIENCE)
     assert recording.returncode == 0
     assert "1 different call of 3" in said

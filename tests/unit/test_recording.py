@@ -90,6 +90,18 @@ def test_a_recording_is_over_after_its_calls_or_its_time_and_is_off_then() -> No
     assert len(clock.on_sent) == 1
 
 
+def test_one_that_is_stopped_is_off_and_waits_to_be_fetched() -> None:
+    clock = Clock()
+    recorder = recorded(clock)
+    clock.send("look")
+    assert recorder.stop().left == 0.0
+    assert clock.on_sent == []
+    assert len(recorder.recording().calls) == 1
+    assert len(recorder.end().calls) == 1
+    with pytest.raises(RecordingError, match="no calls are being recorded"):
+        recorder.stop()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -30,6 +30,12 @@ class RecordBody(Asking):
     seconds: float = Field(60.0, gt=0, le=DAY, description="after which it is over")
 
 
+class StopBody(Asking):
+    """End a recording."""
+
+    leave: bool = Field(default=False, description="only end it; whoever began it fetches what was recorded")
+
+
 class RecordingShown(BaseModel):
     """How far a recording is."""
 
@@ -82,11 +88,13 @@ def add(app: FastAPI, control: UpgradeControl) -> None:
             raise RefusedError(str(error)) from error
 
     @app.post("/v1/shadow/record/stop", responses=REFUSALS, tags=["upgrade"], summary="End the recording, fetch it")
-    async def stop(_body: Asking) -> Recorded:
+    async def stop(body: StopBody) -> Recorded:
         try:
-            recording = control.upgrades.recorder.end()
+            recording = control.upgrades.recorder.stop() if body.leave else control.upgrades.recorder.end()
         except RecordingError as error:
             raise RefusedError(str(error)) from error
+        if body.leave:
+            return Recorded(**_shown(recording), calls=[], left_out=[])
         calls, left_out = await anyio.to_thread.run_sync(control.upgrades.recorder.sifted, recording)
         return Recorded(
             **{**_shown(recording), "running": False},

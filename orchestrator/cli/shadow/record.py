@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.control import ask, paths_of
-from orchestrator.cli.errors import FailedError
+from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import state_dir_option
 from orchestrator.cli.terminal import show
 from orchestrator.domain.words import counted
@@ -35,7 +35,9 @@ PLACE: Final = "/v1/shadow/record"
     "--seconds", type=click.FloatRange(0.1, LONGEST), default=60.0, show_default=True, help="Seconds, at most."
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-@click.option("--stop", is_flag=True, help="End a recording that was left running; its calls are dropped without -o.")
+@click.option(
+    "--stop", is_flag=True, help="End the recording that runs; the shell that began it writes its suite, or -o here."
+)
 @state_dir_option
 def command(
     *, output: Path | None, calls: int, seconds: float, force: bool, stop: bool, state_dir: Path | None
@@ -56,19 +58,32 @@ def command(
         ask(paths, "POST", PLACE, {"calls": calls, "seconds": seconds})
         click.echo(f"[shadow] recording for {seconds:g} s or until {calls} different calls; Ctrl-C ends it", err=True)
         _wait(paths)
-    recorded = ask(paths, "POST", f"{PLACE}/stop", {})
+    recorded = ask(paths, "POST", f"{PLACE}/stop", {"leave": output is None})
     if output is not None:
         _write(output, recorded)
+        return
+    click.echo(
+        f"[shadow] ended, with {recorded['distinct']} different calls of {recorded['seen']}; the shell that began it "
+        "writes the suite, and where none does: switchover shadow record --stop -o SUITE"
+    )
 
 
 def _wait(paths: Paths) -> None:
-    """Wait for the end, or for Ctrl-C."""
+    """Wait for the end, or for Ctrl-C.
+
+    Raises:
+        FailedError: another shell ended it and took what was recorded.
+    """
     pause = threading.Event()
     try:
         while ask(paths, "GET", PLACE)["running"]:
             pause.wait(LOOK_EVERY)
     except KeyboardInterrupt:
         click.echo("[shadow] ended", err=True)
+    except UnreachableError:
+        raise
+    except FailedError as error:
+        raise FailedError(f"another shell ended this recording and wrote its suite itself ({error})") from error
 
 
 def _write(output: Path, recorded: dict[str, Any]) -> None:
