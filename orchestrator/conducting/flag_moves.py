@@ -7,8 +7,9 @@ again changes nothing.  Above: `conductor`.  Below: the flags service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import anyio
 
@@ -33,8 +34,7 @@ SPLIT: Final = "SPLIT"
 """Reason of a decision that a percentage had its part in."""
 
 Post: TypeAlias = Callable[[ev.Event], None]
-Job: TypeAlias = tuple[str, tuple[Moved, ...] | tuple[str, ...], bool]
-"""(rollout, flags, whether they are brought back)."""
+Job: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class FlagMoves:
@@ -55,11 +55,12 @@ class FlagMoves:
 
     def move(self, rollout: str, moved: Sequence[Moved]) -> None:
         """Have flags at these values for these shares of keys."""
-        self._jobs.put_nowait((rollout, tuple(moved), False))
+        for one in moved:
+            self._jobs.put_nowait(partial(self._move, rollout, one))
 
     def reset(self, rollout: str, flags: Sequence[str]) -> None:
         """Bring flags back to their safe values, in this order."""
-        self._jobs.put_nowait((rollout, tuple(flags), True))
+        self._jobs.put_nowait(partial(self._bring_back, rollout, tuple(flags)))
 
     def trial(self, flag: str, to: Value) -> Callable[[str], bool | None]:
         """Return what tells whether a key has a flag's value on trial now; None where no draw decided that.
@@ -83,13 +84,8 @@ class FlagMoves:
     async def run(self) -> None:
         """Work for ever."""
         while True:
-            rollout, flags, back = await self._jobs.get()
-            if back:
-                await self._bring_back(rollout, [flag for flag in flags if isinstance(flag, str)])
-            else:
-                for one in flags:
-                    if isinstance(one, Moved):
-                        await self._move(rollout, one)
+            job = await self._jobs.get()
+            await job()
             self._jobs.task_done()
 
     async def settled(self) -> None:
@@ -111,8 +107,26 @@ class FlagMoves:
         flags = {one.flag for one in rollout.moved}
         if rollout.phase is Phase.FLIPPING:
             flags |= {stage.flag for stage in rollout.plan.flags[rollout.index :]}
-        if flag in flags:
-            self._post(ev.FlagEdited(flag, by))
+        if flag not in flags:
+            return
+        self._post(ev.FlagEdited(flag, by))
+        for one in rollout.moved:
+            if one.flag == flag and one.share < ALL:
+                self._jobs.put_nowait(partial(self._leave, rollout.id, one))
+
+    async def _leave(self, rollout: str, one: Moved) -> None:
+        """Take the rollout's half off a flag that is a person's now: nobody else would, and it would stay for ever."""
+        present = dict(self._flags.flags.state(one.flag).targeting or {})
+        if present.pop("percentage", None) != _half(one):
+            return  # it is their own
+        log.info("flag is a person's now, its half is taken off", rollout=rollout, flag=one.flag)
+        reason = f"rollout {rollout}: changed by hand, so its {one.share} % of keys are taken off"
+        try:
+            await self._flags.change(
+                [Target(one.flag, present or None)], actor=ev.SYSTEM, reason=reason, cause="rollout"
+            )
+        except SwitchoverError as error:
+            log.warning("half not taken off a flag", rollout=rollout, flag=one.flag, reason=str(error))
 
     async def _move(self, rollout: str, one: Moved) -> None:
         if one.share < ALL and self.stands(one.flag, one.to):
@@ -140,7 +154,7 @@ class FlagMoves:
         present = dict(flags.state(one.flag).targeting or {})
         targeting = {name: part for name, part in present.items() if name != "percentage"}
         if one.share < ALL:
-            targeting["percentage"] = {"value": one.to, "percent": one.share}
+            targeting["percentage"] = _half(one)
         if targeting != present:
             yield Target(one.flag, targeting or None)
 
@@ -162,3 +176,8 @@ class FlagMoves:
             log.warning("flag not brought back yet", rollout=rollout, flag=flag, reason=str(error))
             return False
         return True
+
+
+def _half(one: Moved) -> dict[str, Any]:
+    """Return the part of a flag's targeting that gives a share of the keys the new value."""
+    return {"value": one.to, "percent": one.share}

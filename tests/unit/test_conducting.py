@@ -174,6 +174,27 @@ async def test_only_other_hands_on_the_rollout_s_flags_are_told(tmp_path: Path) 
         assert await flags.engine.next() == ev.FlagEdited("ONE", "ann")
 
 
+async def test_the_half_that_a_rollout_gave_a_flag_is_taken_off_once_somebody_else_sets_it(tmp_path: Path) -> None:
+    async with at_work(tmp_path, HALF) as flags:
+        await flags.service.target("ONE", {"deny": ["mission-1"]}, actor="ann")
+        await flags.settled()
+        await flags.move(HALF)
+        assert 0 < flags.having("on") < len(KEYS)
+        await flags.service.set({"ONE": "off"}, actor="ann")
+        await flags.settled()
+        assert flags.having("off") == len(KEYS)
+        assert flags.service.flags.state("ONE").targeting == {"deny": ["mission-1"]}
+
+
+async def test_a_share_of_keys_that_somebody_else_gives_a_rollout_s_flag_is_left_to_them(tmp_path: Path) -> None:
+    theirs = {"percentage": {"value": "on", "percent": 20}}
+    async with at_work(tmp_path, HALF) as flags:
+        await flags.move(HALF)
+        await flags.service.target("ONE", theirs, actor="ann")
+        await flags.settled()
+        assert flags.service.flags.state("ONE").targeting == theirs
+
+
 async def test_another_hand_on_a_flag_that_is_still_to_be_moved_is_told_too(tmp_path: Path) -> None:
     async with at_work(tmp_path) as flags:
         await flags.service.set({"NEXT": "on"}, actor="ann")
