@@ -8,7 +8,7 @@ enough.  The beginning is the time of the look that says "regression", taken at 
 the acceptance of the last call that the canary was given, by the daemon's own samples and, since those may be dropped,
 not before the last one that a caller sent and the canary answered.  Below zero: none was given to it after the proof.
 The load fails when any call is not answered exactly once.  The rate is that of the rollbacks themselves: from when a
-canary turns bad, or has its first call, until the daemon has said that it is rolled back.
+canary turns bad, or is sent its first call, until the daemon has said that it is rolled back.
 
 Beside it, in this process: what `urge` takes until the table is another one, while the journal writes without a pause.
 """
@@ -178,7 +178,7 @@ def note_rate(report: Report, ends: Sequence[RolledBack], answered: Sequence[Don
     """Note how many calls a second were answered during the rollbacks: all together, and in the slowest one."""
     counted, lasted, rates = 0, 0.0, []
     for end in ends:
-        since = max(end.turned, min(row.done for row in answered if row.generation == end.generation))
+        since = max(end.turned, min(row.sent for row in answered if row.generation == end.generation))
         calls, seconds = sum(since <= row.done <= end.over for row in answered), (end.over - since) / 1e9
         counted, lasted = counted + calls, lasted + seconds
         rates.append(calls / seconds)

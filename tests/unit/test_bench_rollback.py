@@ -32,8 +32,8 @@ def test_the_last_call_is_the_later_one_of_what_the_daemon_accepted_and_what_a_c
 
 
 def test_the_rate_is_that_of_the_rollbacks_alone_from_the_bad_versions_first_call_after_it_turned() -> None:
-    slow = [Done(0, 0, number * MS, 2 if number >= 20 else 1) for number in range(0, 60, 2)]
-    fast = [Done(0, 0, (100 + number) * MS, 3 if number < 10 else 1) for number in range(100)]
+    slow = [Done(0, number * MS, number * MS, 2 if number >= 20 else 1) for number in range(0, 60, 2)]
+    fast = [Done(0, (100 + number) * MS, (100 + number) * MS, 3 if number < 10 else 1) for number in range(100)]
     report = Report("rollback")
     note_rate(report, [RolledBack(2, 0.0, 10 * MS, 40 * MS), RolledBack(3, 0.0, 110 * MS, 150 * MS)], slow + fast)
     assert report.figures["calls_per_s"] == pytest.approx((11 + 41) / 0.060, rel=1e-3)

@@ -136,6 +136,7 @@ def engine(*, errors: float = 0.0, milliseconds: float = 300.0, lines: float = 0
 
 
 @pytest.mark.requirement("PLAN-5")
+@pytest.mark.requirement("LIVE-4")
 def test_the_engine_is_carried_from_our_own_missions_to_new_ones_to_half_to_all_in_its_own_times() -> None:
     told = engine()
     days = {line.words.partition(",")[0]: line.at / 86_400 for line in told.lines}
