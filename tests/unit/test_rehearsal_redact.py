@@ -14,7 +14,7 @@ import pytest
 from orchestrator.rehearsal import detector
 from orchestrator.rehearsal.artifacts import Artifacts, LeakError
 from orchestrator.rehearsal.detector import look
-from orchestrator.rehearsal.redact import Redactor, known_secrets
+from orchestrator.rehearsal.redact import KEY_LINES, Lines, Redactor, known_secrets
 
 pytestmark = pytest.mark.requirement("REH-9")
 
@@ -118,3 +118,37 @@ def test_a_file_in_which_something_was_left_is_withheld_and_named(tmp_path: Path
     assert ISSUED not in kept.log("build").read_text()
     assert "redacted" in (kept.path / "report.json").read_text()
     kept.inspect()
+
+
+@pytest.mark.requirement("LOG-3")
+def test_of_a_private_key_that_comes_a_line_at_a_time_every_line_is_hidden_and_what_follows_is_not() -> None:
+    lines = Lines(REDACTOR)
+    body = ["MIIEowIBAAKCAQEAx/3Yq+abc/def", "short"]
+    said = [
+        "key: -----BEGIN RSA " + "PRIVATE KEY-----",
+        *body,
+        "-----END RSA PRIVATE KEY----- is all",
+        "short and plain",
+    ]
+    told = [lines.text(line) for line in said]
+    assert [one.startswith("<redacted:key:") for one in told[1:3]] == [True, True]
+    assert not any(part in line for part in body for line in told[:3])
+    assert told[3].endswith("-----END RSA PRIVATE KEY----- is all")
+    assert told[4] == "short and plain"
+
+
+@pytest.mark.requirement("LOG-3")
+def test_a_key_without_an_end_hides_no_more_lines_than_the_longest_key_has() -> None:
+    lines = Lines(REDACTOR)
+    lines.text("-----BEGIN " + "PRIVATE KEY-----")
+    told = [lines.text("at work") for _ in range(KEY_LINES + 1)]
+    assert [one == "at work" for one in told] == [False] * KEY_LINES + [True]
+
+
+@pytest.mark.requirement("LOG-3")
+@pytest.mark.parametrize("part", ["a", "1", "a1", "a-", "aA1.", "eyJaaaaaaaa-", "x@a-", "token-", "4111 ", "sk-", "'"])
+def test_a_long_line_is_looked_through_in_a_time_that_grows_as_it_does(part: str) -> None:
+    """A time with the square of this length would be minutes, far beyond what any test may take."""
+    line = part * (300_000 // len(part))
+    for hint in ("", " @ eyJ token= :// +", " sk- bearer "):
+        REDACTOR.text(line + hint)
