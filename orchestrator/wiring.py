@@ -1,6 +1,6 @@
 """The joints between rooms that do not know each other: supervision's word becomes the proxy's and the engine's.
 
-Above: `daemon`.  Below: engine, `tool_plane`, `others`, supervision, settings.
+Above: `daemon`.  Below: engine, `tool_plane`, `others`, supervision, `rehearsal.redact`, settings.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.domain.compatibility import Surface, compare
 from orchestrator.domain.errors import RequestFailedError, StartError
 from orchestrator.domain.lifecycle import Backoff
@@ -25,11 +26,13 @@ from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.lists import Lists
 from orchestrator.proxy.restoring import restore
+from orchestrator.rehearsal.redact import Lines, Redactor, known_secrets
 from orchestrator.settings import Paths, Settings
 from orchestrator.supervision.care import Care, KeeperOwner
 from orchestrator.supervision.fleet import Fleet
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.readiness import learn
+from orchestrator.supervision.stderr import Hiding
 from orchestrator.supervision.warden import MARK
 from orchestrator.telemetry.logging import get_logger
 from orchestrator.tool_plane import ToolPlane
@@ -172,9 +175,25 @@ def open_fleet(
         link_factory=plane.link,
         owner=owner,
         clock=here.clock,
+        hiding=hiding_of(here),
     )
     plane.dispatcher.on_suspect = fleet.suspect
     return fleet
+
+
+def hiding_of(here: InForce) -> Hiding:
+    """Return who takes secrets and personal data out of what workers write to stderr, while `log.redact` says so.
+
+    Raises:
+        SettingsError: the key of the hashes cannot be used.
+    """
+    key = key_for(Purpose.LOG, load_key(here.settings().access.key_file, here.paths.state_dir))
+
+    def hiding(environment: Mapping[str, str]) -> Callable[[str], str]:
+        lines = Lines(Redactor(key, known_secrets(environment)))
+        return lambda line: lines.text(line) if here.settings().log.redact else line
+
+    return hiding
 
 
 def others_of(settings: Settings, plane: ToolPlane, fleet: Fleet) -> Others:

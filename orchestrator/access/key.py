@@ -29,6 +29,7 @@ class Purpose(Enum):
     REHEARSAL = b"what a rehearsal leaves"
     MIRRORING = b"what mirroring leaves"
     PARITY = b"what parity leaves"
+    LOG = b"what workers log"
 
 
 def key_for(purpose: Purpose, key: bytes) -> bytes:

@@ -173,6 +173,11 @@ class Log(Section):
     format: Literal["auto", "json", "text"] = setting(
         "auto", "How lines look on stderr; `auto` is `text` on a terminal, else `json`. The file is always JSON."
     )
+    redact: bool = setting(
+        default=True,
+        meaning="Put a keyed hash in the place of what looks secret or personal in what workers write to stderr.",
+        reloadable=True,
+    )
 
 
 class Stop(Section):

@@ -16,6 +16,7 @@ import anyio
 from orchestrator.domain.lifecycle import Backoff
 from orchestrator.domain.ports import Clock, Link
 from orchestrator.supervision.process import Grace
+from orchestrator.supervision.stderr import Hiding
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class Terms:
         hello: the `initialize` parameters of the one client it serves; None for the daemon's own.
         starts: bounds how many processes are being started at once; None for no bound.
         error_lines: counts the lines at level ERROR or above that its process writes to stderr, by generation.
+        hiding: has taken out of those lines what may not be told.
     """
 
     care: Care
@@ -98,3 +100,4 @@ class Terms:
     hello: dict[str, Any] | None = None
     starts: anyio.Semaphore | None = None
     error_lines: Counter[int] = field(default_factory=Counter)
+    hiding: Hiding = lambda _environment: str

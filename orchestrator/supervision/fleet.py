@@ -22,6 +22,7 @@ from orchestrator.supervision.care import Care, KeeperOwner, LinkFactory, Terms
 from orchestrator.supervision.environment import environment_of
 from orchestrator.supervision.keeper import Keeper
 from orchestrator.supervision.readiness import stateless_meta
+from orchestrator.supervision.stderr import Hiding
 from orchestrator.supervision.suspicion import after_deadline
 from orchestrator.telemetry.logging import get_logger
 
@@ -51,6 +52,7 @@ class Fleet:
         link_factory: LinkFactory,
         owner: KeeperOwner,
         clock: Clock,
+        hiding: Hiding,
     ) -> None:
         """Build a fleet.
 
@@ -63,7 +65,9 @@ class Fleet:
             link_factory: makes the proxy's end of a worker's pipes.
             owner: is told what happens.
             clock: monotonic time.
+            hiding: takes out of what workers write to stderr what may not be told.
         """
+        self._hiding = hiding
         self.keepers: dict[int, Keeper] = {}
         self.others: dict[Place, Keeper] = {}
         self.error_lines: Counter[int] = Counter()
@@ -143,6 +147,7 @@ class Fleet:
             hello,
             starts,
             self.error_lines,
+            self._hiding,
         )
         return Keeper(generation, terms, era)
 

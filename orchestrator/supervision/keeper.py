@@ -236,7 +236,8 @@ class Keeper:
         link = life.opening = self._terms.link_factory(number, functools.partial(self._stdout_ended, life))
         process, pipes = spawn(spec.command, spec.cwd, self._terms.environment, self._poke)
         self.process = life.process = process
-        stderr = StderrLines(number, self._care.stderr_line_bytes, self._terms.error_lines)
+        terms = self._terms
+        stderr = StderrLines(number, self._care.stderr_line_bytes, terms.error_lines, terms.hiding(terms.environment))
         await process.connect(link, pipes, stderr)
         log.info("worker started", generation=number, pid=process.pid, era=self.era)
         return process, link

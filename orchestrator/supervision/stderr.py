@@ -1,6 +1,7 @@
 """A worker's stderr becomes log lines that carry its generation; the last ones explain a failed start.
 
-Lines at level ERROR or above are counted.  Above: `keeper`.  Below: nothing.
+Lines at level ERROR or above are counted.  What may not be told is taken out of a line before anybody keeps it; what
+that is, whoever builds the fleet says.  Above: `keeper`.  Below: nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.telemetry.logging import get_logger
@@ -16,6 +18,9 @@ log = get_logger("worker")
 
 KEPT = 5
 """Lines kept to explain a failure."""
+
+Hiding = Callable[[Mapping[str, str]], Callable[[str], str]]
+"""(a process's environment) -> what returns each of its lines, in their order, as it may be told."""
 
 LEVEL: Final = re.compile(
     rb"""[\[\s]*(?:\d[-\dTZ:.,+]*[\]\s]+){0,2}[\[\s]*(?:ERROR|CRITICAL|FATAL)\b"""
@@ -28,16 +33,24 @@ LEVEL: Final = re.compile(
 class StderrLines(asyncio.Protocol):
     """Reads stderr and logs each line, cut at a bound."""
 
-    def __init__(self, generation: int, line_bytes: int, errors: Counter[int] | None = None) -> None:
+    def __init__(
+        self,
+        generation: int,
+        line_bytes: int,
+        errors: Counter[int] | None = None,
+        hide: Callable[[str], str] = str,
+    ) -> None:
         """Build a reader for one process.
 
         Args:
             generation: whose it is.
             line_bytes: longer lines are logged in pieces of so many bytes.
             errors: counts lines at level ERROR or above, by generation.
+            hide: returns the next line as it may be told.
         """
         self._generation = generation
         self._errors = errors
+        self._hide = hide
         self._line_bytes = line_bytes
         self._rest = b""
         self._last: deque[str] = deque(maxlen=KEPT)
@@ -66,6 +79,7 @@ class StderrLines(asyncio.Protocol):
     def _log(self, line: bytes) -> None:
         text = line[: self._line_bytes].decode(errors="replace").rstrip()
         if text:
+            text = self._hide(text)
             self._last.append(text)
             if self._errors is not None and LEVEL.match(line):
                 self._errors[self._generation] += 1

@@ -1,8 +1,9 @@
-"""What a rehearsal and mirroring leave below the state directory holds nobody's secrets: all of it is searched."""
+"""What a rehearsal, mirroring and the log leave below the state directory holds nobody's secrets: it is searched."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rehearsal_parts import WORKERS, artifact, rehearsed, request, spec
 from waiting import eventually
 
 sys.path.insert(0, str(WORKERS))
-from private_worker import MARKS
+from private_worker import BEARER, MARKS
 
 WORKER = [sys.executable, "-S", str(WORKERS / "private_worker.py")]
 SUITE = '[[call]]\ntool = "who"\n'
@@ -59,3 +60,25 @@ async def test_mirroring_leaves_no_secret_and_nobodys_data() -> None:
         await eventually(lambda: differences.exists() or None)
         assert json.loads(differences.read_text().splitlines()[0])["tool"] == "who"
         assert holding(daemon.state_dir) == {}
+
+
+@pytest.mark.requirement("LOG-3")
+async def test_what_a_worker_writes_to_stderr_is_logged_without_secrets_unless_that_is_turned_off() -> None:
+    with RunningDaemon.start([*WORKER, "--log"], config="") as daemon:
+        log = daemon.state_dir / "logs" / "switchover.jsonl"
+
+        def answered(times: int) -> list[str]:
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            said = [one["line"] for one in lines if one["event"] == "stderr"]
+            return said if len(said) >= times else []
+
+        async with connected(daemon.tools_socket) as client:
+            await client.call("who", {})
+            (line,) = await eventually(lambda: answered(1))
+            kinds = re.sub(r"<redacted:(\w+):[0-9a-f]{10}>", r"\1", line)
+            assert kinds == "answered email asked with Bearer bearer and token"
+            assert holding(daemon.state_dir) == {}
+            daemon.write_config("[log]\nredact = false\n")
+            assert daemon.verb("reload")["message"] == "changed: log.redact"
+            await client.call("who", {})
+            assert BEARER in (await eventually(lambda: answered(2)))[1]

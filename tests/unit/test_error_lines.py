@@ -52,6 +52,14 @@ def test_a_line_counts_by_the_level_it_says(line: bytes, counts: bool) -> None: 
     assert errors == (Counter({7: 1}) if counts else Counter())
 
 
+@pytest.mark.requirement("LOG-3")
+def test_a_line_is_kept_to_explain_a_failure_without_what_may_not_be_told_and_counts_by_what_was_written() -> None:
+    errors: Counter[int] = Counter()
+    lines = StderrLines(7, 1000, errors, lambda line: line.replace("ERROR of ann", "somebody"))
+    lines.data_received(b"ERROR of ann\n")
+    assert (lines.last, errors[7]) == ("somebody", 1)
+
+
 def test_each_look_tells_the_new_lines_of_every_version_that_serves_none_included() -> None:
     errors: Counter[int] = Counter({1: 2, 3: 4})
     kept, table = Kept(), RoutingTable(revision=1, active=1, canary=2)
