@@ -31,12 +31,17 @@ class Told:
 
 
 class Verbs:
-    """The verbs, for the control API and the signals alike."""
+    """The verbs, for the control API and the signals alike.
+
+    Attributes:
+        brakes: how often the kill switch was asked for, also where it was on already.
+    """
 
     def __init__(self, driver: Driver, default_source: Path | None = None) -> None:
         """Build the verbs; `default_source` is `worker.source` of the configuration."""
         self._driver = driver
         self._default_source = default_source
+        self.brakes = 0
 
     async def canary(
         self,
@@ -100,6 +105,7 @@ class Verbs:
 
     async def kill_switch(self, *, on: bool, actor: str, reason: str = "") -> Told:
         """Turn the kill switch on or off."""
+        self.brakes += on
         state = (await self._ask(ev.KillSwitchAsked(on=on, actor=actor, reason=reason))).state
         told = f"the kill switch is on: {_where(state)}" if on else "the kill switch is off"
         return self._told(f"{told}{_stopped(state)}")

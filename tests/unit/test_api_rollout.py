@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -432,6 +435,49 @@ async def test_a_drill_leaves_somebodys_pause_alone_and_needs_a_refuge(tmp_path:
         await plane.control.engine.verbs.kill_switch(on=True, actor="ann")
         status, told = await drilled(plane)
         assert (status, "the kill switch is on" in str(told["reason"])) == (409, True)
+
+
+@asynccontextmanager
+async def a_drill(plane: StoryPlane) -> AsyncIterator[asyncio.Task[tuple[int, dict[str, object]]]]:
+    """Have a drill hold traffic at the refuge while inside; it ends soon after."""
+    drilling = asyncio.ensure_future(drilled(plane, hold=0.2))
+    async with asyncio.timeout(30.0):
+        while not plane.control.engine.driver.state.table.kill_switch:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+        yield drilling
+        await drilling
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_does_not_lift_the_kill_switch_that_somebody_asks_for_meanwhile(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        async with a_drill(plane) as drilling:
+            await plane.control.engine.verbs.kill_switch(on=True, actor="ann", reason="pager")
+        assert "the kill switch stays on, for somebody asked for it" in str(drilling.result()[1]["message"])
+        state = plane.control.engine.driver.state
+        assert (state.table.kill_switch, state.under_way.paused is None) == (True, False)
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_does_not_end_the_pause_that_somebody_asks_for_meanwhile(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        async with a_drill(plane) as drilling:
+            assert (await plane.ask("POST", f"{ROLLOUT}/pause", {}))[0] == 409
+        assert "the rollout stays paused" in str(drilling.result()[1]["message"])
+        state = plane.control.engine.driver.state
+        assert (state.table.kill_switch, state.under_way.paused is None) == (False, False)
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_in_which_the_rollout_was_ended_does_not_say_that_all_is_as_it_was(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        async with a_drill(plane) as drilling:
+            await plane.ask("POST", f"{ROLLOUT}/abort", {})
+        assert str(drilling.result()[1]["message"]).endswith("what else was asked for meanwhile: switchover history")
+        assert not plane.control.engine.driver.state.table.kill_switch
 
 
 @pytest.mark.requirement("VERB-1")

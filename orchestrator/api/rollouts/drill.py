@@ -23,6 +23,7 @@ from orchestrator.engine.driver import Driver
 from orchestrator.proxy.dispatch import Dispatcher
 
 REASON: Final = "a drill"
+AS_BEFORE: Final = "all is as it was"
 MILLI: Final = 1000.0
 
 
@@ -83,7 +84,7 @@ class Drill:
             raise RefusedError("a drill is under way; wait for its end")
         clock_runs = state.rollout is not None and not state.rollout.is_over and state.rollout.paused is None
         why = f"{REASON}: {reason}" if reason else REASON
-        self._busy = True
+        self._busy, asked = True, self._asked()
         try:
             in_flight = self._counters.in_flight(left)
             milliseconds, at_move, refuge_before = await self._move(left, refuge, actor=actor, reason=why)
@@ -93,10 +94,12 @@ class Drill:
         finally:
             self._busy = False
             with anyio.CancelScope(shield=True):
-                await self._back(actor=actor, reason=why, resumes=clock_runs)
+                end = await self._back(actor=actor, reason=why, resumes=clock_runs, asked=asked)
+        if end == AS_BEFORE and _lanes(self._driver.state) != _lanes(state):
+            end = "what else was asked for meanwhile: switchover history"
         words = f"the last call went to generation {left} {milliseconds:.1f} ms after it was asked for"
         return Drilled(
-            message=f"{words}; {served} calls went to generation {refuge} meanwhile, {stray} astray; all is as it was",
+            message=f"{words}; {served} calls went to generation {refuge} meanwhile, {stray} astray; {end}",
             left=left,
             refuge=refuge,
             milliseconds=milliseconds,
@@ -117,16 +120,33 @@ class Drill:
         await moving
         return moved, chosen, before
 
-    async def _back(self, *, actor: str, reason: str, resumes: bool) -> None:
-        """Lift the kill switch, and let a clock that it stopped run again."""
+    def _asked(self) -> tuple[int, int]:
+        """Return how often the kill switch and a pause were asked for."""
+        return self._verbs.brakes, self._rollouts.pauses
+
+    async def _back(self, *, actor: str, reason: str, resumes: bool, asked: tuple[int, int]) -> str:
+        """Lift the kill switch, and let a clock that it stopped run again; return how things stand then.
+
+        Whoever asked for either meanwhile found it done already, and means it to last: that stays.
+        """
         if not self._driver.state.table.kill_switch:
-            return
+            return "somebody has lifted the kill switch"
+        brakes, pauses = (now - before for now, before in zip(self._asked(), asked, strict=True))
+        if brakes > 1:  # the first was the drill's own
+            return "the kill switch stays on, for somebody asked for it meanwhile"
         await self._verbs.kill_switch(on=False, actor=actor, reason=reason)
         rollout = self._driver.state.rollout
         if not resumes or rollout is None or rollout.paused is None:
-            return
+            return AS_BEFORE
+        if pauses:
+            return "the rollout stays paused, for somebody asked for that meanwhile"
         if rollout.paused.cause.words.endswith(f": {reason}"):  # somebody else's pause stays
             await self._rollouts.resume(actor=actor, reason=reason)
+        return AS_BEFORE
+
+
+def _lanes(state: State) -> tuple[object, ...]:
+    return state.table.lanes(), state.table.weight
 
 
 def _ends(state: State) -> tuple[int, int]:

@@ -58,7 +58,11 @@ class BegunRollout:
 
 
 class RolloutVerbs:
-    """The verbs; each is one event."""
+    """The verbs; each is one event.
+
+    Attributes:
+        pauses: how often a pause was asked for, also where it was paused already.
+    """
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class RolloutVerbs:
         self._lost = lost
         self._stands = stands
         self._unstartable = unstartable
+        self.pauses = 0
 
     async def upgrade(self, asked: UpgradeBody, *, actor: str) -> BegunRollout:
         """Begin to carry a plan out.
@@ -149,6 +154,7 @@ class RolloutVerbs:
 
     async def pause(self, *, actor: str, reason: str = "") -> Told:
         """Stop the clock; the guard stays on."""
+        self.pauses += 1
         return self._told(await self._ask(ev.PauseAsked(actor=actor, reason=reason)))
 
     async def resume(self, *, actor: str, reason: str = "") -> Told:
