@@ -87,6 +87,7 @@ class FlagWrite:
         destinations: names of those who are sent a notice of each change.
         told: what the history says of flags that answer something else than is stored, before and after; of one whose
             row is written only the first counts.
+        reasons: why single flags change, where that is not `reason`.
     """
 
     rows: tuple[FlagRow, ...]
@@ -101,6 +102,7 @@ class FlagWrite:
     revision: int
     destinations: tuple[str, ...]
     told: Mapping[str, tuple[FlagRow, FlagRow]]
+    reasons: Mapping[str, str]
 
     @classmethod
     def checked(cls, write: Write) -> Self:
@@ -119,6 +121,8 @@ class FlagWrite:
             check_text(f"the {name}", getattr(write, name))
         for key in (*write.delete, *write.destinations):
             check_key(key)
+        for key, reason in write.reasons.items():
+            check_text(f"the reason of {key!r}", reason)
         return cls(
             rows,
             frozenset(write.delete),
@@ -132,7 +136,12 @@ class FlagWrite:
             write.revision,
             tuple(dict.fromkeys(write.destinations)),
             {key: (FlagRow.checked(before), FlagRow.checked(after)) for key, (before, after) in write.told.items()},
+            dict(write.reasons),
         )
+
+    def reason_of(self, key: str) -> str:
+        """Return why a flag changes."""
+        return self.reasons.get(key, self.reason)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -85,5 +85,9 @@ class Write(Protocol):
         """Who is sent a notice of each change."""
 
     @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why single flags change, where that is not `reason`."""
+
+    @property
     def told(self) -> Mapping[str, tuple[Row, Row]]:
         """What the history says of flags that answer something else than is stored: before and after."""

@@ -147,7 +147,7 @@ def _notices(write: FlagWrite, version: int, changes: tuple[Changed, ...], new_i
                 "version": version,
                 "at": iso(write.at),
                 "actor": write.actor,
-                "reason": write.reason,
+                "reason": write.reason_of(change.key),
                 "cause": write.cause,
                 "diff": _diff(change),
             }

@@ -243,7 +243,8 @@ def _store_version(connection: sqlite3.Connection, write: FlagWrite, step: FlagS
     connection.execute(_AUDIT, {**told, **audit})
     for change in step.changes:
         sides = {"before": row_text(change.before), "after": row_text(change.after)}
-        connection.execute(_SQL["add_change"], {"version": step.version, "key": change.key, **sides})
+        why = {"reason": write.reasons.get(change.key)}
+        connection.execute(_SQL["add_change"], {"version": step.version, "key": change.key, **sides, **why})
 
 
 def _store_rows(connection: sqlite3.Connection, write: FlagWrite) -> None:

@@ -171,9 +171,9 @@ class MemoryFlagStore:
                 len(self.audit) + 1, write.at, write.actor, write.action, write.reason, write.revision, step.detail
             )
         )
-        told = (write.actor, write.reason, write.cause, write.at)
         for change in step.changes:
             seq = len(self._changes) + 1
+            told = (write.actor, write.reason_of(change.key), write.cause, write.at)
             self._changes.append(FlagChange(seq, step.version, change.key, change.before, change.after, *told))
         for key in write.delete:
             self._rows.pop(key, None)

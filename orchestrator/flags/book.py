@@ -19,6 +19,7 @@ from orchestrator.domain.flags.records import FlagRow, FlagWrite, StoredFlags
 from orchestrator.domain.ports import Clock, FlagStore
 from orchestrator.flags import falls
 from orchestrator.flags.adoption import Adopted, adopt
+from orchestrator.flags.reason import DECLARED, LOST, STORED, Reason
 from orchestrator.flags.rows import copied, differences, flags_of, redeclared, rows_for
 from orchestrator.flags.told import Changed, Difference
 from orchestrator.telemetry.logging import get_logger
@@ -34,30 +35,6 @@ class FlagsNotWrittenError(SwitchoverError):
 
 class FlagsNotReadError(SwitchoverError):
     """What the flags were cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Who changes flags, and why.
-
-    Attributes:
-        actor: who asks.
-        reason: why, in the actor's words.
-        cause: what made it happen: `person`, `timer`, `rollback`, `registry`, `database`, ...
-        action: what the audit calls it.
-    """
-
-    actor: str
-    reason: str = ""
-    cause: str = "person"
-    action: str = "flags set"
-
-
-DECLARED: Final = Reason("daemon", "brought in line with what is declared", "registry", "flags declared")
-LOST: Final = Reason(
-    "daemon", "what was stored is lost, so every flag begins at its safe value", "database", "flags declared"
-)
-STORED: Final = Reason("daemon", "what is stored can be read again", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +183,7 @@ class Book:
         after = FlagSet(self.flags.version, {key: one for key, one in self.flags.states.items() if key in known})
         known_falls = set(self._fallen)
         if news := falls.fallen(registry, after, self._kept).keys() - known_falls:
-            why = replace(why, reason=falls.because(why.reason, registry, after, news))
+            why = replace(why, whys=falls.whys(registry, after, news))
         version = await self._put(registry, after, why)
         self.registry = registry
         return self._in_force(replace(after, version=version), why, found)
@@ -273,7 +250,7 @@ class Book:
         rows, gone = self._lacking(self.registry, self.flags)
         now = falls.fallen(self.registry, self.flags, self._kept)
         if news := now.keys() - self._fallen.keys():
-            why = replace(why, reason=falls.because(why.reason, self.registry, self.flags, news))
+            why = replace(why, whys=falls.whys(self.registry, self.flags, news))
         if not rows and not gone and not always and now == self._fallen:
             self._unwritten = None
             return None
@@ -300,18 +277,20 @@ class Book:
         before = falls.Before(self._kept, self._fallen)
         written = {row.key: row for row in rows} | dict.fromkeys(gone)
         now = falls.after_write(registry, after, before, written, only)
+        told = falls.told(before, now, written)
         write = FlagWrite(
             rows,
             actor=why.actor,
             at=self._clock.wall() if at is None else at,
-            reason=why.reason,
+            reason=why.whole,
             cause=why.cause,
             action=why.action,
             delete=gone,
             above=self.flags.version,
             revision=self._revision(),
             destinations=() if quiet else tuple(self._destinations()),
-            told=falls.told(before, now, written),
+            told=told,
+            reasons=why.of({*written, *told}),
         )
         try:
             version = await self.store.write(write)
@@ -348,7 +327,7 @@ class Book:
                 "flags changed",
                 version=told.version,
                 actor=why.actor,
-                reason=why.reason,
+                reason=why.whole,
                 cause=why.cause,
                 changes={one.key: [one.before, one.after] for one in found},
             )
@@ -356,7 +335,7 @@ class Book:
 
     def _changed(self, why: Reason, found: tuple[Difference, ...]) -> Changed:
         written = self._unwritten is None
-        return Changed(self.flags.version, found, self._clock.wall(), why.actor, why.reason, why.cause, written)
+        return Changed(self.flags.version, found, self._clock.wall(), why.actor, why.whole, why.cause, written)
 
     async def _load(self) -> StoredFlags | None:
         try:

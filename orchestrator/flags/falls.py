@@ -7,7 +7,7 @@ value, and the history has that as a change.  Above: `book`.  Below: `domain.fla
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -89,12 +89,17 @@ def _told(before: Before, now: Rows, written: Collection[str]) -> Iterator[tuple
             yield key, (was, is_now)
 
 
-def because(reason: str, registry: Registry, flags: FlagSet, keys: Collection[str]) -> str:
-    """Return a reason that says of some flags why they answer their safe values."""
-    whys = {**stored_flaws(registry, flags), **registry.invalid}
-    said = [registry.fall_of(key, whys[key]) for key in sorted(keys)[:NAMED]]
-    more = [f"and {len(keys) - NAMED} more"] if len(keys) > NAMED else []
-    return "; ".join([*filter(None, [reason]), *said, *more])
+def whys(registry: Registry, flags: FlagSet, keys: Collection[str]) -> dict[str, str]:
+    """Say of some flags why they answer their safe values."""
+    found = {**stored_flaws(registry, flags), **registry.invalid}
+    return {key: registry.fall_of(key, found[key]) for key in sorted(keys)}
+
+
+def because(reason: str, whys: Iterable[str]) -> str:
+    """Return a reason with what it does to flags, as `whys` has it."""
+    said = list(whys)
+    more = [f"and {len(said) - NAMED} more"] if len(said) > NAMED else []
+    return "; ".join([*filter(None, [reason]), *said[:NAMED], *more])
 
 
 def _safe(registry: Registry, key: str, row: FlagRow) -> FlagRow:

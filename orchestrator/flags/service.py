@@ -23,7 +23,7 @@ from orchestrator.domain.flags.flags import FlagSet, apply, chosen, declared, pa
 from orchestrator.domain.flags.report import Finding
 from orchestrator.domain.flags.values import Value, show
 from orchestrator.domain.ports import Clock
-from orchestrator.flags.book import Book, Reason
+from orchestrator.flags.book import Book
 from orchestrator.flags.deciding import Deciding
 from orchestrator.flags.exchange import exported, imported
 from orchestrator.flags.news import News
@@ -31,6 +31,7 @@ from orchestrator.flags.notices import Notices
 from orchestrator.flags.past import Past
 from orchestrator.flags.publisher import LIVE, Publisher
 from orchestrator.flags.readers import Readers
+from orchestrator.flags.reason import Reason
 from orchestrator.flags.told import Applied, AsOf, Changed, FlagsStatus, FlagView, Remembered, WorkerSeen
 from orchestrator.flags.turns import Turns
 from orchestrator.flags.views import findings_of, views_of

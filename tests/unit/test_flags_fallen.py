@@ -55,6 +55,17 @@ async def test_a_value_that_is_no_longer_allowed_leaves_a_change_to_the_safe_val
     await world.service.close()
 
 
+async def test_each_flag_has_the_reason_that_is_its_own_and_the_audit_all_of_them(tmp_path: Path) -> None:
+    world = await serving(tmp_path)
+    await world.service.reload(declare(flag("MODE", values=("off", "other")), switch()), actor="bob")
+    reasons = {one.key: one.reason for one in (await world.service.history())[:2]}
+    assert reasons["ENGINE"] == "the registry changed"
+    assert reasons["MODE"].startswith("the registry changed; MODE answers its safe value: ")
+    assert world.store.audit[-1].reason == reasons["MODE"]
+    assert {json.loads(one.payload)["reason"] for one in await world.store.outbox_page(2)} == set(reasons.values())
+    await world.service.close()
+
+
 async def test_what_was_set_counts_again_once_it_is_allowed_and_the_history_says_that_too(tmp_path: Path) -> None:
     world = await serving(tmp_path)
     await world.service.reload(NARROW, actor="bob")

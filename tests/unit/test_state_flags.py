@@ -106,6 +106,17 @@ async def test_an_empty_store_has_no_flags_at_version_0(world: World) -> None:
     assert await world.store.outbox_heads() == []
 
 
+@pytest.mark.requirement("FLAG-45")
+async def test_a_flag_of_a_write_may_have_a_reason_of_its_own_in_history_and_notices(world: World) -> None:
+    rows = (row("MODE", "compact"), row("LIMIT", 3))
+    await world.store.write(ask(*rows, destinations=["hook"], reasons={"MODE": "and MODE fell"}))
+    whys = {"MODE": "and MODE fell", "LIMIT": "because"}
+    assert {one.key: one.reason for one in await world.store.history(limit=10)} == whys
+    assert {one["flag"]: one["reason"] for one in await payloads(world.store)} == whys
+    (audit,) = await world.audit()
+    assert audit.reason == "because"
+
+
 @pytest.mark.requirement("FLAG-20")
 async def test_a_write_stores_flag_audit_row_history_and_version_together(world: World) -> None:
     assert await world.store.write(ask(row("MODE", "compact"), revision=7)) == 1

@@ -78,6 +78,7 @@ class FlagWrite:
         destinations: names of those who are sent a notice of each change.
         told: what the history has to say of flags that answer something else than is stored: before and after. Of one
             whose row is written only the first counts.
+        reasons: why single flags change, where that is not `reason`: in the history and in notices.
     """
 
     rows: Sequence[StoredFlag]
@@ -92,6 +93,7 @@ class FlagWrite:
     revision: int = 0
     destinations: Sequence[str] = ()
     told: Mapping[str, tuple[StoredFlag, StoredFlag]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class StoredFlags(Protocol):

@@ -38,10 +38,10 @@ INSERT INTO settings (key, val, updated_at) VALUES (:key, :val, :updated_at);
 INSERT INTO flag_versions (version, at, actor, reason, cause) VALUES (:version, :at, :actor, :reason, :cause);
 
 -- name: add_change
-INSERT INTO flag_changes (version, key, before, after) VALUES (:version, :key, :before, :after);
+INSERT INTO flag_changes (version, key, before, after, reason) VALUES (:version, :key, :before, :after, :reason);
 
 -- name: history
-SELECT seq, version, key, before, after, actor, reason, cause, at
+SELECT seq, version, key, before, after, actor, coalesce(flag_changes.reason, flag_versions.reason), cause, at
 FROM flag_changes JOIN flag_versions USING (version)
 WHERE (:key IS NULL OR key = :key) AND (:before IS NULL OR seq < :before)
 ORDER BY seq DESC
