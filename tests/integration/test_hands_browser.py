@@ -19,6 +19,7 @@ from mcp.types import CallToolResult, ImageContent
 from waiting import eventually
 from web_site import Site, answer, endless, html, redirect, silent, website
 
+from workers.reference.hands import chromium
 from workers.reference.hands.chromium import UNSANDBOXED
 from workers.reference.hands.errors import HandError
 from workers.reference.hands.pages import Pages
@@ -92,6 +93,13 @@ def mains() -> list[BrowserProcess]:
     return [process for process in browser_processes() if process.is_main]
 
 
+def drivers() -> list[int]:
+    """Return the drivers that run."""
+    children = Path("/proc/self/task").glob("*/children")
+    ours = {int(pid) for one in children for pid in one.read_text().split()}
+    return [pid for pid in ours if b"run-driver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 @pytest.mark.requirement("HAND-5")
 async def test_mode_none_starts_a_fresh_unprivileged_browser_for_each_operation(tmp_path: Path) -> None:
     async with website(PAGES) as site, web(tmp_path, [False]) as tools:
@@ -111,6 +119,19 @@ async def test_mode_none_starts_a_fresh_unprivileged_browser_for_each_operation(
         assert tools.status().model_dump() == {
             "mode": "none", "processes": 0, "browsers": 0, "idle": 0, "busy": 0, "started": 2, "lost": 0,
         }  # fmt: skip
+
+
+@pytest.mark.requirement("HAND-5")
+async def test_a_driver_that_hangs_is_killed_at_the_end_and_its_browser_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with website(PAGES) as site:
+        async with web(tmp_path, [True]) as tools:
+            await read(tools, site.url("/"))
+            (driver,) = drivers()
+            monkeypatch.setattr(chromium, "_CLOSE_SECONDS", 0.5)
+            os.kill(driver, signal.SIGSTOP)
+        assert drivers() == []
 
 
 @pytest.mark.requirement("HAND-5")

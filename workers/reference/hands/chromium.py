@@ -7,6 +7,7 @@ rights in both modes.  Above it stand `browsers` and `pages`, below it Playwrigh
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import secrets
@@ -21,7 +22,7 @@ import anyio
 
 from workers.reference.hands import unprivileged
 from workers.reference.hands.errors import HandError
-from workers.reference.hands.processes import kill_browser
+from workers.reference.hands.processes import kill_browser, kill_driver
 from workers.reference.hands.settings import BROWSER_USER, CHROMIUM, HandSettings
 
 if TYPE_CHECKING:
@@ -132,11 +133,17 @@ class ChromiumLauncher:
         return ChromiumBrowser(browser, mark)
 
     async def aclose(self) -> None:
-        """Stop the driver, and with it whatever browser is left."""
+        """Stop the driver, and with it whatever browser is left; one that does not stop in time is killed."""
         driver, self._driver = self._driver, None
-        if driver is not None:
-            with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-                await driver.stop()
+        if driver is None:
+            return
+        with anyio.CancelScope(shield=True):
+            stopping = asyncio.ensure_future(driver.stop())
+            await asyncio.wait({stopping}, timeout=_CLOSE_SECONDS)
+            if not stopping.done():
+                kill_driver()
+            with anyio.move_on_after(_CLOSE_SECONDS):
+                await stopping
 
     async def _drive(self) -> Playwright:
         """Return the driver, started if need be."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+_DRIVER: Final = "run-driver"
 _NAMES: Final = frozenset({"chromium", "chromium-browser", "chrome", "google-chrome"})
 
 
@@ -37,17 +38,31 @@ class BrowserProcess:
 
 def browser_processes(root: int | None = None) -> list[BrowserProcess]:
     """Return all browser processes below `root`, which is this worker when nothing is said."""
+    found = (BrowserProcess(pid, _words(pid)) for pid in _descendants(os.getpid() if root is None else root))
+    return [process for process in found if process.words and Path(process.words[0]).name in _NAMES]
+
+
+def kill_driver() -> None:
+    """Kill Playwright's driver, by the word that Playwright starts it with."""
+    for pid in _descendants(os.getpid()):
+        if _DRIVER in _words(pid):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(root: int) -> list[int]:
+    """Return all processes below one."""
     below: dict[int, list[int]] = defaultdict(list)
     for pid in _all():
         with suppress(OSError, IndexError, ValueError):
             # The name in parentheses may hold anything, the parent comes two fields behind it (proc(5)).
             below[int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])].append(pid)
-    found: list[BrowserProcess] = []
-    waiting = [os.getpid() if root is None else root]
+    found: list[int] = []
+    waiting = [root]
     while waiting:
         children = below.pop(waiting.pop(), [])
         waiting += children
-        found += [process for pid in children if (process := _browser(pid)) is not None]
+        found += children
     return found
 
 
@@ -64,12 +79,10 @@ def _all() -> Iterator[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())  # noqa: PTH208 - names are all we want
 
 
-def _browser(pid: int) -> BrowserProcess | None:
-    """Return a process if it is a browser's; one that has just ended is not."""
+def _words(pid: int) -> tuple[str, ...]:
+    """Return a process's command line, nothing for one that has just ended."""
     with suppress(OSError):
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         # A process that renamed itself separates its words by spaces.
-        words = tuple(word for word in (line.split("\0") if "\0" in line.rstrip("\0") else line.split()) if word)
-        if words and Path(words[0]).name in _NAMES:
-            return BrowserProcess(pid, words)
-    return None
+        return tuple(word for word in (line.split("\0") if "\0" in line.rstrip("\0") else line.split()) if word)
+    return ()
