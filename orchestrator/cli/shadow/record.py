@@ -63,8 +63,8 @@ def command(
         _write(output, recorded)
         return
     click.echo(
-        f"[shadow] ended, with {recorded['distinct']} different calls of {recorded['seen']}; the shell that began it "
-        "writes the suite, and where none does: switchover shadow record --stop -o SUITE"
+        f"[shadow] ended, with {counted(recorded['distinct'], 'different call')} of {recorded['seen']:,}; the shell "
+        "that began it writes the suite, and where none does: switchover shadow record --stop -o SUITE"
     )
 
 
