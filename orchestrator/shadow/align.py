@@ -4,7 +4,7 @@ By digest first (equal but for noise), then by what only one element on each sid
 there), then by where it stands between those that are known.  No schema, no declared key: what identifies an element is
 what it shares with one other.
 
-Above: `learn`, `walk`.  Below: `digests`, `between`.
+Above: `learn`, `walk`.  Below: `wording`, `between`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from orchestrator.shadow.between import between
-from orchestrator.shadow.digests import digests
 from orchestrator.shadow.node import Node
+from orchestrator.shadow.wording import wording, words_of
 
 FEATURES: Final = 100
 """Of one element that are looked at."""
@@ -44,7 +44,7 @@ class Alignment:
 
 def align(first: list[Any], other: list[Any], item: Node | None) -> Alignment:
     """Align two lists of one path; `item` is what is known about their elements."""
-    mine, theirs = digests(item, first), digests(item, other)
+    mine, theirs = wording(item, first, other)
     if mine == theirs:
         return Alignment([(index, index) for index in range(len(first))], [], [], moved=False)
     sure, left, right = _by_digest(mine, theirs)
@@ -130,7 +130,11 @@ def _by_vote(
         tally: Counter[int] = Counter(
             owners[one][0] for one in found if counts[one] == 1 and len(owners.get(one, ())) == 1
         )
-        votes += [(-count, -len(found & theirs[j]), abs(i - j), i, j) for j, count in tally.items()]
+        votes += [
+            (-count, -len(found & theirs[j]), abs(i - j), i, j)
+            for j, count in tally.items()
+            if not isinstance(first[i], str) or 2 * len(found & theirs[j]) > max(len(found), len(theirs[j]))
+        ]
     pairs, taken, given = [], set(), set()
     for _, _, _, i, j in sorted(votes):
         if i not in taken and j not in given:
@@ -141,7 +145,9 @@ def _by_vote(
 
 
 def features(node: Node | None, value: Any) -> list[tuple[str, type, Any]]:
-    """Return what identifies an element: its single values that control keeps, each with its path."""
+    """Return what identifies an element: its single values that control keeps, each with its path; a text's words."""
+    if isinstance(value, str):
+        return [("", str, word) for word in words_of(value)[:FEATURES]]
     return [feature for feature, _ in zip(_features(node, value, "", LEVELS), range(FEATURES), strict=False)]
 
 
