@@ -8,20 +8,30 @@ Above: `repeats`.  Below: `node`, `texts`, `numbers`, `times`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from orchestrator.domain.comparison import Kind
-from orchestrator.shadow.node import Node
+from orchestrator.shadow.node import KEPT, Node
 from orchestrator.shadow.numbers import FULL, SLACK, Misfit, Numbers
 from orchestrator.shadow.parts import JOINTS, Part
 from orchestrator.shadow.texts import Texts
 from orchestrator.shadow.times import Times
+from orchestrator.shadow.tokens import fine
 
 FEWEST: Final = 4
 """Answers of a side below which nothing is said."""
 MANY: Final = 20
 """Texts of which one has `JOINTS` if any has: .4 of 32 characters of base64 have a given one."""
+_UNIT: Final = re.compile("[A-Za-zµ%]+")
+_MEASURED: Final = "qp"
+"""Kinds of tokens that have units."""
+_LETTERS: Final = (
+    (re.compile("[A-Z]"), "capital letters"),
+    (re.compile("[a-z]"), "small letters"),
+    (re.compile("[0-9]"), "digits"),
+)
 _STANDS: Final = "control varies it in each of {} answers, here it is the same in all {}"
 
 
@@ -63,6 +73,7 @@ def _here(mine: Node, theirs: Node) -> Iterator[Misfit]:
         yield from _numbers(mine.numbers, theirs.numbers)
     if mine.texts is not None and theirs.texts is not None:
         yield from _texts(mine.texts, theirs.texts)
+        yield from _forms(mine, theirs)
 
 
 def _distinct(node: Node) -> bool:
@@ -82,10 +93,6 @@ def _numbers(mine: Numbers, theirs: Numbers) -> Iterator[Misfit]:
 
 
 def _texts(mine: Texts, theirs: Texts) -> Iterator[Misfit]:
-    for always, never, whose in ((theirs.always, mine.marks, "these"), (mine.always, theirs.marks, "control's")):
-        few = len(JOINTS) if min(mine.n, theirs.n) < MANY else 0
-        if marks := "".join(one for one in always if one not in never and one not in JOINTS[:few]):
-            yield Kind.FORMAT, f"of all texts only {whose} have {marks!r}, and always"
     for name, reading in mine.readings.items():
         other = theirs.readings.get(name)
         for skeleton, shape in reading.shapes.items() if other is not None and reading.useful else ():
@@ -93,6 +100,39 @@ def _texts(mine: Texts, theirs: Texts) -> Iterator[Misfit]:
             if against is not None:
                 pairs = zip(shape.parts, against.parts, strict=True)
                 yield from (found for one, two in pairs for found in _parts(one, two))
+
+
+def _forms(mine: Node, theirs: Node) -> Iterator[Misfit]:
+    """Yield what all texts of the one side have in their making and none of the other's."""
+    assert mine.texts is not None and theirs.texts is not None  # noqa: PT018, S101 - whoever asks has looked
+    few = len(JOINTS) if min(mine.texts.n, theirs.texts.n) < MANY else 0
+    for one, other, whose in ((theirs, mine, "these"), (mine, theirs, "control's")):
+        moving, still = _held(one), _held(other)
+        if one.texts is None or other.texts is None or moving is None or still is None:
+            continue
+        never = {*other.texts.marks, *"".join(still[1])}
+        if marks := "".join(mark for mark in one.texts.always if mark not in never and mark not in JOINTS[:few]):
+            yield Kind.FORMAT, f"of all texts only {whose} have {marks!r}, and always"
+            return
+        seen = set[str]().union(*(_made(text) for text in [*still[0], *still[1]]))
+        always = set[str].intersection(*(_made(text) for text in moving[0])) - seen if moving[0] else set[str]()
+        if always:
+            yield Kind.FORMAT, f"of all texts only {whose} have {', '.join(sorted(always))}, and always"
+            return
+
+
+def _held(node: Node) -> tuple[list[str], list[str]] | None:
+    """Return the texts that vary and those that stand still; None where not all of them are known."""
+    moving, still = ([one for one in side if isinstance(one, str)] for side in (node.loose, node.kept))
+    whole = len(node.loose) < KEPT and len(node.kept) == node.fixed
+    return (moving, still) if whole else None
+
+
+def _made(text: str) -> set[str]:
+    """Return what a text is made of: the units of its numbers, and the kinds of its letters."""
+    measured = (one for kind, one in fine(text) if kind in _MEASURED)
+    units = {f"numbers in {unit}" for one in measured for unit in _UNIT.findall(one)}
+    return units | {words for pattern, words in _LETTERS if pattern.search(text)}
 
 
 def _parts(mine: Part, theirs: Part) -> Iterator[Misfit]:

@@ -11,7 +11,7 @@ from orchestrator.domain.comparison import Kind
 from orchestrator.shadow.moments import moment
 from orchestrator.shadow.node import KEPT, Node, name_of
 from orchestrator.shadow.numbers import SCALES, SLACK, Misfit, clock_unit
-from orchestrator.shadow.times import ticking
+from orchestrator.shadow.times import WINDOW, ticking
 from orchestrator.shadow.tokens import fine, skeleton
 
 Call = tuple[float | None, float | None]
@@ -19,6 +19,8 @@ Call = tuple[float | None, float | None]
 SAME: Final = "control never varied it ({} values)"
 SEEN: Final = 2
 """Samples that have to have a member that is there at times only, before it is known whether it varies."""
+DAY: Final = 86400.0
+"""Seconds around the call in which a point in time is fresh; servers write times of their own zone."""
 LONG: Final = 2000
 """Characters beyond which a text that stands still is not searched for dates."""
 ABSENT: Final = object()
@@ -43,9 +45,37 @@ def misfit(node: Node | None, control: Any, value: Any, call: Call, kept: frozen
         return Kind.VALUE, SAME.format(0 if node is None else node.seen)
     if same:
         return _stale(node, value, call) if control not in kept else None
-    if control in kept:
+    if _stood(node, control, kept) and not _ticked(control, value, call):
         return Kind.VALUE, "control varies other values here, never this one"
     return fits(node, control, value, call[1])
+
+
+def _stood(node: Node, control: Any, kept: frozenset[Any]) -> bool:
+    """Return whether control's value has to stay, though others vary: such a text never does, or not this value."""
+    if control in kept:
+        return True
+    alike = not isinstance(control, str) or node.texts is None or node.texts.knows(control)
+    return not alike and control in node.kept and control not in node.loose
+
+
+def _ticked(control: Any, value: Any, call: Call) -> bool:
+    """Return whether two texts differ in nothing but fresh points in time: those may stand still for a while."""
+    if not isinstance(control, str) or not isinstance(value, str) or max(len(control), len(value)) > LONG:
+        return False
+    mine, theirs = fine(control), fine(value)
+    return skeleton(mine) == skeleton(theirs) and all(
+        one == two or (one[0] == two[0] and _moved_on(one, two[1], call)) for one, two in zip(mine, theirs, strict=True)
+    )
+
+
+def _moved_on(token: tuple[str, str], text: str, call: Call) -> bool:
+    kind, before = token
+    if not kind.startswith("T") or call[0] is None or call[1] is None:
+        return False
+    one, two = moment(before, kind[2:], call[0]), moment(text, kind[2:], call[1])
+    if one is None or two is None or abs(two.seconds - call[1]) > DAY:
+        return False
+    return one.spelling == two.spelling and abs(two.seconds - one.seconds) <= WINDOW
 
 
 def _stale(node: Node, value: Any, call: Call) -> Misfit | None:
@@ -108,7 +138,7 @@ def coarse_clock(control: Any, value: Any, call: Call) -> bool:
 
 def _tick(token: tuple[str, str], at: float | None) -> bool:
     kind, text = token
-    found = moment(text, kind[2:]) if kind.startswith("T") else None
+    found = moment(text, kind[2:], at) if kind.startswith("T") else None
     return found is not None and ticking(found, at)
 
 

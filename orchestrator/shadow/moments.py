@@ -43,6 +43,7 @@ SPELLINGS: Final = {
     + r" +(?P<cd>\d{1,2}) "
     + _CLOCK.format("c")
     + r" (?P<cy>[12]\d{3})",
+    "brief": _MONTH.format("nM") + r" +(?P<nd>[0-3]?\d) " + _CLOCK.format("n"),
 }
 """One pattern for each way to write date and time; a group is named by its spelling's first letter and its part."""
 TIME: Final = "|".join(f"(?P<{name}>{pattern})" for name, pattern in SPELLINGS.items())
@@ -67,24 +68,20 @@ class Moment:
     digits: int
 
 
-def moment(text: str, name: str) -> Moment | None:
-    """Read a text that `TIME` found as spelling `name`; None where it is no date, such as the 31st of February."""
+def moment(text: str, name: str, at: float | None = None) -> Moment | None:
+    """Read a text that `TIME` found as spelling `name`; None where it is no date, such as the 31st of February.
+
+    Args:
+        text: the text.
+        name: its spelling.
+        at: seconds since the epoch that are near it; one without a year, as logs and `ls` have it, is of no use else.
+    """
     found = _COMPILED[name].fullmatch(text)
     if found is None:
         return None
     part = {key[1:]: value for key, value in found.groupdict().items() if value is not None}
-    month = part["M"]
-    try:
-        day = dt.datetime(
-            int(part["y"]),
-            int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1,
-            int(part["d"]),
-            _hour(part),
-            int(part.get("m", 0)),
-            min(int(part.get("s", 0)), 59),
-            tzinfo=dt.UTC,
-        )
-    except ValueError:
+    day = _day(part, int(part["y"])) if "y" in part else _nearest(part, at)
+    if day is None:
         return None
     fraction = part.get("f", "")
     seconds = day.timestamp() + (float("0." + fraction[1:]) if fraction else 0.0) - _offset(part.get("z", ""))
@@ -94,6 +91,31 @@ def moment(text: str, name: str) -> Moment | None:
     zone = part.get("z", "")
     spelling = f"{name}:{part.get('D', '') and 'day '}{part.get('t', '')}:{finest}{fraction[:1]}{half}:{zone}"
     return Moment(spelling, seconds, tick, max(0, len(fraction) - 1))
+
+
+def _day(part: dict[str, str], year: int) -> dt.datetime | None:
+    month = part["M"]
+    try:
+        return dt.datetime(
+            year,
+            int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1,
+            int(part["d"]),
+            _hour(part),
+            int(part.get("m", 0)),
+            min(int(part.get("s", 0)), 59),
+            tzinfo=dt.UTC,
+        )
+    except ValueError:
+        return None
+
+
+def _nearest(part: dict[str, str], at: float | None) -> dt.datetime | None:
+    """Return the day of the year in which it is nearest to a time."""
+    if at is None:
+        return None
+    now = dt.datetime.fromtimestamp(at, dt.UTC)
+    days = [day for year in (now.year - 1, now.year, now.year + 1) if (day := _day(part, year)) is not None]
+    return min(days, key=lambda day: abs((day - now).total_seconds()), default=None)
 
 
 def _hour(part: dict[str, str]) -> int:

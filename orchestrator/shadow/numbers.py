@@ -107,7 +107,8 @@ class Numbers(msgspec.Struct, omit_defaults=True):
     def merge(self, other: Numbers) -> None:
         """Take in what another envelope knows."""
         self.n += other.n
-        self.again += other.again
+        self.again += other.again + sum(one in self.recent for one in other.recent)
+        self.recent = [*self.recent, *other.recent][-RECENT:]
         self.total += other.total
         self.samples = max(self.samples, other.samples)
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)

@@ -33,8 +33,13 @@ _CHARACTERS: Final = (("0-9", 1), ("a-f", 2), ("g-z", 4), ("A-F", 8), ("G-Z", 16
 _CLASSES: Final = tuple((re.compile(f"[{span}]"), bit) for span, bit in _CHARACTERS)
 _OTHER: Final = re.compile("[^0-9A-Za-z]")
 _ENDS_IN_ZERO: Final = re.compile(r"\.\d*0(?!\d)")
+_SMALL: Final = re.compile(r"(?<!\d)(?:0|[1-9]\d{0,2})(?!\d)")
 _PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)([^\d.]+)")
 _LETTERS: Final = 2 | 4 | 8 | 16
+_EXPONENT: Final = 2 | 8
+"""Of a decimal number: the letter is an e or E."""
+_DATED: Final = {"Y": 365.0 * 86400, "W": 7.0 * 86400, "D": 86400.0, "H": 3600.0, "M": 60.0, "S": 1.0}
+"""Seconds of the parts of a duration such as `P1DT2H30M` (ISO 8601); its months are taken for minutes."""
 OTHER: Final = 32
 """The bit of characters that are no letters and no digits."""
 RANDOM: Final = 6
@@ -60,6 +65,7 @@ class Part(msgspec.Struct, omit_defaults=True):
     classes: int = 0
     digits: bool = True
     padded: bool = False
+    plus: bool = False
     fewest: int = 99
     most: int = 0
     zeros: bool = False
@@ -78,7 +84,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         for kind, text, at in tokens:
             self._learn_text(text)
             if kind.startswith("T"):
-                found = moment(text, kind[2:])
+                found = moment(text, kind[2:], at)
                 moments += [(found, at)] if found is not None else []
             number = self._learn_number(text)
             values += [(number, at)] if number is not None else []
@@ -97,6 +103,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         self.classes = classes(text, self.classes)
         self.digits = self.digits and is_digits(text)
         self.padded = self.padded or (len(text) > 1 and text[0] == "0")
+        self.plus = self.plus or text[0] == "+"
         if not self.many:
             self.words[text] = self.words.get(text, 0) + 1
             if len(self.words) > WORDS:
@@ -126,7 +133,13 @@ class Part(msgspec.Struct, omit_defaults=True):
         if self.kind == CLOCK:
             return seconds(text)
         if self.kind == "p":
-            return float(sum(float(number) * FACTORS.get(unit, 1.0) for number, unit in _PIECE.findall(text)))
+            dated = text[0] == "P"
+            return float(
+                sum(
+                    float(number) * (_DATED.get(unit[0], 1.0) if dated else FACTORS.get(unit.strip(), 1.0))
+                    for number, unit in _PIECE.findall(text)
+                )
+            )
         return float(text.replace(",", "")) if self.kind in "gf" else None
 
     def merge(self, other: Part) -> None:
@@ -138,6 +151,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         self.characters += other.characters
         self.classes |= other.classes
         self.digits, self.padded = self.digits and other.digits, self.padded or other.padded
+        self.plus = self.plus or other.plus
         self.fewest, self.most = min(self.fewest, other.fewest), max(self.most, other.most)
         self.zeros, self.natural = self.zeros or other.zeros, self.natural and other.natural
         self.units = [*self.units, *(one for one in other.units if one not in self.units)]
@@ -162,7 +176,7 @@ class Part(msgspec.Struct, omit_defaults=True):
         """Say what is wrong with a token, None if it is the noise that is known."""
         kind, text = token
         if self.kind.startswith("T"):
-            found = moment(text, kind[2:])
+            found = moment(text, kind[2:], at)
             if found is None or self.times is None:
                 return None if self.times is None else (Kind.FORMAT, "it is no date")
             return self.times.misfit(found, at)
@@ -183,10 +197,21 @@ class Part(msgspec.Struct, omit_defaults=True):
             wrong = self._decimals_misfit(text)
             if wrong is not None:
                 return wrong
-        return self.numbers.range_misfit(None if control is None else self.value(control), number, at)
+        return self._signed_misfit(None if control is None else self.value(control), number, text, at)
+
+    def _signed_misfit(self, control: float | None, number: float, text: str, at: float | None) -> Misfit | None:
+        """Judge a number by its sign and size; where a plus is written, it may as well have been a minus."""
+        assert self.numbers is not None  # noqa: S101 - whoever asks has looked
+        plus = text[0] == "+"
+        if number > 0.0 and (not plus if self.plus else plus and self.numbers.high > 0.0):
+            return Kind.FORMAT, f"control's {self.n} had {'a' if self.plus else 'no'} plus where they were positive"
+        wrong = self.numbers.range_misfit(control, number, at)
+        if wrong is not None and (plus or self.plus):
+            return self.numbers.range_misfit(None, -number, at)
+        return wrong
 
     def _decimals_misfit(self, text: str) -> Misfit | None:
-        if classes(text) & ~self.classes & 8:  # A to F: the E of an exponent
+        if self.kind == "f" and classes(text) & ~self.classes & _EXPONENT:
             return Kind.FORMAT, f"control's {self.n} had no such exponent"
         places = text_decimals(text)
         if self.zeros and places < self.fewest:
@@ -214,10 +239,15 @@ class Part(msgspec.Struct, omit_defaults=True):
         if strange:
             return Kind.FORMAT, f"control's {self.n} had no characters such as these"
         low, high = self.lengths()
-        if not low <= len(text) <= high:
+        if not low <= len(text) <= high and not self._counted(text):
             seen = f"{self.shortest}" if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
             return Kind.FORMAT, f"control's {self.n} had {seen} characters, this one has {len(text)}"
         return None
+
+    def _counted(self, text: str) -> bool:
+        """Return whether it is a small number behind or before letters that never vary, as `w6` beside `w16`."""
+        stem = _SMALL.sub("#", text)
+        return stem.count("#") == 1 < len(stem) and {_SMALL.sub("#", word) for word in self.words} == {stem}
 
     def _hexadecimal(self, text: str) -> bool:
         """Return whether digits may have been hexadecimal ones, of which chance showed the first ten only."""

@@ -27,6 +27,8 @@ SHAPES: Final = 48
 """Shapes kept of one path; beyond them a part is judged by the other parts of its kind."""
 LOOSE: Final = 3
 """Different values of one place from which on it is asked whether they have a shape in common."""
+FEWEST: Final = 4
+"""Samples of a part that tell something of it, in texts that change their pattern."""
 NEW: Final = 0.1
 """Share of texts with a pattern of their own from which on another new one says nothing."""
 LONG: Final = 20_000
@@ -142,12 +144,13 @@ class Reading(msgspec.Struct, omit_defaults=True):
             pairs = [(one, two) for one, two in zip(control, tokens, strict=True) if one[0] != LITERAL]
             known = shape is not None and shape.compared > 0
             parts = shape.parts if shape is not None and known else [self.kinds.get(two[0][0]) for _, two in pairs]
-            wrong = (
-                None if _fills(pairs, index) else _part_misfit(part, one[1], two, at)
+            judged = (
+                (None if _fills(pairs, index) else _part_misfit(part, one[1], two, at), part)
                 for index, (part, (one, two)) in enumerate(zip(parts, pairs, strict=True))
             )
-            timed = any(kind.startswith("T") for kind, _ in tokens)
-            return _first(wrong), known and (timed or not self.switches)
+            misfit, weak = next(((one, _is_weak(part)) for one, part in judged if one is not None), (None, False))
+            timed = not weak and any(kind.startswith("T") for kind, _ in tokens)
+            return misfit, known and (timed or not self.switches)
         if shape is None or (control is not None and not self.switches):
             known_patterns = len(self.shapes)
             plural = "" if known_patterns == 1 else "s"
@@ -223,6 +226,12 @@ class Texts(msgspec.Struct, omit_defaults=True):
             else:
                 self.readings[name] = reading
 
+    def knows(self, text: str) -> bool:
+        """Return whether a place that varies had a text of this pattern."""
+        if self.longest > LONG or not (reading := self.readings.get("fine")) or reading.full:
+            return True
+        return skeleton(fine(text)) in reading.shapes
+
     def useful(self) -> list[tuple[str, Reading]]:
         """Return the useful readings, the finest first; none for a free text."""
         if self.longest > LONG:
@@ -296,6 +305,11 @@ def _fills(pairs: list[tuple[Token, Token]], index: int) -> bool:
         return False
     wider = len(two[1]) - len(one[1])
     return any(len(mine[1]) - len(theirs[1]) == wider for mine, theirs in pairs[max(0, index - 1) : index + 2])
+
+
+def _is_weak(part: Part | None) -> bool:
+    """Return whether a part that varies was seen too rarely to be relied on."""
+    return part is not None and part.varies and part.samples < FEWEST
 
 
 def _part_misfit(part: Part | None, control: str, token: Token, at: float | None) -> Misfit | None:

@@ -20,15 +20,19 @@ _SPACED: Final = "d|days?|[kKMGT]?[bB]"
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _CLOCK: Final = r"\d{1,3}:[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?|[0-2]?\d:[0-5]\d(?= ?[AaPp][Mm])"
 _QUANTITY: Final = rf"(?:\d{{1,6}} ?(?:{_UNITS})|\d+\.\d+ ?(?:{_UNITS}|{_SPACED})|\d+ (?:{_SPACED}))(?![A-Za-z0-9])"
-_COMPOUND: Final = r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns)){2,}(?![A-Za-z0-9])"
+_COMPOUND: Final = (
+    r"(?:(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns)){2,}|\d+d ?\d+h(?: ?\d+m)?(?: ?\d+s)?|\d+h \d+m(?: \d+s)?"
+    r"|\d+m \d+(?:\.\d+)?s|P(?=T?\d)(?:\d+[YMWD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?)(?![A-Za-z0-9])"
+)
+"""Such as `1m2.5s`, `2d 3h`, `5m 10s` and `PT1.5S`."""
 _GROUPED: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
-_DECIMAL: Final = r"\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]|\.\d)"
+_DECIMAL: Final = r"\d+\.\d+(?:[eE][+-]?\d+)?(?!\w|\.\w)"
 _EDGE: Final = r"(?<![A-Za-z0-9])"
 _SIGN: Final = r"(?:(?<![^\s(\[=:,])[+-])?"
 """A sign belongs to its number where nothing stands before it that it could join."""
 _FINE: Final = re.compile(
     rf"{_EDGE}(?:(?P<T>(?:{TIME})(?![0-9]))|(?P<u>{_UUID})(?![A-Za-z0-9])|(?P<c>{_CLOCK})(?![0-9:])"
-    rf"|(?P<p>{_COMPOUND})|(?P<q>{_SIGN}{_QUANTITY})|(?P<g>{_SIGN}{_GROUPED})|(?<![.])(?P<f>{_SIGN}{_DECIMAL}))"
+    rf"|(?P<p>{_COMPOUND})|(?P<q>{_SIGN}{_QUANTITY})|(?P<g>{_SIGN}{_GROUPED})|(?<!(?<!\.)\.)(?P<f>{_SIGN}{_DECIMAL}))"
     r"|(?P<r>[^\W_]+)|(?P<s> +)|(?P<x>.)",
     re.DOTALL,
 )
@@ -99,7 +103,7 @@ def quantity(text: str) -> tuple[float, str, float] | None:
 
 def _time_kind(found: re.Match[str]) -> str:
     return "T:" + next(
-        name for name in ("iso", "basic", "slash", "usa", "log", "mail", "ctime") if found[name] is not None
+        name for name in ("iso", "basic", "slash", "usa", "log", "mail", "ctime", "brief") if found[name] is not None
     )
 
 

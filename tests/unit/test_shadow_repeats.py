@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import random
@@ -30,6 +31,8 @@ def answer(rng: random.Random, at: float) -> dict[str, Any]:
         "names": names,
         "clock": f"{dt.datetime.fromtimestamp(at, dt.UTC):%H:%M:%S}",
         "state": rng.choice(["running", "queued"]),
+        "cursor": base64.b64encode(rng.randbytes(24)).decode(),
+        "since": f"{rng.randint(2, 20)}h {rng.randint(1, 59)}m",
     }
 
 
@@ -58,6 +61,8 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
     "a number with fewer decimals": (lambda v: v.update(mean=round(v["mean"], 3)), "format", "$.mean"),
     "other characters": (lambda v: v.update(bar=v["bar"].replace("#", "=")), "format", "$.bar"),
     "another unit": (lambda v: v.update(took=f"in {900 - len(v['reply'])}us"), "format", "$.took"),
+    "characters of one kind only": (lambda v: v.update(cursor=v["cursor"].encode().hex()[:32]), "format", "$.cursor"),
+    "other units": (lambda v: v.update(since=v["since"].replace("m", "s").replace("h", "m")), "format", "$.since"),
     "another list": (lambda v: v["names"].clear(), "length", "$.names"),
     "a clock of another zone": (lambda v: v.update(clock=f"0{v['clock'][1:]}"), "range", "$.clock"),
     "a line less": (lambda v: v["log"].pop(2), "missing", "$.log[]"),
@@ -77,6 +82,22 @@ def test_what_every_answer_has_otherwise_is_found_where_one_could_be_noise(name:
 @pytest.mark.requirement("SHADOW-1")
 def test_answers_that_vary_as_control_does_are_equal_together_as_well() -> None:
     assert judged(None).findings == ()
+
+
+@pytest.mark.requirement("SHADOW-1")
+def test_places_that_stand_still_on_one_side_only_are_known_to_be_there() -> None:
+    def listing(number: int, *, moved: bool) -> Sample:
+        lines = [
+            f"/tmp/build-{random.Random(number).randbytes(4).hex()}",
+            "a.dat 4711 bytes",
+            f"b.dat {12 + moved} bytes",
+        ]
+        return Sample(json.dumps({"text": "\n".join(lines)}).encode(), START + number)
+
+    controls = [listing(2 * number, moved=number > 3) for number in range(6)]
+    rehearsals = [listing(2 * number + 1, moved=False) for number in range(5)]
+    profile = learn("t", "f", [controls])
+    assert not judge_case(Case("one", "t", controls, rehearsals), profile, today=dt.date(2026, 11, 21)).result.findings
 
 
 @pytest.mark.requirement("SHADOW-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from orchestrator.domain.comparison import Comparison, Sample
 from orchestrator.shadow.compare import compare
+from orchestrator.shadow.moments import moment
 from orchestrator.shadow.profile import learn
 from tests.support.shadow_story import START, found, iso
 
@@ -111,3 +113,94 @@ def test_shuffled_records_are_known_by_their_name_though_others_have_their_noise
 
     assert not told(old, old).findings
     assert found(told(old, new)) == {("value", "$[].bin")}
+
+
+def of_lines(lines: Callable[[random.Random], list[str]]) -> Draw:
+    """Return answers that are a text of lines."""
+    return lambda rng, _: {"text": "\n".join(lines(rng))}
+
+
+def passed(rng: random.Random, *names: str) -> list[str]:
+    """Return what a test run prints, in any order."""
+    told = [f"tests/test_{name}.py::test_{name} PASSED [{rng.randint(5, 40)}ms]" for name in names]
+    rng.shuffle(told)
+    return [*told, f"== {len(names)} passed in {rng.uniform(1, 5):.2f}s =="]
+
+
+@pytest.mark.requirement("SHADOW-1")
+def test_lines_that_are_shuffled_are_known_by_their_words_though_each_has_noise() -> None:
+    old = of_lines(lambda rng: passed(rng, "alpha", "bravo", "cedar", "delta", "ember"))
+    assert not told(old, old).findings
+
+
+@pytest.mark.requirement("SHADOW-2")
+@pytest.mark.parametrize("name", ["cedar_slow", "zephyr"])
+def test_another_name_in_shuffled_lines_is_found(name: str) -> None:
+    old = of_lines(lambda rng: passed(rng, "alpha", "bravo", "cedar", "delta", "ember"))
+    new = of_lines(lambda rng: passed(rng, "alpha", "bravo", name, "delta", "ember"))
+    assert {path for _, path in found(told(old, new))} == {"$.text.<lines>[]"}
+
+
+@pytest.mark.requirement("SHADOW-2")
+def test_a_line_that_is_made_like_none_that_varies_has_to_stay_however_rarely_others_vary() -> None:
+    def listing(total: int) -> Draw:
+        return of_lines(
+            lambda rng: [
+                f"/tmp/build-{rng.randbytes(4).hex()}:",
+                f"total {total}",
+                "a.dat 4711 bytes",
+                "b.dat 12 bytes",
+            ]
+        )
+
+    assert found(told(listing(304), listing(305))) == {("value", "$.text.<lines>[]")}
+    assert not told(listing(304), listing(304)).findings
+
+
+@pytest.mark.requirement("SHADOW-1")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (lambda rng: f"took {rng.uniform(0.3, 0.9):.3f}..{rng.uniform(1, 3):.3f} ms", "took 0.412..5.002 ms"),
+        (lambda rng: f"done in {rng.uniform(1.2, 1.9):.2f}.", "done in 1.05."),
+        (lambda rng: f"PT{rng.uniform(2, 9):.3f}S", "PT10.392S"),
+        (lambda rng: f"worker w{rng.randint(10, 16)}", "worker w6"),
+        (lambda rng: f"{rng.uniform(0.2, 1.9):+.2f}%", "-0.62%"),
+        (lambda rng: f"{rng.uniform(-1.9, -0.2):+.2f}%", "+0.62%"),
+        (lambda rng: f"up {rng.randint(4, 12)}h {rng.randint(1, 59)}m", "up 11h 3m"),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(old: Callable[[random.Random], str], new: str) -> None:
+    assert not told(lambda rng, _: old(rng), lambda *_: new).findings
+
+
+@pytest.mark.requirement("SHADOW-2")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (lambda rng: f"{rng.uniform(0.2, 1.9):+.2f}%", "0.62%"),
+        (lambda rng: f"PT{rng.uniform(2, 9):.3f}S", "PT4500.000S"),
+        (lambda rng: f"{rng.uniform(0.02, 0.09):.6f}", "5.833994e-02"),
+    ],
+)
+def test_a_sign_an_exponent_or_a_unit_that_changed_is_found(old: Callable[[random.Random], str], new: str) -> None:
+    assert told(lambda rng, _: old(rng), lambda *_: new).findings
+
+
+@pytest.mark.requirement("SHADOW-2")
+@pytest.mark.parametrize(("shift", "kinds"), [(0.0, set()), (3600.0, {("range", "$")})])
+def test_a_time_without_a_year_is_one_of_the_year_of_the_call(shift: float, kinds: set[tuple[str, str]]) -> None:
+    def brief(at: float) -> str:
+        return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%b %d %H:%M:%S app started")
+
+    assert found(told(lambda _, at: brief(at), lambda _, at: brief(at + shift))) == kinds
+    assert moment("Nov 21 10:00", "brief") is None
+
+
+@pytest.mark.requirement("SHADOW-1")
+def test_a_number_that_all_calls_of_a_process_tell_is_known_by_processes_and_not_by_calls() -> None:
+    rng = random.Random(7)
+    pids = [rng.randint(30_000, 43_000) for _ in range(6)]
+    asked = [[Sample(json.dumps({"pid": pid}).encode(), START) for pid in pids] for _ in range(10)]
+    new = Sample(json.dumps({"pid": 4694}).encode(), START + 20.0)
+    assert not compare(asked[0][0], new, learn("t", "f", asked)).findings
