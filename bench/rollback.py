@@ -38,7 +38,7 @@ from bench.timeline import Done, read
 
 REPEATS, QUICK_REPEATS = 40, 6
 SEED = 7
-TURNS = (0.4, 1.0)
+TURNS = (0.6, 1.2)
 """Seconds after it was asked for in which a canary turns bad."""
 ENDS = 20.0
 """Seconds in which a bad canary has to be rolled back."""

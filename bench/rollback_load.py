@@ -19,8 +19,11 @@ from bench.processes import LOAD_CORE, ROOT, on_core
 
 RATE = 5000
 """Calls a second that are wanted while versions are rolled back."""
-HEADROOM = 1.1
-"""Times as many are aimed at: starting a worker, telling how a rollout stands and rolling it back cost calls, too."""
+HEADROOM = 1.2
+"""Times as many are aimed at while the canary is well: once it is bad, each call is weighed and told in more words, and
+starting a worker, telling how a rollout stands and rolling it back cost calls, too."""
+SLACK = 1.1
+"""Times that many are not too many."""
 CALLERS, MOST_CALLERS = 80, 400
 CALL_MS, SPREAD_MS = 8, 12
 """A call takes from 8 to 20 ms, each caller's always the same: callers with one delay soon call in step, and where all
@@ -38,7 +41,7 @@ def enough_callers(daemon: Daemon) -> int:
             load_of(daemon, callers, TRY, WARM_UP), stdout=subprocess.PIPE, text=True, timeout=60, check=True
         )
         rate = json.loads(done.stdout.splitlines()[-1])["rate"]
-        if RATE * HEADROOM <= rate <= RATE * HEADROOM * HEADROOM:
+        if RATE * HEADROOM <= rate <= RATE * HEADROOM * SLACK:
             break
         callers = enough(callers, rate)
     return callers

@@ -92,6 +92,7 @@ class LimitJudge:
         self.limit = limit
         self.state = state
         self._scope = scope
+        self._tolerances = scope.tolerances(limit)  # asked for with every call while a version is bad
         self._metric = metric
         self.place = place
 
@@ -265,7 +266,7 @@ class LimitJudge:
         baseline, trial = (one.mean for one in self._seen(known))
         if baseline is None or trial is None:
             return False
-        return any(one.exceeded(trial, baseline) for one in self._scope.tolerances(self.limit))
+        return any(one.exceeded(trial, baseline) for one in self._tolerances)
 
     def _missing(self, known: Compared) -> int:
         """Return about how many calls on trial are missing until both sides have what they need."""
