@@ -11,7 +11,7 @@ from typing import Any
 import click
 import httpx
 
-from orchestrator.cli.errors import FailedError, UnreachableError
+from orchestrator.cli.errors import NO_TEXT, FailedError, UnreachableError
 from orchestrator.domain.errors import SettingsError
 from orchestrator.settings import Paths, locate
 
@@ -92,9 +92,7 @@ def _encoded(body: dict[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        raise FailedError(
-            "what was typed is not UTF-8, or holds half a character; give it text that is whole"
-        ) from None
+        raise FailedError(NO_TEXT) from None
     except (ValueError, RecursionError) as error:
         raise FailedError(
             f"what was typed cannot be sent as JSON, which has no NaN and no infinity: {error}"

@@ -9,6 +9,8 @@ import click
 UNREACHABLE = 3
 """Exit status when no daemon answers."""
 
+NO_TEXT = "what was typed is not UTF-8, or holds half a character; give it text that is whole"
+
 
 class FailedError(click.ClickException):
     """A verb was refused or failed; exit status 1."""

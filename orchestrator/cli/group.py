@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from orchestrator import VERSION
+from orchestrator.cli.errors import NO_TEXT, FailedError
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
@@ -23,6 +24,19 @@ VERBS = (
 )  # fmt: skip
 
 
+TYPED = "switchover.typed"
+"""Of click's memory for a command line: all of its words."""
+
+
+def is_text(word: str) -> bool:
+    """Tell whether a word of a command line is whole text, and not bytes that are none."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Verbs(click.Group):
     """Finds a verb in its module, the command itself being called `command` there."""
 
@@ -30,6 +44,20 @@ class Verbs(click.Group):
         """Build it; `homes` are the verbs' modules, in the order in which a person meets them."""
         super().__init__(*args, **options)
         self._homes = homes
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note what was typed."""
+        ctx.meta[TYPED] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry a verb out; what was typed and cannot be sent is said, wherever that is found out."""
+        try:
+            return super().invoke(ctx)
+        except UnicodeEncodeError as error:
+            if any(not is_text(word) for word in ctx.meta.get(TYPED, ())):
+                raise FailedError(NO_TEXT) from error
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the verbs in their order."""

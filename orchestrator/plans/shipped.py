@@ -36,7 +36,7 @@ def find_plan(named: str) -> PlanFile:
     if "\0" not in named and ("." in named or "/" in named or is_there(Path(named))):
         return read_plan(Path(named))
     guess = difflib.get_close_matches(named, SHIPPED, n=1)
-    others = f"shipped: {', '.join(SHIPPED)}; or name a file, such as ./{_short(named)}.toml"
+    others = f"shipped: {', '.join(SHIPPED)}; or name a file, such as ./{_short(named) or 'mine'}.toml"
     hint = f"did you mean {guess[0]}?" if guess else others
     raise PlanError(f"there is no plan {_short(named)!r}; {hint}")
 

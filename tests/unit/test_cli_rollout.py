@@ -289,6 +289,13 @@ def test_an_option_that_would_be_passed_over_is_refused(words: tuple[str, ...], 
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
 
 
+@pytest.mark.requirement("VERB-4", "VERB-9")
+@pytest.mark.parametrize("words", [("why",), ("guide",), ("quarantine", "--release")])
+def test_what_is_no_text_is_refused_in_words_wherever_it_is_typed(words: tuple[str, ...], tmp_path: Path) -> None:
+    result = CliRunner().invoke(switchover, [*words, "\udcff", "--state-dir", str(tmp_path)])
+    assert (result.exit_code, "not UTF-8, or holds half a character" in result.stderr) == (1, True)
+
+
 @pytest.mark.requirement("VERB-8")
 def test_a_drill_wants_a_yes() -> None:
     result = run("drill")
