@@ -256,7 +256,7 @@ class LimitJudge:
 
     def _has_evidence(self, known: Compared) -> bool:
         if known.drawn is not None:
-            return any(one.calls for one in known.seen) or not self._metric.sides.trial.count
+            return any(one.calls for one in known.seen) or not self._metric.telemetry.rhythms[True].count
         return known.paired is not None and bool(known.seen_pairs[True].calls)
 
     def _seen(self, known: Compared) -> list[Seen]:

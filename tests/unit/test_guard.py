@@ -241,6 +241,16 @@ def test_the_keys_that_are_always_on_trial_are_no_evidence_but_count_for_a_ceili
     assert ceiling.verdict is Verdict.REGRESSION
 
 
+def test_who_is_always_on_trial_is_not_compared_with_the_others_while_nobody_new_was_drawn() -> None:
+    guard = Guard(plan(Limit("duration", relative=0.1, min_samples=20)), HALF)
+    for at in range(200):
+        guard.sample(call(trial=True, at=NOW + at, share=1.0, key=f"internal {at}", duration=300.0))
+        guard.sample(call(trial=False, at=NOW + at, share=0.0, key=f"old {at}"))
+        assert not guard.due(NOW + at) or guard.look(NOW + at).verdict is Verdict.NO_DATA
+    assert only(guard.look(NOW + 200)).note == "only 0 keys on trial and 0 others have counted; 5 are wanted"
+    assert fed(guard, calls(1500, lasting(1.5))) is not None, "those that were drawn are"
+
+
 @pytest.mark.parametrize("mirror", [False, True])
 def test_at_weight_0_the_calls_of_keys_that_are_always_on_trial_are_enough_for_a_ceiling(mirror: bool) -> None:  # noqa: FBT001 - a case
     story = plan(Limit("error", most=0.05, min_samples=20), steps=(Step(0, 60.0, mirror=mirror),))

@@ -124,14 +124,14 @@ def test_what_no_step_looks_at_and_what_is_no_instant_is_refused_with_what_to_wr
         subjects_of(plan(steps=[step]), attributes, always)
 
 
-def engine(*, errors: float = 0.0, milliseconds: float = 300.0, lines: float = 0.0) -> Told:
+def engine(*, errors: float = 0.0, milliseconds: float = 300.0, lines: float = 0.0, created: str = FIRST_CALL) -> Told:
     """Carry the shipped plan out with a new version like this."""
     shipped = find_plan("engine").plan
     calls = recorded((Version(errors=0.0, memory=1.0), Version(errors=errors, memory=1.0)))
     bad = {"generation_ms": milliseconds, "error_logs": lines, "missing_events": 0.0}
     good = {"generation_ms": 300.0, "error_logs": 0.0, "missing_events": 0.0}
     told = [msgspec.structs.replace(one, metrics=bad if one.generation == 2 else good) for one in calls]
-    subjects = subjects_of(shipped, {"created": FIRST_CALL}, 0.05)
+    subjects = subjects_of(shipped, {"created": created}, 0.05)
     return simulate(shipped, recording_of(told), Options(subjects=subjects))
 
 
@@ -162,3 +162,9 @@ def test_an_engine_that_is_worse_is_taken_back_while_our_own_missions_alone_have
     assert (told.ending, told.metric) == (Ending.ROLLED_BACK, metric)
     assert "internal testing" in told.lines[-2].words or "step 1 of 3" in told.lines[-1].words
     assert told.lasted < 86_400
+
+
+def test_the_engine_waits_for_new_missions_where_there_are_none_whatever_our_own_ones_show() -> None:
+    told = engine(created=BEFORE)
+    assert (told.ending, told.lines[-1].at) == (Ending.WAITING, 5 * 86_400.0)
+    assert told.why == "duration worse by 10 % and 5 ms: only 0 keys on trial and 0 others have counted; 5 are wanted"
