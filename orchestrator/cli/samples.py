@@ -90,16 +90,33 @@ def export(*, since: float | None, until: float | None, rollout: str, file: Path
     if str(file) == "-":
         _fetch(paths, query, sys.stdout.buffer)
         return
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        lines = _fetch_into(file, paths, query)
+    except OSError as error:
+        raise FailedError(f"cannot write {file}: {error.strerror or error}") from error
+    click.echo(f"{max(0, lines - 1)} samples and pairs in {file}")
+
+
+def _fetch_into(file: Path, paths: Paths, query: str) -> int:
+    """Write what the daemon exports into a file, whole or not at all; return how many lines that is.
+
+    A pipe or a device is written to as it is, and the file that a link leads to is what is replaced, not the link.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if file.exists() and not file.is_file():
+        with file.open("wb") as out:
+            return _fetch(paths, query, out)
+    whole = file.resolve()
+    partial = whole.with_name(f".{whole.name}.{os.getpid()}")
     try:
         with partial.open("wb") as out:
             lines = _fetch(paths, query, out)
-        partial.replace(file)
-    except OSError as error:
-        raise FailedError(f"cannot write {file}: {error.strerror or error}") from error
+        partial.replace(whole)
     finally:
         partial.unlink(missing_ok=True)
-    click.echo(f"{max(0, lines - 1)} samples and pairs in {file}")
+    return lines
 
 
 def _fetch(paths: Paths, query: str, out: BinaryIO) -> int:
