@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -34,6 +36,9 @@ from orchestrator.simulating.telling import look_lines, moment
 
 UNDECIDED: Final = 4
 """Exit status where somebody, or data, would be waited for."""
+
+LINE_BYTES: Final = 1 << 20
+"""Longest line of a recording: a pair of calls with all that two workers may report takes a hundredth of it."""
 
 STATUS: Final = {Ending.DONE: 0, Ending.ROLLED_BACK: 1}
 STYLES: Final = {Ending.DONE: GREEN, Ending.ROLLED_BACK: RED}
@@ -118,11 +123,22 @@ def _resolved(plan: Plan, alpha: float | None, flags: Path | None) -> Plan:
 
 def _recording(file: BinaryIO, old: int | None, new: int | None) -> Recording:
     try:
-        return recording_of(decoded(file), old, new)
+        return recording_of(decoded(_lines(file)), old, new)
     except SampleLineError as error:
         raise FailedError(f"{file.name}: {error}") from error
     except RecordingError as error:
         raise FailedError(str(error)) from error
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's lines; one that no export has, such as a device's that never ends, is not waited for."""
+    for number in count(1):
+        line = file.readline(LINE_BYTES)
+        if not line:
+            return
+        if len(line) == LINE_BYTES:
+            raise FailedError(f"{file.name}: line {number}: is longer than any sample; export the samples again")
+        yield line
 
 
 def _subjects(plan: Plan, words: tuple[str, ...], always: float) -> Subjects:

@@ -67,6 +67,11 @@ def test_who_would_wait_for_data_or_for_a_person_ends_with_4(plan: str, tmp_path
     )
 
 
+def test_a_file_that_never_ends_is_refused_and_not_read_for_ever(plan: str) -> None:
+    result = run(plan, "--samples", "/dev/zero")
+    assert (result.exit_code, "/dev/zero: line 1: is longer than any sample" in result.stderr) == (1, True)
+
+
 def test_rate_alpha_and_generations_change_what_is_simulated(plan: str, tmp_path: Path) -> None:
     file = written(tmp_path, Version(), Version(tokens=1600.0))
     usual = json.loads(run(plan, "--samples", file, "--json").output)
