@@ -84,8 +84,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(unread=st.booleans())
     def go(self, *, unread: bool = False) -> None:
         self.there = False
-        if unread and self.story.last_line:
-            self.deliveries[json.loads(self.story.last_line).get("id")] -= 1
+        last = json.loads(self.story.last_line or "{}").get("id")
+        answered = last is not None and all(message["id"] != last for message in self.inbox)
+        if unread and self.story.last_line and not answered:  # a daemon has read what it answered
+            self.deliveries[last] -= 1
             self.story.conversation.unsent([self.story.last_line], self.story.now)
         self.inbox.clear()
         self.story.lose()
