@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from orchestrator.domain.evidence.betting import bets_below
 from orchestrator.domain.evidence.look import Look, Verdict, Watch
-from orchestrator.domain.evidence.samples import Pair, Sample
+from orchestrator.domain.evidence.samples import Origin, Pair, Sample
 from orchestrator.domain.evidence.units import Block, Blocks
 from orchestrator.domain.plans.plan import Plan
 from orchestrator.guard.breaches import Breach, is_immediate
@@ -120,11 +120,10 @@ class Guard:
         book = state.calls if is_call else state.posted
         block = self._block(book, sample, trial=trial) if is_call or sample.key else None
         drawn = block is not None and 0.0 < block.share < 1.0
+        is_apart = not is_call and not sample.key and sample.origin is not Origin.PROCESS
         for name, sides, telemetry, judges in self._of_calls if is_call else self._watched:
             value = sample.value(name)
-            if telemetry is not None and not telemetry.takes(sample, value, trial=trial):
-                continue
-            if value is None:
+            if (telemetry is not None and not telemetry.takes(sample, value, trial=trial)) or value is None:
                 continue
             (sides.trial if trial else sides.baseline).add(value, at)
             for judge in judges:
@@ -133,6 +132,8 @@ class Guard:
                     (windows.trial if trial else windows.baseline).add(value, at)
                 if block is not None:
                     (judge.alone if block.alone else judge.add)(block, sample.tool, value, drawn=drawn)
+                elif is_apart:
+                    judge.apart(value, at, trial=trial)
         if block is not None and book.closed(sample.key, block):
             self._settle(block)
         self._expire(book)

@@ -43,12 +43,14 @@ class LimitState(msgspec.Struct):
         bounded: its evidence against a bound; likewise.
         windows: its own window of values; None where it has none.
         breach: how often it was found exceeded.
+        apart: values that nobody drew, and that no key was drawn for; None while there are none.
     """
 
     compared: Compared | None = None
     bounded: Bounded | None = None
     windows: Sides | None = None
     breach: Breach = Breach()
+    apart: Sides | None = None
 
     @classmethod
     def opened(cls, scope: Scope, limit: Limit) -> LimitState:
@@ -135,6 +137,14 @@ class LimitJudge:
             self.state.bounded.add(sums, 0, new)
             self.state.bounded.settle(Block(trial=True, share=0.0, opened=0.0, sums=sums), 0)
 
+    def apart(self, value: float, at: float, *, trial: bool) -> None:
+        """Take in a measurement that is said to be a version's, and not of one of the keys that were drawn."""
+        if self.state.compared is None:
+            return
+        if self.state.apart is None:
+            self.state.apart = Sides.opened()
+        (self.state.apart.trial if trial else self.state.apart.baseline).add(value, at)
+
     def reopen(self) -> None:
         """Open new purses: keys are forgotten."""
         for evidence in (self.state.compared, self.state.bounded):
@@ -171,7 +181,8 @@ class LimitJudge:
     def _judged(self, now: float, *, decides: bool) -> tuple[LimitLook, bool]:
         known = self.state.compared
         if known is not None and self._has_evidence(known):
-            return self._sequential(known, decides=decides), decides
+            found = None if decides else self._found_apart(now)
+            return (self._sequential(known, decides=decides), decides) if found is None else (found, True)
         if self.state.bounded is not None and self._missing_in_bake() == 0:
             return self._against_bound(self.state.bounded, decides=decides), decides
         return self._by_threshold(now)
@@ -237,6 +248,18 @@ class LimitJudge:
         if found.exceeded and not found.missing and stands_in and self._was_under_another_load():
             return replace(look, doubtful=True, note=f"{found.note}; under another load, so it decides nothing"), False
         return look, found.exceeded and not found.missing
+
+    def _found_apart(self, now: float) -> LimitLook | None:
+        """Return what measurements that nobody drew say beside the evidence, where they exceed the limit."""
+        if self.state.apart is None:
+            return None
+        found = threshold.found(self._scope, self.limit, self.state.apart, None, now, stands_in=True)
+        if not found.comparable or found.missing or not found.exceeded:
+            return None
+        return LimitLook(
+            str(self.limit), self.limit.metric, JudgeKind.THRESHOLD, Verdict.NOT_YET, found.trial, found.baseline,
+            note=f"{found.note}; measured of the versions, not of keys",
+        )  # fmt: skip
 
     def _was_under_another_load(self) -> bool:
         """Tell whether figures of before would mislead: all calls are the new version's now, and mirrored besides.

@@ -100,7 +100,10 @@ def _against(scope: Scope, limit: Limit, look: LimitLook) -> str:
 def _counted(scope: Scope, limit: Limit, look: LimitLook) -> str:
     samples = look.trial.samples
     mirrored = not scope.is_drawn and look.baseline.samples == samples
-    return counted(samples, "sample" if not scope.of_calls(limit) else "mirrored call" if mirrored else "call")
+    asked_for = scope.plan.judge_of(limit) is JudgeKind.THRESHOLD
+    posted = scope.is_drawn and limit.compares and look.judge == JudgeKind.THRESHOLD and not asked_for
+    is_sample = posted or not scope.of_calls(limit)
+    return counted(samples, "sample" if is_sample else "mirrored call" if mirrored else "call")
 
 
 def wanted(missing: int, noun: str, where: str = "") -> str:

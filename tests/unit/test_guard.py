@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.evidence.look import Verdict
-from orchestrator.domain.evidence.samples import Outcome, Sample
+from orchestrator.domain.evidence.samples import Origin, Outcome, Sample
 from orchestrator.domain.plans.limits import Direction, Judge, JudgeKind, Limit, Policy, Statistic, Tighter, Window
 from orchestrator.domain.plans.steps import Step
 from orchestrator.guard.guard import Guard
@@ -270,3 +270,32 @@ def test_a_change_is_bad_either_way_where_the_plan_says_so() -> None:
     assert fed(Guard(plan(limit), HALF), calls(3000, lasting(0.5))) is not None
     usual = replace(limit, direction=None)
     assert fed(Guard(plan(usual), HALF), islice(calls(3000, lasting(0.5)), 3000)) is None
+
+
+@pytest.mark.requirement("GUARD-1")
+def test_what_others_measured_of_a_version_is_heard_beside_the_evidence_of_its_calls() -> None:
+    story = plan(Limit("quality", margin=5.0))
+    guard = Guard(story, HALF)
+    fed(guard, calls(400, lambda rng, _: {"metrics": {"quality": rng.gauss(80, 5)}}))
+    assert only(guard.peek(NOW + 400)).verdict is Verdict.WITHIN_MARGIN
+    rng = random.Random(2)
+    for number in range(30):
+        for trial, mean in ((False, 80.0), (True, 50.0)):
+            said = {"outcome": None, "duration": None, "treated": None, "share": 0.0, "origin": Origin.POSTED}
+            guard.sample(call(trial, NOW + 400 + number, metrics={"quality": rng.gauss(mean, 5)}, **said))
+    look = Guard.restored(story, HALF, guard.snapshot()).look(NOW + 430)
+    assert (look.verdict, only(look).judge) == (Verdict.REGRESSION, JudgeKind.THRESHOLD)
+    assert look.cause.startswith(
+        "quality 48.4 against 77.6 (-29.1 points), after 30 samples (no guarantee; measured of"
+    )
+
+
+@pytest.mark.requirement("GUARD-1")
+def test_a_few_measurements_that_nobody_drew_or_equal_ones_change_nothing_of_what_evidence_says() -> None:
+    guard = Guard(plan(Limit("quality", margin=5.0)), HALF)
+    fed(guard, calls(400, lambda rng, _: {"metrics": {"quality": rng.gauss(80, 5)}}))
+    for number in range(200):
+        for trial, value in ((False, 80.0 + number % 7), (True, 50.0 if number < 10 else 80.0 + number % 7)):
+            said = {"outcome": None, "duration": None, "treated": None, "share": 0.0, "origin": Origin.POSTED}
+            guard.sample(call(trial, NOW + 400 + number, metrics={"quality": value}, **said))
+            assert guard.peek(NOW + 400 + number).verdict is Verdict.WITHIN_MARGIN
