@@ -22,7 +22,7 @@ from orchestrator.domain.comparison import (
 )
 from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.manifest import Expected, apply
-from orchestrator.shadow.profile import Profile
+from orchestrator.shadow.profile import ENOUGH, Profile
 from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.repeats import second_look
 
@@ -112,7 +112,7 @@ def classed(
 
 def _known(pairs: Sequence[Comparison], profile: Profile | None) -> list[Finding]:
     """Return the findings of several pairs, those that are noise as such."""
-    return [_as_noise(one, profile) for one in together(pairs)]
+    return [_as_chance(_as_noise(one, profile)) for one in together(pairs)]
 
 
 def _pairs(comparer: Comparer, controls: Sequence[Sample], others: Sequence[Sample]) -> list[Comparison]:
@@ -153,6 +153,15 @@ def _as_noise(finding: Finding, profile: Profile | None) -> Finding:
     if not own or own / profile.checked < AS_OFTEN * finding.seen / finding.pairs:
         return finding
     reason = f"control differed from itself like this in {own} of {profile.checked} pairs"
+    return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
+
+
+def _as_chance(finding: Finding) -> Finding:
+    """Class a number that was out of its range once in many pairs as noise: of as many numbers one is, now and then."""
+    once = finding.seen == finding.places == 1 and finding.pairs >= ENOUGH
+    if not once or finding.kind is not Kind.RANGE or finding.difference_class is not DifferenceClass.UNEXPECTED:
+        return finding
+    reason = f"in 1 of {finding.pairs} pairs a value that varies is farther out than control's were"
     return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
 
 

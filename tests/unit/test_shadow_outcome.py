@@ -167,6 +167,19 @@ def test_what_control_does_to_itself_as_often_is_noise() -> None:
     assert [(found.path, found.difference_class) for found in one.findings] == [("$.v[]", DifferenceClass.NOISE)]
 
 
+@pytest.mark.requirement("SHADOW-1")
+@pytest.mark.parametrize(("often", "pairs", "told"), [(1, 5, "noise"), (2, 5, "unexpected"), (1, 4, "unexpected")])
+def test_a_number_that_is_out_of_its_range_once_in_many_pairs_is_noise(often: int, pairs: int, told: str) -> None:
+    def sample(value: float) -> Sample:
+        return Sample(f'{{"v": {value}}}'.encode())
+
+    controls = [sample(one) for one in (51.5, 52.25, 50.75, 53.5, 52.75, 51.25)]
+    rehearsals = [sample(999.5 if at < often else 52.5) for at in range(pairs)]
+    case = Case("c", "t", controls, rehearsals)
+    (found,) = judge_case(case, learn("t", "f", [controls]), today=TODAY).result.findings
+    assert (found.kind, found.difference_class.value) == (Kind.RANGE, told)
+
+
 @pytest.mark.requirement("SHADOW-5")
 def test_no_pair_and_no_case_at_all_are_no_pass(story: Story) -> None:
     none = judge_case(Case("c", "plan", [], []), story.profile, today=TODAY)
