@@ -5,10 +5,11 @@ Above: `rehearse`.  Below: `rehearsal.samples` for what the harness says, `shado
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ class LearnedComparer:
         today: the day on which they have to be still expected.
         redactor: how values are shown, and with which key they are kept.
         known: secrets that the detector looks for as they are.
+        before: what was known of each tool before this run, which may be compared more than once.
     """
 
     fingerprint: str
@@ -63,6 +65,7 @@ class LearnedComparer:
     today: dt.date
     redactor: Redactor
     known: Sequence[str] = ()
+    before: dict[str, Profile | None] = field(default_factory=dict)
 
     def compare(self, cases: Sequence[Case], samples: Sequence[Taken]) -> Compared:
         """Learn the noise of each tool from the old code, and compare the new code with it."""
@@ -98,7 +101,9 @@ class LearnedComparer:
         profile = learn(tool, self.fingerprint, [one.controls for one in mine])
         store = Profiles(self.state_dir, self.redactor, self.known)
         try:
-            before = store.kept(tool, self.fingerprint)
+            if tool not in self.before:
+                self.before[tool] = store.kept(tool, self.fingerprint)
+            before = copy.deepcopy(self.before[tool])
             if before is not None:
                 store.seals.reveal(before, _answers(mine))
                 profile.merge(before)

@@ -138,6 +138,11 @@ class Compared:
         """The differences that somebody has to look at."""
         return [one for one in self.differences if one.difference_class in COUNTED]
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether some pairs have a difference that others of the same call have not: more answers tell what it is."""
+        return any(one.difference_class == "unexpected" and one.seen < one.pairs for one in self.differences)
+
 
 class Comparer(Protocol):
     """Tells what differs; called in a thread of its own."""

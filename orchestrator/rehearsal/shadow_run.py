@@ -135,6 +135,19 @@ class ShadowRun:
             await self._ask_active(plan.tools_socket, ran)
         return ran
 
+    async def again(self) -> None:
+        """Run the new and the old code as often once more; what they answer is added to what `run` returned.
+
+        Raises:
+            StartError: the old or the new code did not become ready.
+            OSError: a snapshot cannot be copied.
+        """
+        assert self._ran is not None  # noqa: S101 - `run` made it
+        repeats = self._ran.suite.repeats or self._plan.repeats
+        for number in range(repeats, 2 * repeats):
+            await self._process(Part.REHEARSAL, number, self._plan.new)
+            await self._process(Part.CONTROL, number + 1, self._plan.old)
+
     # --- one process after the other ------------------------------------------------------------
 
     async def _process(self, part: Part, number: int, spec: Spec) -> Ran:

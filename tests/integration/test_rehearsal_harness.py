@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,21 @@ tool = "write"
 arguments = { path = "note" }
 repeats = 2
 """
+
+UNSTEADY = """
+import json, os, sys
+state = os.environ["SWITCHOVER_WORKER_STATE"]
+results = {
+    "initialize": {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "w", "version": "1"}},
+    "tools/list": {"tools": [{"name": "look", "inputSchema": {"type": "object"}}]},
+    "tools/call": {"content": [], "structuredContent": {"cached": state.endswith("rehearsal-1")}},
+}
+for message in map(json.loads, sys.stdin):
+    if "id" in message:
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": results.get(message["method"], {})}
+        print(json.dumps(answer), flush=True)
+"""
+"""A worker of which the second rehearsed process answers otherwise than all the rest."""
 
 
 @pytest.fixture
@@ -97,6 +113,19 @@ def test_a_whole_rehearsal_builds_tests_and_asks_both_versions_and_leaves_only_w
     with closing(sqlite3.connect(state_dir / "worker" / "own.db")) as live:
         assert live.execute("SELECT count(*) FROM t").fetchone() == (0,)
     assert [path.name for path in (state_dir / "worker").iterdir()] == ["own.db"]
+
+
+@pytest.mark.requirement("REH-13")
+def test_both_are_asked_again_where_a_difference_is_in_some_answers_only(state_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(UNSTEADY)
+    (tmp_path / "suite.toml").write_text('repeats = 2\n[[call]]\ntool = "look"\n')
+    worker = replace(spec("escaping_worker.py"), command=(sys.executable, "-S", str(tmp_path / "worker.py")))
+    assert rehearsed(request(state_dir, "one", worker, worker, suite=str(tmp_path / "suite.toml"))) == 4
+    shadow = artifact(state_dir, "one", "shadow")
+    assert {(one["kind"], one["seen"], one["pairs"]) for one in shadow["differences"]} == {("value", 1, 4)}
+    said = [one["message"] for one in events(state_dir, "one") if one.get("step") == "shadow"]
+    assert any("some differences are in some answers only" in one for one in said)
+    assert left_behind(state_dir) == []
 
 
 @pytest.mark.requirement("REH-8", "REH-11")

@@ -106,6 +106,26 @@ def test_noise_is_kept_for_the_next_rehearsal_of_the_same_code_only(tmp_path: Pa
     assert any("cannot be read" in note for note in compared(tmp_path, samples()).notes)
 
 
+@pytest.mark.requirement("REH-13")
+def test_answers_that_are_compared_twice_are_learned_from_once(tmp_path: Path) -> None:
+    compared(tmp_path, samples())
+    comparer = LearnedComparer("f", tmp_path, (), TODAY, Redactor(b"k"))
+    told = [comparer.compare([CASE], samples()).details["profiles"]["plan"]["answers"] for _ in range(2)]
+    assert told == [12, 12]
+
+
+@pytest.mark.requirement("REH-13")
+@pytest.mark.parametrize(("often", "doubtful"), [(0, False), (2, True), (5, False)])
+def test_a_difference_that_some_answers_have_and_others_have_not_is_in_doubt(
+    tmp_path: Path, *, often: int, doubtful: bool
+) -> None:
+    taken = [
+        replace(one, body=body(one.part, one.at, open=8)) if one.part is Part.REHEARSAL and one.run < often else one
+        for one in samples()
+    ]
+    assert compared(tmp_path, taken).doubtful is doubtful
+
+
 def test_a_tool_that_never_answered_the_new_code_is_incomplete(tmp_path: Path) -> None:
     controls = [one for one in samples() if one.part is Part.CONTROL]
     (difference,) = compared(tmp_path, controls).counted
