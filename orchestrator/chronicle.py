@@ -27,6 +27,9 @@ log = get_logger("daemon")
 
 SUMMARY = "worker_manager.json"
 """Name of the summary in `analytics/`."""
+SETTLES = 0.25
+"""Seconds between two summaries: a status holds the loop for some milliseconds, as it looks at each worker's processes,
+and steps come in crowds."""
 
 ABOUT = "rollouts"
 """What notices of them are about, where others name a flag: they come in order."""
@@ -59,6 +62,7 @@ class Chronicle:
         self._notifier = notifier
         self._analytics = analytics
         self._status = status
+        self._is_outdated = self._is_summarising = False
         self.notice: Tell | None = None
 
     def stepped(self, event: ev.Event, before: State, after: State, happened: HappenedShown | None) -> None:
@@ -73,7 +77,10 @@ class Chronicle:
         if notice is not None and self.notice is not None:
             self._tasks.start_soon(self._notify, self.notice, notice)
         self.tell(after)
-        self._tasks.start_soon(self._summarise)
+        self._is_outdated = True
+        if not self._is_summarising:
+            self._is_summarising = True
+            self._tasks.start_soon(self._summarise)
 
     def tell(self, state: State) -> None:
         """Give systemd a line about how things stand."""
@@ -98,11 +105,16 @@ class Chronicle:
             log.exception("nobody was told of a rollout", notice=notice["event"], rollout=notice["rollout"])
 
     async def _summarise(self) -> None:
-        text = self._status().model_dump_json(indent=2)
-        try:
-            await anyio.to_thread.run_sync(_write_whole, self._analytics, SUMMARY, text)
-        except OSError as error:
-            log.warning("summary not written", file=SUMMARY, reason=str(error))
+        """Write how things stand, until that is how they stand."""
+        while self._is_outdated:
+            self._is_outdated = False
+            text = self._status().model_dump_json(indent=2)
+            try:
+                await anyio.to_thread.run_sync(_write_whole, self._analytics, SUMMARY, text)
+            except OSError as error:
+                log.warning("summary not written", file=SUMMARY, reason=str(error))
+            await anyio.sleep(SETTLES)
+        self._is_summarising = False
 
 
 def notice_of(before: Rollout | None, after: Rollout | None) -> dict[str, Any] | None:
