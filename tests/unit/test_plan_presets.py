@@ -54,6 +54,15 @@ def test_several_presets_are_taken_over_in_their_order(tmp_path: Path) -> None:
     assert next(limit for limit in limits if limit.metric == "error").margin == 0.05
 
 
+def test_what_the_daemon_counts_needs_no_declaration_wherever_a_limit_is_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'{STEP}[[steps.limits]]\nmetric = "error_logs"\nmost = 0\nmin_samples = 1\n')
+    plan = read_plan(path).plan
+    assert [(metric.name, metric.unit) for metric in plan.metrics] == [("error_logs", "lines")]
+    assert [one for one in lint(plan, read_registry().registry) if one.severity is Severity.ERROR] == []
+    assert expanded(plan) == plan == plan_of(document(plan))
+
+
 def test_a_preset_that_does_not_exist_is_refused_with_its_line_and_those_there_are(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f'presets = ["planer"]\n{STEP}')

@@ -15,6 +15,7 @@ from orchestrator.domain.plans.fields import MINUTE, lasting
 from orchestrator.domain.plans.findings import Expected, Finding, error, warning
 from orchestrator.domain.plans.limits import CUSTOMARY, MEASURED, SCALES, JudgeKind, Limit
 from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.presets import ERROR_LOGS
 from orchestrator.domain.plans.steps import Step
 
 HALF: Final = 0.5
@@ -75,13 +76,14 @@ def _metric(expected: Expected, place: Place, limit: Limit) -> Iterator[Finding]
     known = {*MEASURED, *CUSTOMARY, *own, *expected.reported}
     if limit.metric in known:
         return
+    known.add(ERROR_LOGS.name)  # which reading a plan declares
     guess = difflib.get_close_matches(limit.metric, known, n=1)
     advice = f"did you mean {guess[0]}?" if guess else f"known: {', '.join(sorted(known))}"
     yield error(
         "metric-unknown",
         (*place, "metric"),
         f"nobody reports {limit.metric}",
-        f"{advice}; a metric of your own is declared in [[metrics]]",
+        f"{advice} (a metric of your own is declared in [[metrics]])",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.plans.limits import Direction, JudgeKind, Limit, Metric, Source, Statistic, Window
 from orchestrator.domain.plans.plan import Plan
+from orchestrator.domain.plans.steps import FlagStage, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ PLANNER: Final = Preset(
     ),
 )
 
+ERROR_LOGS: Final = Metric("error_logs", Kind.MAGNITUDE, Source.SAMPLES, unit="lines")
+"""What the daemon counts besides what it measures: nobody has to declare it."""
+
 ATLASFORGE: Final = Preset(
     "95 % succeed, generation within 500 ms, within 10 % of the old one, no ERROR in the logs, no stage without events",
     (
@@ -106,7 +110,7 @@ ATLASFORGE: Final = Preset(
     ),
     (
         Metric("generation_ms", Kind.MAGNITUDE, unit="ms"),
-        Metric("error_logs", Kind.MAGNITUDE, Source.SAMPLES, unit="lines"),
+        ERROR_LOGS,
         Metric("missing_events", Kind.MAGNITUDE, Source.SAMPLES, unit="stages"),
     ),
 )
@@ -115,7 +119,7 @@ PRESETS: Final[Mapping[str, Preset]] = {"weathervane": WEATHERVANE, "planner": P
 
 
 def expanded(plan: Plan) -> Plan:
-    """Return a plan with the limits and metrics of its presets; done twice it changes nothing.
+    """Return a plan with its presets' limits and metrics, and with what the daemon counts; twice it changes nothing.
 
     Raises:
         KeyError: a preset is none of `PRESETS`, which reading a plan has ruled out.
@@ -130,7 +134,16 @@ def expanded(plan: Plan) -> Plan:
         watched = {limit.metric for limit in (*limits, *(one for stage in flags for one in stage.limits))}
         metrics = (one for one in preset.metrics if one.name not in own and one.name in watched)
         plan = replace(plan, limits=limits, flags=flags, metrics=(*plan.metrics, *metrics))
-    return plan
+    return _counted(plan)
+
+
+def _counted(plan: Plan) -> Plan:
+    """Return a plan that declares what the daemon counts, where a limit is on that."""
+    parts: tuple[Plan | Step | FlagStage, ...] = (plan, *plan.steps, *plan.flags)
+    is_watched = any(limit.metric == ERROR_LOGS.name for part in parts for limit in part.limits)
+    if not is_watched or any(metric.name == ERROR_LOGS.name for metric in plan.metrics):
+        return plan
+    return replace(plan, metrics=(*plan.metrics, ERROR_LOGS))
 
 
 def _missing(offered: Iterable[Limit], own: Iterable[Limit]) -> tuple[Limit, ...]:
