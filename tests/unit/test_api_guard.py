@@ -35,7 +35,7 @@ async def test_status_tells_config_figures_evaluation_and_limits_and_changes_not
         assert told["stats"]["v2"] == {"generation": 2, "samples": 214, "metrics": {"error": 0.051}}
         assert told["stats"]["v1"] == {"generation": 1, "samples": 642, "metrics": {"error": 0.01}}
         assert (told["evaluation"]["action"], told["evaluation"]["verdict"]) == ("none", "regression")
-        assert told["evaluation"]["breaches"][0].startswith("error worse by 0.05: regression, 0.051 against 0.01")
+        assert told["evaluation"]["breaches"][0].startswith("error worse by 0.05: regression, 5.1 % against 1 %")
         assert told["thresholds"] == [
             {
                 "limit": "error worse by 5 pp", "metric": "error", "bound": "margin", "value": 0.05,

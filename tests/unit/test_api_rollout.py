@@ -250,7 +250,7 @@ async def test_why_says_cause_call_evidence_and_what_would_have_changed_it(tmp_p
         assert "rolled back: error rate +4.1 pp" in told["lines"][0]
         assert "decided at step 1 of 2 (10 %) by switchover: error rate +4.1 pp" in lines
         assert "seen at call 214 of the version on trial" in lines
-        assert "0.051 against 0.01 (214 and 642 samples), evidence 130:1 of 100:1 needed" in lines
+        assert "5.1 % against 1 % (214 and 642 samples), evidence 130:1 of 100:1 needed" in lines
         assert "otherwise: at alpha .005 it would have gone on" in lines
         assert "quarantined" in lines
 

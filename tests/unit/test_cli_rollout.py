@@ -87,7 +87,7 @@ def test_the_view_shows_step_weights_time_left_evidence_flags_and_what_happened(
     assert told[2] == "weight 10 % to generation 2, actual 12.5 %; 80 calls since step 1 of 2 (10 %) began"
     assert told[4] == "look 7: not yet, 40 calls on trial against 120; 3.4 % of mirrored answers differ"
     row = next(line for line in told if line.startswith("error worse by 0.05"))
-    assert " ".join(row.split()) == "error worse by 0.05 not yet 0.02 0.01 40/120 3:1 100:1 about 90 more calls"
+    assert " ".join(row.split()) == "error worse by 0.05 not yet 2 % 1 % 40/120 3:1 100:1 about 90 more calls"
     assert "[ ] beta=True to come" in told
     assert told[-1].endswith("  rollout r begins")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.fields import lasting
-from orchestrator.domain.plans.limits import MIB
+from orchestrator.domain.plans.limits import MIB, SHOWN_UNITS
 from orchestrator.domain.rollouts.judgement import look_at, step_words
 from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
 from orchestrator.domain.rollouts.told import where
@@ -57,10 +57,12 @@ def odds(evidence: float) -> str:
 
 
 def figure(metric: str, value: float | None) -> str:
-    """Return a metric's figure to four digits; the memory of processes in MiB."""
+    """Return a metric's figure to four digits in its unit, where that is known: the errors' in %, memory's in MiB."""
     if value is None or not math.isfinite(value):
         return "nothing"
-    return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}"
+    if metric == "error":
+        return f"{value * PERCENT:.4g} %"
+    return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}{SHOWN_UNITS.get(metric, '')}"
 
 
 def more_words(count: int) -> str:
