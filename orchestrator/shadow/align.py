@@ -125,11 +125,18 @@ def _by_vote(
         for one in found:
             owners[one].append(j)
     counts = Counter(one for found in mine.values() for one in found)
+    partners = {
+        i: [(owners[one][0], one[0]) for one in found if counts[one] == 1 and len(owners.get(one, ())) == 1]
+        for i, found in mine.items()
+    }
+    telling = Counter(path for found in partners.values() for _, path in found)
     votes = []
     for i, found in mine.items():
-        tally: Counter[int] = Counter(
-            owners[one][0] for one in found if counts[one] == 1 and len(owners.get(one, ())) == 1
-        )
+        tally: Counter[int] = Counter()
+        for j, path in partners[i]:
+            tally[j] += telling[
+                path
+            ]  # a name that finds every element tells more than a number that two have by chance
         votes += [
             (-count, -len(found & theirs[j]), abs(i - j), i, j)
             for j, count in tally.items()

@@ -27,11 +27,13 @@ _COMPOUND: Final = (
 """Such as `1m2.5s`, `2d 3h`, `5m 10s` and `PT1.5S`."""
 _GROUPED: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
 _DECIMAL: Final = r"\d+\.\d+(?:[eE][+-]?\d+)?(?!\w|\.\w)"
+_NO_OCTET: Final = "(?<![0-9A-Fa-f]{2}:)"
+"""Of hexadecimal octets such as `d0:a5:12:34:56` the last ones are no clock."""
 _EDGE: Final = r"(?<![A-Za-z0-9])"
 _SIGN: Final = r"(?:(?<![^\s(\[=:,])[+-])?"
 """A sign belongs to its number where nothing stands before it that it could join."""
 _FINE: Final = re.compile(
-    rf"{_EDGE}(?:(?P<T>(?:{TIME})(?![0-9]))|(?P<u>{_UUID})(?![A-Za-z0-9])|(?P<c>{_CLOCK})(?![0-9:])"
+    rf"{_EDGE}(?:(?P<T>(?:{TIME})(?![0-9]))|(?P<u>{_UUID})(?![A-Za-z0-9])|{_NO_OCTET}(?P<c>{_CLOCK})(?![0-9:])"
     rf"|(?P<p>{_COMPOUND})|(?P<q>{_SIGN}{_QUANTITY})|(?P<g>{_SIGN}{_GROUPED})|(?<!(?<!\.)\.)(?P<f>{_SIGN}{_DECIMAL}))"
     r"|(?P<r>[^\W_]+)|(?P<s> +)|(?P<x>.)",
     re.DOTALL,

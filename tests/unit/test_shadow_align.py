@@ -51,6 +51,12 @@ def test_the_same_lines_in_another_order_are_still_an_order_also_beside_repeated
     assert not align(first, ["a", "", "", "b", "", "", "c", ""], None).moved
 
 
+def test_a_name_that_tells_all_elements_apart_outweighs_a_number_that_two_have_by_chance() -> None:
+    first = [{"cmd": "xenon", "cpu": 12.0}, {"cmd": "onyx", "cpu": 3.5}, {"cmd": "harbor", "cpu": 29.2}]
+    other = [{"cmd": "harbor", "cpu": 12.0}, {"cmd": "onyx", "cpu": 1.5}, {"cmd": "xenon", "cpu": 26.5}]
+    assert align(first, other, None).pairs == [(0, 2), (1, 1), (2, 0)]
+
+
 def test_a_gap_is_paired_from_the_side_that_is_more_alike() -> None:
     first, other = ["<", "key: 1", "name: x", ">"], ["<", "note", "key: 2", "name: y", ">"]
     assert align(first, other, None).pairs == [(0, 0), (1, 2), (2, 3), (3, 4)]
