@@ -226,8 +226,8 @@ class Part(msgspec.Struct, omit_defaults=True):
 
     def _text_misfit(self, control: str | None, text: str, at: float | None) -> Misfit | None:
         if self.digits and self.kind == "r":
-            if not is_digits(text) and not self._hexadecimal(text):
-                return Kind.FORMAT, f"control's {self.n} were digits only"
+            if not is_digits(text):
+                return None if self._hexadecimal(text) else (Kind.FORMAT, f"control's {self.n} were digits only")
             fixed = self.padded and not self.shortest <= len(text) <= self.longest
             number = self.value(text)
             if not fixed and self.numbers is not None and number is not None:

@@ -204,3 +204,9 @@ def test_a_number_that_all_calls_of_a_process_tell_is_known_by_processes_and_not
     asked = [[Sample(json.dumps({"pid": pid}).encode(), START) for pid in pids] for _ in range(10)]
     new = Sample(json.dumps({"pid": 4694}).encode(), START + 20.0)
     assert not compare(asked[0][0], new, learn("t", "f", asked)).findings
+
+
+@pytest.mark.requirement("SHADOW-1")
+def test_octets_that_happened_to_be_digits_may_be_hexadecimal() -> None:
+    serials = iter(["48:80:ed", "18:54:23", "76:7e:dd", "98:fb:6b", "64:b9:3d", "33:ff:47", "d0:a5:d4"])
+    assert not told(lambda *_: next(serials), lambda *_: next(serials)).findings
