@@ -176,6 +176,30 @@ async def test_the_kill_switch_is_lifted_and_the_share_given_in_one_request(tmp_
             assert (status, told["config"]["canary_pct"], told["config"]["kill_switch"]) == (200, share, False)
 
 
+@pytest.mark.requirement("VERB-7")
+async def test_a_share_that_cannot_be_given_is_refused_with_what_serves_and_nothing_else_of_the_request_is_done(
+    tmp_path: Path,
+) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        await plane.ask("POST", f"{ROLLOUT}/promote", {})
+        await trusting(plane).ask("PUT", "/guard/config", {"kill_switch": True})
+        for share in (0, 30):
+            status, told = await plane.ask("PUT", "/guard/config", {"canary_pct": share, "kill_switch": False})
+            assert (status, "generation 2 serves all calls and" in told["reason"]) == (409, True)
+            assert plane.control.engine.driver.state.table.kill_switch
+        status, told = await plane.ask("PUT", "/guard/config", {"canary_pct": 100})
+        assert (status, told["message"]) == (200, "the share is 100 % already")
+
+
+@pytest.mark.requirement("VERB-7")
+async def test_a_share_is_given_and_the_kill_switch_turned_on_in_one_request(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        status, told = await trusting(plane).ask("PUT", "/guard/config", {"canary_pct": 5, "kill_switch": True})
+        assert (status, told["config"]["canary_pct"], told["config"]["kill_switch"]) == (200, 5, True)
+
+
 @pytest.mark.requirement("VERB-6")
 async def test_over_tcp_flags_may_be_rolled_out_by_name_and_no_command_or_file_comes_in(tmp_path: Path) -> None:
     async with over_tcp(tmp_path) as (plane, client):

@@ -6,6 +6,7 @@ itself behind `GuardDesk`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
@@ -26,6 +27,8 @@ from orchestrator.api.rollouts.report import look_shown
 from orchestrator.api.rollouts.rollout import RolloutControl
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.evidence.look import Look
+from orchestrator.domain.rollouts import events as ev
+from orchestrator.domain.rollouts.rollout import Rejected, step
 
 REFUSALS: dict[int | str, dict[str, Any]] = {409: {"model": Refused}, 422: {"model": Refused}}
 TAGS: Final[list[Any]] = ["guard"]
@@ -116,20 +119,42 @@ async def _configure(control: GuardControl, body: GuardConfig, who: str) -> list
     """Do what was asked, or nothing of it; moves towards safety first."""
     table, reason = control.rollouts.state.table, _reason(body.updated_by, body.reason)
     weight = None if body.canary_pct is None else int(body.canary_pct)
-    if weight and table.canary is None:
-        raise RefusedError("no version is on trial to be given a share; begin with: switchover upgrade -- COMMAND")
+    if weight is not None:
+        _refuse_weight(control, weight, braked=table.kill_switch and body.kill_switch is not False)
     said: list[str] = []
-    if body.kill_switch:
-        said.append((await control.verbs.kill_switch(on=True, actor=who, reason=reason)).message)
     if body.kill_switch is False:
         if weight is not None and table.kill_switch and table.weight > weight:  # no call gets more than it is to have
             await control.verbs.weight(0, actor=who, reason=reason)
         said.append((await control.verbs.kill_switch(on=False, actor=who, reason=reason)).message)
-    if weight is not None and table.canary is None:
-        said.append("no version is on trial, so the share is 0 %")
-    elif weight is not None:
-        said.append((await control.verbs.weight(weight, actor=who, reason=reason)).message)
+    try:
+        if weight is not None and table.canary is None:
+            said.append(f"the share is {weight} % already")
+        elif weight is not None:
+            said.append((await control.verbs.weight(weight, actor=who, reason=reason)).message)
+    finally:
+        if body.kill_switch:  # after the share, for while it is on none is given
+            said.append((await control.verbs.kill_switch(on=True, actor=who, reason=reason)).message)
     return said
+
+
+def _refuse_weight(control: GuardControl, weight: int, *, braked: bool) -> None:
+    """Refuse a share that cannot be given, before anything else is done that was asked for with it.
+
+    Raises:
+        RefusedError: why, and what to do.
+    """
+    state = control.rollouts.state
+    if state.table.canary is None:
+        if weight == config_of(state).canary_pct:
+            return
+        if not config_of(state).canary_pct:
+            raise RefusedError("no version is on trial to be given a share; begin with: switchover upgrade -- COMMAND")
+        serves = f"generation {state.table.active} serves all calls"
+        raise RefusedError(f"{serves} and can only be given all of them or none; to go back: POST /guard/rollback")
+    then = replace(state, table=replace(state.table, kill_switch=braked))
+    outcome = step(then, ev.WeightAsked(weight=weight, actor="", reason=""), control.rollouts.verbs.now())
+    if isinstance(outcome, Rejected):
+        raise RefusedError(outcome.reason)
 
 
 def _reason(who: str, why: str) -> str:
