@@ -317,6 +317,8 @@ class LimitJudge:
         units = [one.units for one in self._seen(known)]
         if not missing:
             return ""
+        if not any(self._counts()) and not self._scope.of_calls(self.limit):
+            return "nothing came of it yet, of either version"
         if known.drawn is not None and min(units) < LEAST_UNITS and min(self._counts()) >= self.limit.min_samples:
             return f"only {units[True]} keys on trial and {units[False]} others have counted; {LEAST_UNITS} are wanted"
         return f"about {wanted(missing, self._samples, 'on trial')}"
