@@ -19,7 +19,10 @@ _SPACED: Final = "d|days?|[kKMGT]?[bB]"
 """Units that may be the end of a hexadecimal number, unless a space or a point says that they are not."""
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _CLOCK: Final = r"\d{1,3}:[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?|[0-2]?\d:[0-5]\d(?= ?[AaPp][Mm])"
-_QUANTITY: Final = rf"(?:\d{{1,6}} ?(?:{_UNITS})|\d+\.\d+ ?(?:{_UNITS}|{_SPACED})|\d+ (?:{_SPACED}))(?![A-Za-z0-9])"
+_QUANTITY: Final = (
+    rf"(?:\d{{1,6}} ?(?:{_UNITS})|\d{{1,6}}[KMGT]|\d+\.\d+ ?(?:{_UNITS}|{_SPACED}|[kKMGT])|\d+ (?:{_SPACED}))"
+    r"(?![A-Za-z0-9])"
+)
 _COMPOUND: Final = (
     r"(?:(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns)){2,}|\d+d ?\d+h(?: ?\d+m)?(?: ?\d+s)?|\d+h \d+m(?: \d+s)?"
     r"|\d+m \d+(?:\.\d+)?s|P(?=T?\d)(?:\d+[YMWD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?)(?![A-Za-z0-9])"

@@ -32,6 +32,7 @@ def answer(rng: random.Random, at: float) -> dict[str, Any]:
         "clock": f"{dt.datetime.fromtimestamp(at, dt.UTC):%H:%M:%S}",
         "state": rng.choice(["running", "queued"]),
         "cursor": base64.b64encode(rng.randbytes(24)).decode(),
+        "count": rng.randint(4, 7),
         "since": f"{rng.randint(2, 20)}h {rng.randint(1, 59)}m",
     }
 
@@ -62,6 +63,7 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
     "other characters": (lambda v: v.update(bar=v["bar"].replace("#", "=")), "format", "$.bar"),
     "another unit": (lambda v: v.update(took=f"in {900 - len(v['reply'])}us"), "format", "$.took"),
     "characters of one kind only": (lambda v: v.update(cursor=v["cursor"].encode().hex()[:32]), "format", "$.cursor"),
+    "a number that is none of the few": (lambda v: v.update(count=0), "value", "$.count"),
     "other units": (lambda v: v.update(since=v["since"].replace("m", "s").replace("h", "m")), "format", "$.since"),
     "another list": (lambda v: v["names"].clear(), "length", "$.names"),
     "a clock of another zone": (lambda v: v.update(clock=f"0{v['clock'][1:]}"), "range", "$.clock"),

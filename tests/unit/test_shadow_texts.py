@@ -181,6 +181,8 @@ def test_numbers_are_read_as_people_write_them(old: Callable[[random.Random], st
         (lambda rng: f"{rng.uniform(0.2, 1.9):+.2f}%", "0.62%"),
         (lambda rng: f"PT{rng.uniform(2, 9):.3f}S", "PT4500.000S"),
         (lambda rng: f"{rng.uniform(0.02, 0.09):.6f}", "5.833994e-02"),
+        (lambda rng: f"Memory: {rng.uniform(20, 90):.1f}M", "Memory: 45.1G"),
+        (lambda rng: f"Mem {rng.randint(20, 90)}K", "Mem 45M"),
     ],
 )
 def test_a_sign_an_exponent_or_a_unit_that_changed_is_found(old: Callable[[random.Random], str], new: str) -> None:
