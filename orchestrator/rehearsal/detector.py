@@ -150,8 +150,13 @@ def _numbers(line: str) -> Iterator[str]:
             grouped, end = grouped + more, next_start + len(more)
             if len(digits) == 4 and _is_card(grouped):  # noqa: PLR2004 - the first group of every card
                 yield "card number"
-        if start and line[start - 1] == "+" and len(grouped) in PHONE_DIGITS:
+        if _is_dialled(line, start) and len(grouped) in PHONE_DIGITS:
             yield "telephone number"
+
+
+def _is_dialled(line: str, start: int) -> bool:
+    """Return whether digits are led in by a plus that joins nothing, as that of the version `1.4.7+20261121` does."""
+    return start > 0 and line[start - 1] == "+" and not (start > 1 and line[start - 2].isalnum())
 
 
 def _runs(line: str) -> Iterator[tuple[int, str]]:

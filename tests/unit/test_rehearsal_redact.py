@@ -35,6 +35,7 @@ SECRETS = [
     "correct horse battery",
 ]
 HARMLESS: list[Any] = [
+    "1.4.7+20261121.a1b2c3d",
     "2026-11-21T14:27:07.123Z", 1763734000123, 1763734000123456, 1763734000123456789, 0.4111111111111111, True, None,
     "0123456789abcdef" * 4, "123e4567-e89b-42d3-a456-426614174000", "/usr/lib/python3.11/site-packages", "plan_next",
     "npm:@scope/pkg@1.2.3", "tokens: 812", {"tokens": 812, "max_tokens": "many"}, "task 4111 of 5000", "10.0.0.1:8080",
