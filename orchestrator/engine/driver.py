@@ -94,6 +94,7 @@ class Driver:
         self._on_step = on_step
         self._retry = retry
         self._owed: tuple[ev.Event, Step] | None = None
+        self._retry_at = 0.0
         self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(QUEUE)
         self._numbers = itertools.count()
         self._urged: list[tuple[ev.Event, RoutingTable]] = []
@@ -137,25 +138,21 @@ class Driver:
         """Decide events for ever, in the order in which they came."""
         while True:
             next_one = await self._next()
-            if next_one is None:
-                await self._write_owed()
-                continue
-            answer = await self._decide(next_one.event)
-            if next_one.future is not None and not next_one.future.done():
-                next_one.future.set_result(answer)
+            if next_one is not None:
+                answer = await self._decide(next_one.event)
+                if next_one.future is not None and not next_one.future.done():
+                    next_one.future.set_result(answer)
+            if self._owed is not None and asyncio.get_running_loop().time() >= self._retry_at:
+                await self._write(*self._owed)
 
     async def _next(self) -> _Waiting | None:
-        """Wait for an event; None when it is time to write what is owed to the journal."""
+        """Wait for an event; None when it is time to write what is owed to the journal, whatever else comes then."""
         if self._owed is None:
             return await self._queue.get()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._retry):
+            async with asyncio.timeout_at(self._retry_at):
                 return await self._queue.get()
         return None
-
-    async def _write_owed(self) -> None:
-        if self._owed is not None:
-            await self._write(*self._owed)
 
     async def _decide(self, event: ev.Event) -> Answer:
         before = self.state
@@ -235,6 +232,7 @@ class Driver:
             text = record.encode(event, outcome.state, outcome.commands, self._clock.wall())
             await self._journal.append(text)
         except Exception as error:
+            self._retry_at = asyncio.get_running_loop().time() + self._retry
             trouble = f"the journal cannot be written: {error}"
             if trouble != self.trouble:
                 log.exception("journal not written", asked=type(event).__name__, revision=revision)

@@ -133,7 +133,8 @@ class History:
         asked = asyncio.create_task(self.life.driver.submit(event))
         await asyncio.wait([self.task, asked], return_when=asyncio.FIRST_COMPLETED)
         if asked.done() and not self.task.done():
-            self.acknowledged(before, asked.result().state)
+            if asked.result().accepted:  # what is refused writes nothing, and promises nothing
+                self.acknowledged(before, asked.result().state)
             return
         asked.cancel()
         self.states.append(self.outcome(before, event))

@@ -189,6 +189,23 @@ async def test_a_retreat_made_while_the_disk_was_full_is_written_as_soon_as_ther
 
 
 @pytest.mark.requirement("ENG-2")
+async def test_what_is_owed_to_the_journal_is_written_though_somebody_asks_for_what_is_refused_all_the_while() -> None:
+    stores = Stores()
+    async with living(stores) as life:
+        life.driver._retry = 0.02
+        await life.ask(*SWITCHED)
+        stores.journal_disk.full = True
+        await life.ask(KILL_ON)
+        stores.journal_disk.full = False
+        for _ in range(500):  # more often than a write is tried again
+            assert not (await life.driver.submit(ev.Founded(spec("late")))).accepted
+            await asyncio.sleep(0.002)
+            if life.driver.trouble is None:
+                break
+        assert record.decode(await stores.journal.last() or "").state == life.driver.state
+
+
+@pytest.mark.requirement("ENG-2")
 async def test_a_later_record_that_can_be_written_holds_what_could_not_and_nothing_older_is_written_after_it() -> None:
     stores = Stores()
     async with living(stores) as life:
