@@ -54,8 +54,9 @@ def _stood(node: Node, control: Any, kept: frozenset[Any]) -> bool:
     """Return whether control's value has to stay, though others vary: such a text never does, or not this value."""
     if control in kept:
         return True
-    alike = not isinstance(control, str) or node.texts is None or node.texts.knows(control)
-    return not alike and control in node.kept and control not in node.loose
+    if not isinstance(control, str) or node.texts is None or not node.kept:
+        return False
+    return control in node.kept and control not in node.loose and not node.texts.knows(control)
 
 
 def _ticked(control: Any, value: Any, call: Call) -> bool:
