@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from orchestrator.domain.comparison import Kind
+from orchestrator.shadow.leaves import ABSENT
 from orchestrator.shadow.node import KEPT, Node
 from orchestrator.shadow.numbers import FULL, SLACK, Misfit, Numbers
 from orchestrator.shadow.parts import JOINTS, Part
@@ -38,10 +39,12 @@ _STANDS: Final = "control varies it in each of {} answers, here it is the same i
 
 
 class Apart(NamedTuple):
-    """Something in which all answers of one side differ from all of the other: where, and how."""
+    """Something in which all answers of one side differ from all of the other: where, how, and a value of each side."""
 
     path: str
     misfit: Misfit
+    control: Any = ABSENT
+    rehearsal: Any = ABSENT
 
 
 def apart(mine: Node, theirs: Node, path: str = "$") -> Iterator[Apart]:
@@ -53,7 +56,7 @@ def apart(mine: Node, theirs: Node, path: str = "$") -> Iterator[Apart]:
         path: where both are.
     """
     if min(mine.samples, theirs.samples) >= FEWEST:
-        yield from (Apart(path, one) for one in _here(mine, theirs))
+        yield from (Apart(path, one, _example(mine), _example(theirs)) for one in _here(mine, theirs))
     for key, child in mine.children.items():
         if key in theirs.children:
             yield from apart(child, theirs.children[key], f"{path}.{key}")
@@ -61,6 +64,12 @@ def apart(mine: Node, theirs: Node, path: str = "$") -> Iterator[Apart]:
         yield from apart(mine.item, theirs.item, f"{path}[]")
     if mine.entry is not None and theirs.entry is not None and mine.dynamic and theirs.dynamic:
         yield from apart(mine.entry, theirs.entry, f"{path}{{}}")
+
+
+def _example(node: Node) -> Any:
+    """Return a value that was seen; `ABSENT` where none is remembered, as of lists."""
+    recent = node.numbers.recent if node.numbers is not None else []
+    return next(iter([*node.loose[:1], *recent[:1], *node.kept[:1]]), ABSENT)
 
 
 def _here(mine: Node, theirs: Node) -> Iterator[Misfit]:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from orchestrator.domain.comparison import Answer, Comparison, DifferenceClass, Finding, Kind, Sample
-from orchestrator.shadow.apart import FEWEST, apart
+from orchestrator.shadow.apart import FEWEST, Apart, apart
 from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.learn import learn_case
-from orchestrator.shadow.leaves import SAME
+from orchestrator.shadow.leaves import ABSENT, SAME
 from orchestrator.shadow.profile import ENOUGH, Profile, learn, usable
 from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.values import read
@@ -54,12 +54,18 @@ def second_look(
     pairs = len(rehearsals)
     found = list(dict.fromkeys(apart(learn_case(values[0]), learn_case(values[1]))))
     if found:
-        return [Finding(one.misfit[0], one.path, one.path, one.misfit[1], seen=pairs, pairs=pairs) for one in found]
+        return [_finding(one, pairs, redactor) for one in found]
     if profile.cases < 2:  # noqa: PLR2004 - of one case the tool's noise is the case's own
         return []
     own = Comparer(learn(profile.tool, profile.fingerprint, [controls]), redactor)
     compared = together([own.compare(one, two) for one, two in zip(controls, rehearsals, strict=False)])
     return [one for one in compared if one.seen == pairs and _sure(one)]
+
+
+def _finding(one: Apart, pairs: int, redactor: Redactor) -> Finding:
+    values = (one.control, one.rehearsal)
+    mine, theirs = ("" if value is ABSENT else redactor.shown(value, one.path) for value in values)
+    return Finding(one.misfit[0], one.path, one.path, one.misfit[1], mine, theirs, seen=pairs, pairs=pairs)
 
 
 def _sure(one: Finding) -> bool:

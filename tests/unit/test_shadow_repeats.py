@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.comparison import CaseResult, Sample, Verdict
+from orchestrator.domain.comparison import CaseResult, Kind, Sample, Verdict
 from orchestrator.shadow.apart import beyond
 from orchestrator.shadow.outcome import Case, judge_case
 from orchestrator.shadow.profile import learn
@@ -79,6 +79,7 @@ def test_what_every_answer_has_otherwise_is_found_where_one_could_be_noise(name:
     assert found.verdict is Verdict.DIFFERENT
     assert (kind, path) in {(one.kind.value, one.path) for one in found.findings}
     assert {(one.seen, one.pairs) for one in found.findings} == {(5, 5)}
+    assert all(one.control and one.rehearsal for one in found.findings if one.kind is Kind.VALUE)
 
 
 @pytest.mark.requirement("SHADOW-1")
