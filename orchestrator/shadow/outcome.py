@@ -29,6 +29,8 @@ from orchestrator.shadow.repeats import second_look
 AS_OFTEN: Final = 0.5
 """Share of a difference's rate with which control has to differ from itself in the same way for it to be noise."""
 
+RARE: Final = 1 / 3
+"""Share of the pairs up to which a number that varies may be out of its range, at one place, by chance."""
 ALSO: Final = 4
 """Places of a difference that are shown beside the first."""
 _TELLING: Final = (DifferenceClass.UNEXPECTED, DifferenceClass.INCOMPLETE)
@@ -157,11 +159,11 @@ def _as_noise(finding: Finding, profile: Profile | None) -> Finding:
 
 
 def _as_chance(finding: Finding) -> Finding:
-    """Class a number that was out of its range once in many pairs as noise: of as many numbers one is, now and then."""
-    once = finding.seen == finding.places == 1 and finding.pairs >= ENOUGH
-    if not once or finding.kind is not Kind.RANGE or finding.difference_class is not DifferenceClass.UNEXPECTED:
+    """Class a number that is out of its range in few of many pairs as noise: of many numbers one is, now and then."""
+    rare = finding.places == 1 and finding.pairs >= ENOUGH and finding.seen <= RARE * finding.pairs
+    if not rare or finding.kind is not Kind.RANGE or finding.difference_class is not DifferenceClass.UNEXPECTED:
         return finding
-    reason = f"in 1 of {finding.pairs} pairs a value that varies is farther out than control's were"
+    reason = f"in {finding.seen} of {finding.pairs} pairs a value that varies is farther out than control's were"
     return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
 
 
