@@ -491,6 +491,15 @@ async def test_a_plan_that_only_moves_flags_needs_no_command(tmp_path: Path) -> 
 
 
 @pytest.mark.requirement("VERB-1")
+async def test_who_begins_is_not_told_that_0_s_are_left_of_what_is_still_to_be_reckoned(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        young = plan_file(tmp_path, f"{FLAGS_ONLY}min_stable = '1h'\n", "young")
+        _, begun = await begin(plane, tmp_path, plan=young, command=None)
+        assert "waits until the version has run for long enough" in begun["message"]
+        assert " 0 s left" not in begun["message"]
+
+
+@pytest.mark.requirement("VERB-1")
 async def test_a_plan_all_of_whose_flags_have_their_values_already_has_nothing_to_do(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:
         plane.control.engine.standing.add("beta")

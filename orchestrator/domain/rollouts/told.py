@@ -43,8 +43,9 @@ def stands(state: State, now: float) -> str:
         return f"{name}: {where(rollout)}"
     if rollout.paused is not None:
         return f"{name} is paused at {step_words(rollout)}: {rollout.paused.cause.words}"
-    left = "" if rollout.due is None else f", {lasting(max(0.0, rollout.due - now))} left"
-    return f"{name}: {where(rollout)}{left}"
+    if rollout.due is None or rollout.due <= now:  # the tick that says how long it takes is on its way
+        return f"{name}: {where(rollout)}"
+    return f"{name}: {where(rollout)}, {lasting(rollout.due - now)} left"
 
 
 def where(rollout: Rollout) -> str:
