@@ -65,7 +65,9 @@ async def test_with_a_full_disk_a_regression_still_goes_back_and_is_written_when
         assert rollout is not None
         assert rollout.phase is Phase.ROLLED_BACK
         stores.journal_disk.full = False
-        await life.driver._write_owed()
+        owed = life.driver._owed
+        assert owed is not None
+        await life.driver._write(*owed)
         written = decode(await stores.journal.last() or "").state.rollout
         assert written is not None
         assert (written.phase, written.cause) == (rollout.phase, rollout.cause)
