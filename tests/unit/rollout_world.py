@@ -244,7 +244,8 @@ def one_flag_at_a_time(change: Change, world: World) -> None:
         since = after.promoted if after.promoted is not None else change.before.active_since
         assert stage.flag == new[0].flag
         assert change.now >= since + (stage.min_stable or 0.0)
-        soaking = before.part in {Part.HALF, Part.WHOLE} and not before.waiting
+        left_out = isinstance(change.event, ev.FlagStands)  # nothing was moved, so nothing soaks
+        soaking = before.part in {Part.HALF, Part.WHOLE} and not before.waiting and not left_out
         assert not soaking or before.due is None or change.now >= before.due or before.paused is not None
     for command in change.outcome.commands:
         if isinstance(command, ResetFlags):

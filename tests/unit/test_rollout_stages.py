@@ -212,6 +212,13 @@ def test_a_flag_edited_by_hand_on_trial_is_that_persons_and_its_stage_is_over() 
     assert (story.at, story.rollout.moved) == (("flipping", "whole", 1), (SECOND,))
 
 
+def test_a_flag_edited_by_hand_after_it_was_refused_is_not_tried_again() -> None:
+    story = flipping().happen(REFUSED, EDITED)
+    assert (story.rollout.moved, [type(one) for one in story.commands]) == ((), [])
+    story.happen(down(1), RESUME, ready(1), ev.JournalBroken("the disk is full"), RESUME, TICK)
+    assert (story.at, story.rollout.moved) == (("flipping", "whole", 1), (SECOND,))
+
+
 def test_a_flag_edited_by_hand_during_a_pause_is_not_moved_back_after_it() -> None:
     story = flipping().happen(PAUSE, EDITED, RESUME)
     assert (story.at, story.rollout.moved) == (("flipping", "whole", 1), (SECOND,))

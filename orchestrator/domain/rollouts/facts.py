@@ -163,7 +163,8 @@ def flag_edited(state: State, event: ev.FlagEdited, now: float) -> State | Rejec
     words = f"{event.by} changed {event.flag} by hand in the middle of the rollout{then}"
     cause = because(state, What.FLAG, words, now, by=event.by, flag=event.flag)
     on_trial = rollout.plan.flags[rollout.index].flag == event.flag and rollout.part in {Part.HALF, Part.WHOLE}
-    return pause(state, cause, now, over=moved and on_trial).to(moved=kept)
+    refused = rollout.refused and not on_trial  # what is a person's now is not tried again
+    return pause(state, cause, now, over=moved and on_trial).to(moved=kept, refused=refused)
 
 
 def flags_reset(state: State, event: ev.FlagsReset, now: float) -> State | Rejected:
