@@ -94,6 +94,7 @@ class Daemon:
         plane.own.is_own = self.upgrades.runs
         self.conducting, self.rollouts = self._rollouts_of(here)
         self.guard, self.mirroring.sink = self.conducting.guard, self.samples.bus
+        self.mirroring.wants_pairs = self.samples.wants_pairs
         self._report = Report(self.driver, self.dispatcher, self.fleet, clock, self.flags, version=VERSION, paths=paths)
         self._report.mirror = self.mirroring.metrics
         self._report.storage = lambda: StorageCounts(storage.lost, storage.restored)

@@ -1,7 +1,8 @@
 """The process that compares (`python -m orchestrator.mirroring.examine`): jobs and verdicts over the socket on stdin.
 
 A process of its own, at low priority, so that no call waits in the daemon for a comparison; where cores are few, calls
-and comparisons still share them.  It ends when the daemon closes the socket, or dies.  Above: `examiner` in the daemon starts it.  Below: `judging`, `kept`.
+and comparisons still share them.  It ends when the daemon closes the socket, or dies.  Above: `examiner` in the daemon
+starts it.  Below: `judging`, `kept`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("mirror")
 
-GATHER: Final = 0.05
+GATHER: Final = 0.2
 """Seconds in which jobs are collected before they are written together."""
 BATCH: Final = 256
 """Jobs, or"""

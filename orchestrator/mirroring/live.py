@@ -65,6 +65,7 @@ class Mirroring:
         mirror: the proxy's side.
         counts: what came of it.
         sink: who takes pairs.
+        wants_pairs: whether it takes the next one; one that nobody takes is not made.
         offset: seconds from the monotonic clock to Unix time.
     """
 
@@ -90,6 +91,7 @@ class Mirroring:
         self.mirror.repeat = self._asks_twice
         self.counts = Counts()
         self.sink: SampleSink | None = None
+        self.wants_pairs: Callable[[], bool] = lambda: True
         self.offset = offset
         self.examine: Callable[[Job], bool] = lambda _job: False
         self.waiting_bytes: Callable[[], int] = lambda: 0
@@ -227,7 +229,7 @@ class Mirroring:
             if judged.agents:
                 self._deciders.add(one.tool)
                 self.counts.decided(judged.agents, differs=bool(judged.decisions))
-        if self.sink is not None:
+        if self.sink is not None and self.wants_pairs():
             self.sink.pair(self._pair(one, judged))
 
     def _pair(self, one: Mirrored, judged: Judged) -> Pair:

@@ -90,7 +90,7 @@ class Keeping:
         self._why: StorageError | None = None
         self._misplaced = False
         self._backlog: list[Sample | Pair] = []
-        self._idle = self._trial = self._others = 0
+        self._idle = self._trial = self._others = self._idle_pairs = 0
         self._refill()
 
     @property
@@ -107,6 +107,11 @@ class Keeping:
     def idle(self) -> int:
         """How many more calls on which nothing is on trial are stored before the next write."""
         return max(0, self._idle)
+
+    @property
+    def wants_pairs(self) -> bool:
+        """Whether one more pair is stored before the next write."""
+        return bool(self._rollout) or self._idle_pairs > 0
 
     # --- on the loop, with every sample -------------------------------------------------------
 
@@ -130,18 +135,24 @@ class Keeping:
         self._backlog.append(sample)
 
     def pair(self, pair: Pair) -> None:
-        """Collect one, unless there are too many."""
-        self._trial -= 1
-        if self._trial < 0:
-            self.counts.dropped += 1
-            return
+        """Collect one, unless there are too many; while no rollout is under way nobody judges by it, so few will do."""
+        if self._rollout:
+            self._trial -= 1
+            if self._trial < 0:
+                self.counts.dropped += 1
+                return
+        else:
+            self._idle_pairs -= 1
+            if self._idle_pairs < 0:
+                self.counts.passed += 1
+                return
         self._backlog.append(pair)
 
     def _refill(self) -> None:
         """Allow for the time until the next write; a write that takes long thereby bounds what waits for it."""
         self._trial = int(MOST * FLUSH)
         self._others = int(OTHERS * FLUSH)
-        self._idle = int(self.settings.idle_per_second * FLUSH)
+        self._idle = self._idle_pairs = int(self.settings.idle_per_second * FLUSH)
         self.on_refill()
 
     # --- off it -------------------------------------------------------------------------------

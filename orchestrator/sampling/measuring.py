@@ -83,6 +83,10 @@ class Measuring:
         everything = self.bus.eager or self.keeping.rollout
         self._dispatcher.sampling.wanted = EVERY if everything else self.keeping.idle
 
+    def wants_pairs(self) -> bool:
+        """Tell whether anybody wants the next pair of mirrored answers; making one costs more than comparing bytes."""
+        return self.bus.eager > 0 or self.keeping.wants_pairs
+
     # --- one life -----------------------------------------------------------------------------
 
     def start(self, tasks: TaskGroup) -> None:

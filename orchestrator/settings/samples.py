@@ -44,7 +44,8 @@ class Samples(Section):
         2_000_000, "Samples kept; the oldest go first.", reloadable=True, ge=1000, le=1_000_000_000
     )
     idle_per_second: int = setting(
-        200, "Samples of calls stored a second while nothing is on trial; the rest is only counted.",
+        200, "Samples of calls, and pairs of mirrored answers, stored a second while nothing is on trial; the rest is "
+        "only counted.",
         reloadable=True, ge=0, le=5000,
     )  # fmt: skip
     prometheus_url: Address | None = setting(

@@ -100,6 +100,24 @@ async def test_while_nothing_is_on_trial_few_calls_are_stored_and_the_rest_is_co
 
 
 @pytest.mark.requirement("SAMPLE-13")
+async def test_while_no_rollout_is_under_way_few_pairs_are_stored_and_during_one_all() -> None:
+    disk = Disk()
+    keeping = disk.keeping()
+    await keeping._open()
+    pair = Pair(at=5.0, tool="do", key="mission", old=CALL, new=TRIED, classes=(), decisions=())
+    assert keeping.wants_pairs
+    for _ in range(10):
+        keeping.pair(pair)
+    assert not keeping.wants_pairs
+    await keeping.flush()
+    assert (keeping.counts.stored, keeping.counts.passed, keeping.counts.dropped) == (2, 8, 0)
+    keeping.rollout = "r-1"
+    await told(keeping, [pair] * 100)
+    assert (keeping.counts.stored, keeping.counts.passed, keeping.counts.dropped) == (102, 8, 0)
+    assert keeping.wants_pairs
+
+
+@pytest.mark.requirement("SAMPLE-13")
 async def test_on_trial_every_call_is_stored_up_to_what_the_file_takes() -> None:
     disk = Disk()
     keeping = disk.keeping()
