@@ -19,7 +19,8 @@ from orchestrator.domain.flags.flags import value_of
 from orchestrator.domain.flags.values import Value, same
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
-from orchestrator.domain.rollouts.state import Moved, Phase
+from orchestrator.domain.rollouts.stages import HALF
+from orchestrator.domain.rollouts.state import Moved, Part, Phase
 from orchestrator.flags.service import FlagsService
 from orchestrator.telemetry.logging import get_logger
 
@@ -82,11 +83,23 @@ class FlagMoves:
         return same(value_of(declaration, self._flags.flags), to)
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Work for ever; begin with what a killed daemon noted and had no time for."""
+        self._take_up()
         while True:
             job = await self._jobs.get()
             await job()
             self._jobs.task_done()
+
+    def _take_up(self) -> None:
+        """Have halves taken off of flags that are a person's by the journal: a kill may have come before that."""
+        rollout = self._state().rollout
+        if rollout is None or rollout.is_over or rollout.phase is not Phase.FLIPPING:
+            return
+        begun = rollout.index + (rollout.part in {Part.HALF, Part.WHOLE})
+        others = {one.flag for one in rollout.moved} | set(rollout.left_out)
+        for stage in rollout.plan.flags[:begun]:
+            if stage.flag not in others:
+                self._jobs.put_nowait(partial(self._leave, rollout.id, Moved(stage.flag, stage.to, HALF)))
 
     async def settled(self) -> None:
         """Wait until everything that was asked for is done."""

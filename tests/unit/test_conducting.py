@@ -29,7 +29,7 @@ from orchestrator.domain.plans.plan import Plan
 from orchestrator.domain.plans.steps import FlagStage
 from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.rollout import State
-from orchestrator.domain.rollouts.state import Moved, Phase, Rollout
+from orchestrator.domain.rollouts.state import Moved, Part, Phase, Rollout
 
 pytestmark = pytest.mark.requirement("CONDUCT-1")
 
@@ -97,6 +97,7 @@ async def at_work(folder: Path, *moved: Moved) -> AsyncIterator[Flags]:
 
 
 HALF, WHOLE = Moved("ONE", "on", 50), Moved("ONE", "on", 100)
+HALF_OF_KEYS = {"percentage": {"value": "on", "percent": 50}}
 
 
 async def test_a_flag_moves_for_half_of_the_keys_and_then_for_all(tmp_path: Path) -> None:
@@ -184,6 +185,26 @@ async def test_the_half_that_a_rollout_gave_a_flag_is_taken_off_once_somebody_el
         await flags.settled()
         assert flags.having("off") == len(KEYS)
         assert flags.service.flags.state("ONE").targeting == {"deny": ["mission-1"]}
+
+
+@pytest.mark.parametrize(("moved", "left"), [((), None), ((HALF,), HALF_OF_KEYS)])
+async def test_a_half_that_a_killed_daemon_had_no_time_to_take_off_is_taken_off_by_the_next_one(
+    moved: tuple[Moved, ...], left: object, tmp_path: Path
+) -> None:
+    flags = Flags(tmp_path, ())
+    await flags.service.start()
+    await flags.service.target("ONE", HALF_OF_KEYS, actor="rollout")
+    plan = Plan(name="p", flags=(FlagStage("ONE", "on", soak=1.0), FlagStage("NEXT", "on", soak=1.0)))
+    rollout = Rollout("r-1", plan, None, "ann", "", 0.0, 1, phase=Phase.FLIPPING, part=Part.HALF, moved=moved)
+    state = replace(after(founded(), ready(1)), rollout=rollout)
+    flags.moves = FlagMoves(flags.service, flags.engine.post, lambda: state)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(flags.moves.run)
+        await anyio.wait_all_tasks_blocked()
+        await flags.settled()
+        assert flags.service.flags.state("ONE").targeting == left
+        tasks.cancel_scope.cancel()
+    await flags.service.close()
 
 
 async def test_a_share_of_keys_that_somebody_else_gives_a_rollout_s_flag_is_left_to_them(tmp_path: Path) -> None:
