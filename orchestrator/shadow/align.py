@@ -133,10 +133,8 @@ def _by_vote(
     votes = []
     for i, found in mine.items():
         tally: Counter[int] = Counter()
-        for j, path in partners[i]:
-            tally[j] += telling[
-                path
-            ]  # a name that finds every element tells more than a number that two have by chance
+        for j, path in partners[i]:  # a name that finds every element tells more than a number two have by chance
+            tally[j] += telling[path]
         votes += [
             (-count, -len(found & theirs[j]), abs(i - j), i, j)
             for j, count in tally.items()
