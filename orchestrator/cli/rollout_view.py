@@ -119,7 +119,7 @@ def _evidence(rollout: RolloutShown, *, colour: bool) -> list[str]:
 
 
 def _row(one: LimitShown) -> list[Cell]:
-    more = more_words(one.more) if one.more else ""
+    more = more_words(one.more, one.noun) if one.more else ""
     doubt = "in doubt" if one.doubtful else ""
     note = "; ".join(filter(None, (more, doubt, one.note)))
     return [

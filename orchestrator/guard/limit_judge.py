@@ -169,6 +169,10 @@ class LimitJudge:
             newest: when the newest sample of anything was made.
             decides: whether the evidence of all limits together is enough, and this is the one it rests on.
         """
+        look, is_exceeded = self._said(now, newest, decides=decides)
+        return replace(look, noun=self._scope.noun(self.limit)), is_exceeded
+
+    def _said(self, now: float, newest: float, *, decides: bool) -> tuple[LimitLook, bool]:
         sides = self._metric.sides
         trouble = self._metric.telemetry.trouble(sides.trial, sides.baseline, newest)
         found = self._judged(now, decides=decides)
@@ -325,7 +329,7 @@ class LimitJudge:
 
     @property
     def _samples(self) -> str:
-        return "call" if self._scope.of_calls(self.limit) else "sample"
+        return self._scope.noun(self.limit)
 
     def _counts(self) -> tuple[int, int]:
         return self._metric.sides.baseline.count, self._metric.sides.trial.count

@@ -120,6 +120,10 @@ class Scope:
         own = next((one for one in self.plan.metrics if one.name == limit.metric), None)
         return limit.metric not in OF_A_PROCESS and (own is None or own.source is Source.CALL)
 
+    def noun(self, limit: Limit) -> str:
+        """Return what a limit's metric comes with: a `call`, or a `sample` of somebody who measures."""
+        return "call" if self.of_calls(limit) else "sample"
+
     def signs(self, limit: Limit) -> tuple[int, ...]:
         """Return which ways are bad ones."""
         usual = DOWN if self.kind(limit) is Kind.SCORE else UP

@@ -48,14 +48,15 @@ def otherwise(scope: Scope, limits: Sequence[Limit], looks: Sequence[LimitLook],
         wants = [at for at, look in enumerate(looks) if look.verdict is verdict and look.applies and look.more]
         most = max(wants, key=lambda at: looks[at].more or 0, default=None)
         return f"{_more(scope, limits[most], looks[most].more or 0)} would let it be judged" if most is not None else ""
-    nearest = max((look.more or 0 for look in looks if look.verdict is Verdict.NOT_YET and look.within), default=0)
-    if verdict is Verdict.NOT_YET and nearest:
-        return f"about {nearest:,} more calls like these would certify every margin"
+    open_still = [look for look in looks if look.verdict is Verdict.NOT_YET and look.within and look.more]
+    last = max(open_still, key=lambda look: look.more or 0, default=None)
+    if verdict is Verdict.NOT_YET and last is not None:
+        return f"about {counted(last.more or 0, f'more {last.noun}')} like these would certify every margin"
     return ""
 
 
 def _more(scope: Scope, limit: Limit, missing: int) -> str:
-    return counted(missing, f"more {'call' if scope.of_calls(limit) else 'sample'}") + " on trial"
+    return counted(missing, f"more {scope.noun(limit)}") + " on trial"
 
 
 def _acquitted(scope: Scope, limit: Limit, looks: Sequence[LimitLook], look: LimitLook) -> str:

@@ -12,6 +12,7 @@ from orchestrator.domain.evidence.look import Verdict
 from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.plans.limits import JudgeKind, Limit, Metric, Source, Statistic, Window
 from orchestrator.domain.plans.steps import FlagStage, Step
+from orchestrator.domain.rollouts.why import more_words
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.series import Series, quantile
 
@@ -144,6 +145,19 @@ def test_a_limit_on_what_nobody_reports_has_no_say_unless_somebody_is_asked_for_
     fed(insisting, calls(100, failing(0.01)))
     nothing = insisting.look(NOW + 999)
     assert (nothing.verdict, only(nothing).note) == (Verdict.NO_DATA, "nothing came of it yet, of either version")
+
+
+@pytest.mark.requirement("GUARD-2", "VERB-4")
+def test_what_is_missing_of_a_metric_that_others_measure_is_told_in_samples() -> None:
+    lag = Metric("lag", Kind.MAGNITUDE, Source.SAMPLES)
+    guard = Guard(plan(Limit("error", margin=0.05), Limit("lag", most=7.0, min_samples=5), metrics=(lag,)), HALF)
+    fed(guard, calls(4, failing(0.0)))
+    guard.sample(measured(2, NOW + 4, lag=3.0))
+    error, lagging = guard.look(NOW + 5).limits
+    assert (error.noun, lagging.noun) == ("call", "sample")
+    assert error.more
+    assert lagging.more
+    assert (more_words(lagging.more, lagging.noun), more_words(1)) == ("about 4 more samples", "about 1 more call")
 
 
 @pytest.mark.requirement("GUARD-6")

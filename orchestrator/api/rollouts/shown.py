@@ -59,7 +59,8 @@ class LimitShown(BaseModel):
     evidence: float = Field(description="e-value against `no worse`, 0 where a threshold judges")
     needed: float = Field(description="e-value at which it is a regression")
     within: float
-    more: int | None = Field(description="about how many calls on trial are missing to an answer")
+    more: int | None = Field(description="about how many of `noun` are missing on trial to an answer")
+    noun: str = Field("call", description="what its metric comes with: `call`, or `sample` where others measure it")
     doubtful: bool
     note: str
     applies: bool

@@ -64,10 +64,11 @@ class LimitLook:
         evidence: the e-value against "no worse" (sequential), or 0.
         needed: the e-value at which it would be a regression, or 0.
         within: the e-value for "within the margin", or 0.
-        more: about how many calls on trial are missing to an answer, None when that cannot be said.
+        more: about how many calls or samples on trial are missing to an answer, None when that cannot be said.
         doubtful: what is seen lies beyond the limit, though not for sure.
         note: what a person should know: no guarantee, why there is no data, how often confirmed.
         applies: whether it has a say here: not where nothing can be compared, or nobody reports the metric.
+        noun: what its metric comes with, of which `more` are missing: `call`, or `sample` where others measure it.
     """
 
     limit: str
@@ -83,6 +84,7 @@ class LimitLook:
     doubtful: bool = False
     note: str = ""
     applies: bool = True
+    noun: str = "call"
 
 
 @dataclass(frozen=True, slots=True)

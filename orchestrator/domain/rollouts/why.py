@@ -65,9 +65,9 @@ def figure(metric: str, value: float | None) -> str:
     return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}{SHOWN_UNITS.get(metric, '')}"
 
 
-def more_words(count: int) -> str:
-    """Say about how many calls are missing to an answer."""
-    return f"about {counted(count, 'more call')}"
+def more_words(count: int, noun: str = "call") -> str:
+    """Say about how many calls, or samples of another kind, are missing to an answer."""
+    return f"about {counted(count, f'more {noun}')}"
 
 
 def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
@@ -142,7 +142,8 @@ def _seen(rollout: Rollout) -> Iterator[str]:
     )
     for one in look.limits:
         if one.applies:
-            more = "" if not one.more else f"; {more_words(one.more)} {'is' if one.more == 1 else 'are'} needed"
+            verb = "is" if one.more == 1 else "are"
+            more = f"; {more_words(one.more, one.noun)} {verb} needed" if one.more else ""
             yield limit_words(one) + more
     if look.disagreement is not None:
         yield f"{look.disagreement * PERCENT:.1f} % of the mirrored answers differ"
