@@ -49,6 +49,7 @@ def lines(now: RolloutNow, *, colour: bool, width: int | None = None) -> list[st
         (_where(rollout), PHASES.get(rollout.phase, YELLOW if rollout.paused else "")),
         *([] if rollout.hold is None else [(printable(rollout.hold.words), "")]),
         *([(printable(rollout.rehearsal), "")] if rollout.rehearsal else []),
+        *[(printable(words), YELLOW) for words in rollout.unanswered],
         *_paused(rollout),
     ]
     shown = [line for text, style in head for line in _kept(text, style, colour=colour, width=width)]

@@ -135,6 +135,7 @@ def open_desk(
     desk.latest = conducting.guard.latest
     desk.answered = conducting.holds.answered
     desk.rehearsed = lambda rollout: conducting.rehearsals.told(rollout.id, here.clock.wall())
+    desk.unanswered = lambda: samples.prometheus.unanswered
     return desk
 
 

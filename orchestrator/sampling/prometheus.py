@@ -35,6 +35,8 @@ BYTES: Final = 1 << 20
 SERIES: Final = 100
 """Series taken of one answer."""
 
+NOBODY: Final = "nobody is asked; set samples.prometheus_url, and then: switchover reload"
+
 
 class _Data(msgspec.Struct):
     kind: str = msgspec.field(name="resultType")
@@ -56,7 +58,6 @@ class PrometheusPoller:
     """Asks, and tells a sink.
 
     Attributes:
-        queries: what is asked, PromQL by the name of the metric; replaced from outside.
         failures: rounds in which a metric gave nothing, by metric.
     """
 
@@ -75,22 +76,40 @@ class PrometheusPoller:
             now: Unix seconds on the steady clock.
             queries: what is asked, PromQL by the name of the metric.
         """
-        self.queries: Mapping[str, str] = dict(queries or {})
         self.failures: Counter[str] = Counter()
+        self._queries: Mapping[str, str] = dict(queries or {})
         self._sink = sink
         self._table = table
         self._now = now
         self._client: httpx.AsyncClient | None = None
         self._said: dict[str, str] = {}
 
+    @property
+    def queries(self) -> Mapping[str, str]:
+        """What is asked, PromQL by the name of the metric; replaced from outside."""
+        return self._queries
+
+    @queries.setter
+    def queries(self, queries: Mapping[str, str]) -> None:
+        if queries != self._queries:  # the same are set again with every part of a plan
+            self._queries, self._said = queries, {}
+
+    @property
+    def unanswered(self) -> list[str]:
+        """What gave nothing when it was asked for last, and why, in words."""
+        return [f"Prometheus gave nothing for {metric}: {reason}" for metric, reason in self._said.items()]
+
     async def run(self, url: Callable[[], str | None], every: Callable[[], float]) -> None:
-        """Ask for ever, `every()` seconds apart, while there is something to ask and `url()` says whom."""
+        """Ask for ever, `every()` seconds apart, while there is something to ask; say so where `url()` names nobody."""
         try:
             while True:
                 await anyio.sleep(every())
                 address = url()
-                if address is not None and self.queries:
+                if address is not None:
                     await self.round(address)
+                else:
+                    for metric in self._queries:
+                        self._failed(metric, NOBODY)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.close()
@@ -103,18 +122,25 @@ class PrometheusPoller:
 
     async def round(self, address: str) -> None:
         """Ask every query once; never raises."""
-        for metric, query in dict(self.queries).items():
-            try:
-                told = self._samples(metric, await self._answer(address, query))
-            except Exception as error:  # noqa: BLE001 - a server's answer may be anything
-                self._failed(metric, f"{type(error).__name__}: {error}"[:300])
-                continue
+        queries = self._queries
+        for metric, query in queries.items():
+            told, reason = await self._asked(address, metric, query)
+            if queries is not self._queries:  # the rollout that wanted to know is over
+                return
             if not told:
-                self._failed(metric, "the answer has no finite number of a version in service")
+                self._failed(metric, reason)
                 continue
             self._said.pop(metric, None)
             for sample in told:
                 self._sink.sample(sample)
+
+    async def _asked(self, address: str, metric: str, query: str) -> tuple[list[Sample], str]:
+        """Return the samples of an answer, and why there are none."""
+        try:
+            told = self._samples(metric, await self._answer(address, query))
+        except Exception as error:  # noqa: BLE001 - a server's answer may be anything
+            return [], f"{type(error).__name__}: {error}"[:300]
+        return told, "the answer has no finite number of a version in service"
 
     def _samples(self, metric: str, body: bytes) -> list[Sample]:
         """Return the samples of an answer; a series about a version that is out of service counts for nothing."""

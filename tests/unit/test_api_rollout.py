@@ -255,6 +255,18 @@ async def test_why_says_cause_call_evidence_and_what_would_have_changed_it(tmp_p
         assert "quarantined" in lines
 
 
+@pytest.mark.requirement("VERB-3", "VERB-4")
+async def test_what_prometheus_gave_nothing_for_is_told_while_the_rollout_is_under_way(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        words = "Prometheus gave nothing for lag: it cannot be reached"
+        plane.control.engine.desk.unanswered = lambda: [words]
+        assert (await now(plane))["unanswered"] == [words]
+        assert (await plane.ask("GET", f"{ROLLOUT}/why"))[1]["lines"][1] == words
+        await plane.ask("POST", f"{ROLLOUT}/abort", {})
+        assert (await now(plane))["unanswered"] == []
+
+
 @pytest.mark.requirement("VERB-4")
 async def test_why_says_of_a_rollout_that_goes_on_or_is_paused_what_is_missing(tmp_path: Path) -> None:
     async with control_plane(tmp_path) as plane:

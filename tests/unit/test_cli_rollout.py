@@ -93,6 +93,11 @@ def test_the_view_shows_step_weights_time_left_evidence_flags_and_what_happened(
 
 
 @pytest.mark.requirement("VERB-11")
+def test_the_view_says_what_prometheus_gave_nothing_for() -> None:
+    assert lines(now(rollout(unanswered=["Prometheus gave nothing for lag"])), colour=False)[2].endswith("for lag")
+
+
+@pytest.mark.requirement("VERB-11")
 def test_there_is_nothing_to_show_without_a_rollout_and_little_of_one_long_over() -> None:
     assert lines(now(None), colour=False) == []
     over = rollout(over=True, phase="done", where="done: generation 2 serves all calls", left=None, deadline_left=None)

@@ -236,7 +236,7 @@ async def test_what_a_hold_answered_last_is_kept_with_its_time_and_how_often_it_
     assert told == Asked("HTTP 500: not\n  yet", clock.now, 2)
     words = "asked 2 times, 5 s ago for the last time: HTTP 500: not yet"
     assert told.told(clock.now + 5.2) == words
-    assert why(rollout, clock.now, lately=words)[1] == words
+    assert why(rollout, clock.now, lately=[words])[1] == words
 
 
 @pytest.mark.requirement("CONDUCT-4")

@@ -158,6 +158,9 @@ async def test_an_answer_without_a_number_is_counted_and_said_once(
         said = capsys.readouterr().err
         assert said.count("Prometheus gave nothing") == 1
         assert why in said
+        (words,) = poller.unanswered
+        assert words.startswith("Prometheus gave nothing for m: ")
+        assert why in words
 
 
 @pytest.mark.requirement("SAMPLE-15")
@@ -165,9 +168,14 @@ async def test_a_server_that_is_gone_is_asked_again_and_one_metric_does_not_cost
     async with asking({"bad": "m", "m": "m"}) as (server, poller, kept):
         await poller.round("http://127.0.0.1:1")
         assert poller.failures == {"bad": 1, "m": 1}
+        assert len(poller.unanswered) == 2
         server.vector(({}, "1"))
         await poller.round(server.address)
         assert len(kept.take()) == 4
+        assert poller.unanswered == []
+        await poller.round("http://127.0.0.1:1")
+        poller.queries = {"other": "m"}
+        assert poller.unanswered == []  # what failed for one plan says nothing of the next
 
 
 @pytest.mark.requirement("SAMPLE-15")
@@ -191,6 +199,9 @@ async def test_it_asks_while_there_is_something_to_ask_and_somebody_who_is_asked
                 news.clear()
                 await news.wait()
             assert bool(server.asked) == bool(queries and answered)
+            assert any("set samples.prometheus_url" in one for one in poller.unanswered) == bool(
+                queries and not answered
+            )
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

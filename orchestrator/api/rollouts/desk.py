@@ -79,6 +79,7 @@ class RolloutDesk:
         latest: the guard's newest look; the engine is told of one only when it says something new.
         answered: what the hold that a rollout waits at was answered last.
         rehearsed: how far a rollout's rehearsal is, in words; "" while none runs.
+        unanswered: which queries of the plan under way Prometheus gave nothing for last, and why, in words.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class RolloutDesk:
         self.latest: Callable[[], Look | None] = lambda: None
         self.answered: Callable[[Rollout], Asked | None] = lambda _rollout: None
         self.rehearsed: Callable[[Rollout], str] = lambda _rollout: ""
+        self.unanswered: Callable[[], list[str]] = list
         self._driver = driver
         self._registry = registry
         self._settings = settings
@@ -168,7 +170,7 @@ class RolloutDesk:
         if rollout is state.rollout:
             counted, rollout = self._split.counted(rollout), self._fresh(rollout) or rollout
         answered = self.answered(rollout)
-        lately = answered.told(now) if answered is not None else self.rehearsed(rollout)
+        lately = [answered.told(now) if answered is not None else self.rehearsed(rollout), *self._unanswered(rollout)]
         lines = why(rollout, now, quarantined=is_quarantined(state, rollout), lately=lately)
         return Explained(id=rollout.id, lines=list(lines), rollout=self._shown(rollout, now, counted))
 
@@ -210,7 +212,13 @@ class RolloutDesk:
 
     def _shown(self, rollout: Rollout, now: float, counted: tuple[int, int]) -> RolloutShown:
         told = shown(self._driver.state, rollout, now, counted, answered=self.answered(rollout))
-        return told.model_copy(update={"rehearsal": self.rehearsed(rollout)})
+        lately = {"rehearsal": self.rehearsed(rollout), "unanswered": self._unanswered(rollout)}
+        return told.model_copy(update=lately)
+
+    def _unanswered(self, rollout: Rollout) -> list[str]:
+        under_way = self._driver.state.rollout
+        is_it = under_way is not None and under_way.id == rollout.id and not under_way.is_over
+        return self.unanswered() if is_it else []
 
     def _fresh(self, rollout: Rollout | None) -> Rollout | None:
         """Return a rollout with the guard's newest look at what is watched now."""

@@ -123,6 +123,7 @@ class RolloutShown(BaseModel):
     weight_actual: float | None = Field(description="percent of the calls that went there since the part began")
     calls: int = Field(description="calls routed since the part began")
     rehearsal: str = Field("", description="how far its rehearsal is, in words; empty while none runs")
+    unanswered: list[str] = Field([], description="queries of its plan that Prometheus gave nothing for last, and why")
     hold: HoldShown | None = Field(None, description="null unless it waits at a hold that was asked already")
     paused: PausedShown | None
     cause: CauseShown | None

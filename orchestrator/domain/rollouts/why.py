@@ -6,7 +6,7 @@ Above: the control API and the verb `why`.  Below: `state`, `look`, `told`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.fields import lasting
@@ -19,16 +19,17 @@ from orchestrator.domain.words import counted
 PERCENT = 100.0
 
 
-def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: str = "") -> tuple[str, ...]:
+def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: Iterable[str] = ()) -> tuple[str, ...]:
     """Say why a rollout is where it is, most important first.
 
     Args:
         rollout: the rollout.
         now: Unix seconds on the steady clock.
         quarantined: whether its version is in quarantine now.
-        lately: what no record has and is told with it: what a hold was answered last, how far a rehearsal is; or "".
+        lately: what no record has and is told with it: what a hold was answered last, how far a rehearsal is, what
+            Prometheus gave nothing for; those that are "" are left out.
     """
-    lines = [f"rollout {rollout.id} (plan {rollout.plan.name}): {where(rollout)}", *filter(None, [lately])]
+    lines = [f"rollout {rollout.id} (plan {rollout.plan.name}): {where(rollout)}", *filter(None, lately)]
     if rollout.is_over or rollout.phase is Phase.ROLLING_BACK:
         lines += _ended(rollout, quarantined=quarantined)
     elif rollout.paused is not None:
