@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -34,6 +35,8 @@ BYTES: Final = 1 << 20
 """Longest answer read; an instant query about two versions has a few lines."""
 SERIES: Final = 100
 """Series taken of one answer."""
+LONGEST: Final = 300
+"""Characters of a reason; a server may say whatever it likes."""
 
 NOBODY: Final = "nobody is asked; set samples.prometheus_url, and then: switchover reload"
 
@@ -139,7 +142,7 @@ class PrometheusPoller:
         try:
             told = self._samples(metric, await self._answer(address, query))
         except Exception as error:  # noqa: BLE001 - a server's answer may be anything
-            return [], f"{type(error).__name__}: {error}"[:300]
+            return [], plainly(error)[:LONGEST]
         return told, "the answer has no finite number of a version in service"
 
     def _samples(self, metric: str, body: bytes) -> list[Sample]:
@@ -165,8 +168,8 @@ class PrometheusPoller:
                     body += part
                     if len(body) > BYTES:
                         raise ValueError(f"the answer is longer than {BYTES} bytes")
-                if not body.lstrip().startswith(b"{"):
-                    answer.raise_for_status()
+                if answer.status_code != HTTPStatus.OK and not body.lstrip().startswith(b"{"):
+                    raise ValueError(f"it answered {answer.status_code} {answer.reason_phrase}".rstrip())
         return bytes(body)
 
     def _failed(self, metric: str, reason: str) -> None:
@@ -184,7 +187,7 @@ def measured(metric: str, body: bytes) -> Iterator[Measured]:
     """
     answer = msgspec.json.decode(body, type=_Answer)
     if answer.status != "success" or answer.data is None:
-        raise ValueError(answer.error or f"the server says {answer.status}")
+        raise ValueError(f"it says: {answer.error or answer.status}")
     if answer.data.kind == "scalar":
         series = [_Series(msgspec.convert(answer.data.result, tuple[float, str]))]
     elif answer.data.kind == "vector":
@@ -192,9 +195,31 @@ def measured(metric: str, body: bytes) -> Iterator[Measured]:
     else:
         raise ValueError(f"the query gives a {answer.data.kind}; ask for an instant vector or a scalar")
     for one in series[:SERIES]:
-        number = float(one.value[1])
+        number = _number(one.value[1])
         if math.isfinite(number):
             yield Measured(metric, number, _generation(one.metric), _lane(one.metric))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} in its answer is no number") from None
+
+
+def plainly(error: Exception) -> str:
+    """Say for people why there was no answer that can be used."""
+    import httpx  # noqa: PLC0415 - loaded by then
+
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return f"no answer within {TIMEOUT:g} s"
+    if isinstance(error, httpx.ConnectError):
+        return f"it cannot be reached ({error})"
+    if isinstance(error, msgspec.MsgspecError):
+        return f"this is no answer of a Prometheus: {error}"
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return f"it hung up ({error})" if str(error) else "it hung up"
+    return str(error) or type(error).__name__
 
 
 def _generation(labels: Mapping[str, str]) -> int | None:

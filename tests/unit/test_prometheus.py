@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from orchestrator.domain.evidence.samples import Origin, Pair, Sample
 from orchestrator.domain.routing import Lane, RoutingTable
 from orchestrator.sampling import PrometheusPoller
+from orchestrator.sampling.prometheus import plainly
 
 TABLE = RoutingTable(revision=1, active=1, canary=2, weight=50)
 NOW = 1_700_000_000.0
@@ -137,11 +139,15 @@ async def test_what_is_no_number_of_a_version_in_service_is_left_out() -> None:
         (
             400,
             b'{"status":"error","errorType":"bad_data","error":"parse error: unexpected"}',
-            "parse error: unexpected",
+            "it says: parse error: unexpected",
         ),
-        (503, b"<html>gone</html>", "503"),
-        (200, b"[1", "Expected"),
-        (200, b'{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"x"]}]}}', "could not convert"),
+        (503, b"<html>gone</html>", "it answered 503 Said"),
+        (200, b"[1", "this is no answer of a Prometheus: Expected"),
+        (
+            200,
+            b'{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"x"]}]}}',
+            "'x' in its answer is no number",
+        ),
         (200, b" " * (1 << 20) + b"{}", "longer than 1048576 bytes"),
     ],
     ids=["empty", "NaN", "matrix", "error", "no JSON", "cut", "no number", "long"],
@@ -169,6 +175,7 @@ async def test_a_server_that_is_gone_is_asked_again_and_one_metric_does_not_cost
         await poller.round("http://127.0.0.1:1")
         assert poller.failures == {"bad": 1, "m": 1}
         assert len(poller.unanswered) == 2
+        assert all("it cannot be reached" in one for one in poller.unanswered)
         server.vector(({}, "1"))
         await poller.round(server.address)
         assert len(kept.take()) == 4
@@ -176,6 +183,21 @@ async def test_a_server_that_is_gone_is_asked_again_and_one_metric_does_not_cost
         await poller.round("http://127.0.0.1:1")
         poller.queries = {"other": "m"}
         assert poller.unanswered == []  # what failed for one plan says nothing of the next
+
+
+@pytest.mark.requirement("SAMPLE-15")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "no answer within 5 s"),
+        (httpx.ReadTimeout(""), "no answer within 5 s"),
+        (httpx.RemoteProtocolError("peer closed"), "it hung up (peer closed)"),
+        (httpx.ReadError(""), "it hung up"),
+        (ValueError("it says: no"), "it says: no"),
+    ],
+)
+def test_what_went_wrong_is_told_without_the_names_of_classes(error: Exception, words: str) -> None:
+    assert plainly(error) == words
 
 
 @pytest.mark.requirement("SAMPLE-15")
