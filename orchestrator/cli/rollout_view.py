@@ -126,8 +126,8 @@ def _row(one: LimitShown) -> list[Cell]:
     return [
         Cell(printable(one.limit), BOLD),
         Cell(_words(one.verdict), VERDICTS.get(one.verdict, "")),
-        Cell(_figure(one.metric, one.trial.figure)),
-        Cell(_figure(one.metric, one.baseline.figure)),
+        Cell(_figure(one, one.trial.figure)),
+        Cell(_figure(one, one.baseline.figure)),
         Cell(f"{one.trial.samples}/{one.baseline.samples}"),
         Cell(odds(one.evidence) if one.needed else NONE),
         Cell(odds(one.needed) if one.needed else NONE),
@@ -169,5 +169,5 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _figure(metric: str, value: float | None) -> str:
-    return NONE if value is None else figure(metric, value)
+def _figure(one: LimitShown, value: float | None) -> str:
+    return NONE if value is None else printable(figure(one.metric, value, one.unit))

@@ -96,6 +96,8 @@ class LimitJudge:
         self._scope = scope
         self._tolerances = scope.tolerances(limit)  # asked for with every call while a version is bad
         self._metric = metric
+        self._unit = scope.plan.unit_of(limit)
+        self._words = limit.told(self._unit)
         self.place = place
 
     @property
@@ -170,7 +172,7 @@ class LimitJudge:
             decides: whether the evidence of all limits together is enough, and this is the one it rests on.
         """
         look, is_exceeded = self._said(now, newest, decides=decides)
-        return replace(look, noun=self._scope.noun(self.limit)), is_exceeded
+        return replace(look, noun=self._scope.noun(self.limit), unit=self._unit), is_exceeded
 
     def _said(self, now: float, newest: float, *, decides: bool) -> tuple[LimitLook, bool]:
         sides = self._metric.sides
@@ -205,7 +207,7 @@ class LimitJudge:
         sides = self._metric.sides
         mine, other = (sides.new, sides.old) if known.drawn is None else (sides.trial, sides.baseline)
         return LimitLook(
-            str(self.limit), self.limit.metric, JudgeKind.SEQUENTIAL, verdict,
+            self._words, self.limit.metric, JudgeKind.SEQUENTIAL, verdict,
             Arm(mine.count, trial.units, trial.mean), Arm(other.count, baseline.units, baseline.mean),
             evidence=known.evidence, needed=needed, within=known.within,
             more=missing or self._more(known.evidence if exceeded else 0.0, known.within, trial.units, mine.count),
@@ -224,7 +226,7 @@ class LimitJudge:
         )  # fmt: skip
         trial = replace(found.trial, units=known.units)
         return LimitLook(
-            str(self.limit), self.limit.metric, JudgeKind.SEQUENTIAL, verdict, trial,
+            self._words, self.limit.metric, JudgeKind.SEQUENTIAL, verdict, trial,
             evidence=known.evidence, needed=self._scope.needed, within=known.within,
             more=missing
             or self._more(known.evidence if found.exceeded else 0.0, known.within, known.units, trial.samples),
@@ -242,7 +244,7 @@ class LimitJudge:
             found = replace(found, missing=max(1, found.missing), note="no call was answered by both yet")
         verdict = Verdict.NO_DATA if found.missing else Verdict.NOT_YET
         look = LimitLook(
-            str(self.limit), self.limit.metric, JudgeKind.THRESHOLD, verdict, found.trial, found.baseline,
+            self._words, self.limit.metric, JudgeKind.THRESHOLD, verdict, found.trial, found.baseline,
             more=found.missing or None,
             note=f"{wanted(found.missing, 'sample')}; {found.note}" if found.missing else found.note,
             applies=found.comparable,
@@ -261,7 +263,7 @@ class LimitJudge:
         if not found.comparable or found.missing or not found.exceeded:
             return None
         return LimitLook(
-            str(self.limit), self.limit.metric, JudgeKind.THRESHOLD, Verdict.NOT_YET, found.trial, found.baseline,
+            self._words, self.limit.metric, JudgeKind.THRESHOLD, Verdict.NOT_YET, found.trial, found.baseline,
             note=f"{found.note}; measured of the versions, not of keys",
         )  # fmt: skip
 

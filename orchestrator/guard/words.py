@@ -11,17 +11,14 @@ from typing import Final
 
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.evidence.look import LimitLook, Verdict
-from orchestrator.domain.plans.limits import MIB, JudgeKind, Limit, Statistic
+from orchestrator.domain.plans.limits import MIB, JudgeKind, Limit, Statistic, unit_after
 from orchestrator.domain.words import counted
 from orchestrator.guard.scope import Scope
 
 NAMES: Final = {"error": "error rate", "cpu": "processor time"}
-UNITS: Final = {"duration": "ms", "cpu": "%"}
 PERCENT: Final = 100.0
 PROOF: Final = 1e6
 """Odds above which nobody wants to know how many digits they have."""
-WORD: Final = 4
-"""Letters from which on a unit is a word, and has a plural."""
 WHOLE: Final = 100.0
 """Figures from here on are written without decimals."""
 
@@ -125,7 +122,7 @@ def _figure(scope: Scope, limit: Limit, value: float | None) -> str:
         return f"{_number(value / MIB)} MiB"
     if scope.kind(limit) is Kind.RATE:
         return f"{value * PERCENT:.1f} %"
-    return " ".join(part for part in (_number(value), _unit(scope, limit, value)) if part)
+    return f"{_number(value)}{_unit(scope, limit, value)}"
 
 
 def _change(scope: Scope, limit: Limit, change: float) -> str:
@@ -133,15 +130,12 @@ def _change(scope: Scope, limit: Limit, change: float) -> str:
         return f"{'+' if change >= 0 else ''}{_number(change / MIB)} MiB"
     if scope.kind(limit) is Kind.RATE:
         return f"{change * PERCENT:+.1f} pp"
-    unit = "points" if limit.metric == "quality" else _unit(scope, limit, change)
-    return " ".join(part for part in (f"{'+' if change >= 0 else ''}{_number(change)}", unit) if part)
+    unit = " points" if limit.metric == "quality" else _unit(scope, limit, change)
+    return f"{'+' if change >= 0 else ''}{_number(change)}{unit}"
 
 
 def _unit(scope: Scope, limit: Limit, value: float) -> str:
-    own = next((one.unit for one in scope.plan.metrics if one.name == limit.metric), "")
-    if abs(value) == 1.0 and len(own) >= WORD:
-        own = own.removesuffix("s")
-    return own or UNITS.get(limit.metric, "")
+    return unit_after(limit.metric, value, scope.plan.unit_of(limit))
 
 
 def _number(value: float) -> str:

@@ -119,6 +119,8 @@ def test_a_deadline_that_has_passed_is_no_deadline_in_0s_and_memory_is_told_in_m
     told = text(now(rollout(deadline_left=0.0, look=look(leaking))))
     assert "42s left, its deadline has passed" in told
     assert "16 MiB" in told
+    lagging = limit(metric="lag", unit="s", trial=ArmShown(samples=9, units=9, figure=16.0))
+    assert "16 s" in text(now(rollout(look=look(lagging))))
 
 
 @pytest.mark.requirement("VERB-11")

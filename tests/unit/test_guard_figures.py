@@ -10,9 +10,11 @@ from guard_story import ALL, FLAG, HALF, NOW, call, calls, failing, fed, lasting
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.evidence.look import Verdict
 from orchestrator.domain.evidence.samples import Outcome
+from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.plans.limits import JudgeKind, Limit, Metric, Source, Statistic, Window
 from orchestrator.domain.plans.steps import FlagStage, Step
-from orchestrator.domain.rollouts.why import more_words
+from orchestrator.domain.plans.words import told
+from orchestrator.domain.rollouts.why import limit_words, more_words
 from orchestrator.guard.guard import Guard
 from orchestrator.guard.series import Series, quantile
 
@@ -158,6 +160,19 @@ def test_what_is_missing_of_a_metric_that_others_measure_is_told_in_samples() ->
     assert error.more
     assert lagging.more
     assert (more_words(lagging.more, lagging.noun), more_words(1)) == ("about 4 more samples", "about 1 more call")
+
+
+@pytest.mark.requirement("GUARD-2", "VERB-4")
+def test_limits_and_figures_of_a_metric_of_ones_own_have_the_unit_that_the_plan_declares() -> None:
+    lag = Metric("lag", Kind.MAGNITUDE, Source.SAMPLES, unit="lines")
+    limits = (Limit("lag", most=7.0), Limit("lag", least=1.0), Limit("lag", relative=0.1, floor=2.0))
+    guard = Guard(plan(*limits, metrics=(lag,)), HALF)
+    guard.sample(measured(2, NOW, lag=3.0))
+    most, least, _ = guard.look(NOW + 1).limits
+    assert limit_words(most).startswith("lag at most 7 lines: not yet, 3 lines (1 and 0 samples)")
+    assert least.limit == "lag at least 1 line"
+    lines = told(plan(*limits, metrics=(lag,)), Registry())
+    assert any("lag at least 1 line; lag worse by 10 % and 2 lines" in line for line in lines)
 
 
 @pytest.mark.requirement("GUARD-6")

@@ -87,7 +87,7 @@ def _threshold(plan: Plan, limit: Limit) -> Threshold:
     bounds = ((name, getattr(limit, name)) for name in ("margin", "relative", "most", "least"))
     bound, value = next((name, value) for name, value in bounds if value is not None)
     return Threshold(
-        limit=str(limit),
+        limit=plan.told(limit),
         metric=limit.metric,
         bound=bound,
         value=value,

@@ -60,6 +60,7 @@ class LimitShown(BaseModel):
     needed: float = Field(description="e-value at which it is a regression")
     within: float
     more: int | None = Field(description="about how many of `noun` are missing on trial to an answer")
+    unit: str = Field("", description="of its metric, where the plan declares one")
     noun: str = Field("call", description="what its metric comes with: `call`, or `sample` where others measure it")
     doubtful: bool
     note: str

@@ -68,6 +68,7 @@ class LimitLook:
         doubtful: what is seen lies beyond the limit, though not for sure.
         note: what a person should know: no guarantee, why there is no data, how often confirmed.
         applies: whether it has a say here: not where nothing can be compared, or nobody reports the metric.
+        unit: of its metric, where the plan declares one.
         noun: what its metric comes with, of which `more` are missing: `call`, or `sample` where others measure it.
     """
 
@@ -84,6 +85,7 @@ class LimitLook:
     doubtful: bool = False
     note: str = ""
     applies: bool = True
+    unit: str = ""
     noun: str = "call"
 
 

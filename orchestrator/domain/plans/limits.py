@@ -30,13 +30,27 @@ CUSTOMARY: Final[Mapping[str, Kind]] = {"tokens": Kind.MAGNITUDE, "cost": Kind.M
 
 MIB: Final = 1024.0**2
 SHOWN_UNITS: Final[Mapping[str, str]] = {"duration": " ms", "cpu": " %"}
-"""Units that a limit's words have; of the other metrics the number says it, or the plan knows."""
+"""Units that a limit's words have; of the other metrics the number says it, or the plan declares one."""
+WORD: Final = 4
+"""Letters from which on a unit is a word, and has a plural."""
 
 MOST_CALLS: Final = 1000
 """Calls that a window holds at the most; more are kept by nobody."""
 
 SCALES: Final[Mapping[Kind, float]] = {Kind.RATE: 1.0, Kind.SCORE: 100.0}
 """The largest value of a metric where its kind tells."""
+
+
+def unit_after(metric: str, value: float, declared: str = "") -> str:
+    """Return the unit that is written after a value, with its blank; "" where nobody knows one.
+
+    Args:
+        metric: whose value it is.
+        value: is it; of one there is no plural.
+        declared: the unit that the plan declares for the metric.
+    """
+    own = declared.removesuffix("s") if abs(value) == 1.0 and len(declared) >= WORD else declared
+    return f" {own}" if own else SHOWN_UNITS.get(metric, "")
 
 
 class Direction(StrEnum):
@@ -206,32 +220,34 @@ class Limit:
         return self.most is None and self.least is None
 
     def __str__(self) -> str:
-        return f"{self.metric} {self._bound}"
+        return self.told()
 
-    @property
-    def _bound(self) -> str:
+    def told(self, unit: str = "") -> str:
+        """Say what it allows; in a unit, where the plan declares one for its metric."""
+        return f"{self.metric} {self._bound(unit)}"
+
+    def _bound(self, unit: str) -> str:
         name = "" if self.statistic is Statistic.MEAN else f"({self.statistic}) "
         if self.most is not None:
-            return f"{name}at most {self._amount(self.most)}"
+            return f"{name}at most {self._amount(self.most, unit)}"
         if self.least is not None:
-            return f"{name}at least {self._amount(self.least)}"
+            return f"{name}at least {self._amount(self.least, unit)}"
         sign = {Direction.UP: "+", Direction.DOWN: "-", Direction.EITHER: "+-"}.get(
             self.direction or Direction.EITHER, ""
         )
         sign = sign if self.direction else "worse by "
         if self.relative is None:
-            return f"{sign}{self._amount(self.margin or 0.0, points=True)}"
-        floor = f" and {self._amount(self.floor, points=True)}" if self.floor is not None else ""
+            return f"{sign}{self._amount(self.margin or 0.0, unit, points=True)}"
+        floor = f" and {self._amount(self.floor, unit, points=True)}" if self.floor is not None else ""
         return f"{sign}{self.relative * 100:g} %{floor}"
 
-    def _amount(self, value: float, *, points: bool = False) -> str:
-        """Write a value of the metric for people; of other metrics than these nobody has said the unit here."""
+    def _amount(self, value: float, unit: str, *, points: bool = False) -> str:
+        """Write a value of the metric for people."""
         if self.metric == "error":
             return f"{value * 100:g} {'pp' if points else '%'}"
         if self.metric == "memory":
             return f"{value / MIB:,.10g} MiB"
-        unit = SHOWN_UNITS.get(self.metric, "")
-        return f"{value:,.10g}{unit}"
+        return f"{value:,.10g}{unit_after(self.metric, value, unit)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,14 @@ class Plan:
         own = next((metric.kind for metric in self.metrics if metric.name == limit.metric), None)
         return limit.kind or own or MEASURED.get(limit.metric) or CUSTOMARY.get(limit.metric) or Kind.MAGNITUDE
 
+    def unit_of(self, limit: Limit) -> str:
+        """Return the unit that the plan declares for a limit's metric, "" where it declares none."""
+        return next((metric.unit for metric in self.metrics if metric.name == limit.metric), "")
+
+    def told(self, limit: Limit) -> str:
+        """Say what a limit allows, in its metric's unit."""
+        return limit.told(self.unit_of(limit))
+
     def judge_of(self, limit: Limit) -> JudgeKind:
         """Return how a limit is judged."""
         return limit.judge or self.judge.kind

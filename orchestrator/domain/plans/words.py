@@ -13,7 +13,7 @@ from orchestrator.domain.flags.values import as_text
 from orchestrator.domain.plans.fields import lasting
 from orchestrator.domain.plans.limits import JudgeKind, Limit
 from orchestrator.domain.plans.plan import Plan, StateUse
-from orchestrator.domain.plans.steps import FlagStage, Hold, HoldKind, Step
+from orchestrator.domain.plans.steps import Hold, HoldKind
 from orchestrator.domain.plans.times import Moment, min_stable, timeline, whole
 
 
@@ -49,7 +49,7 @@ def _rehearsal(plan: Plan) -> str:
 def _part(plan: Plan, moment: Moment, registry: Registry) -> Iterator[str]:
     match moment.place:
         case ("steps", int(at)):
-            yield from _step(plan.steps[at], at + 1, len(plan.steps))
+            yield from _step(plan, at)
         case ("promotion",):
             yield from _held(plan.promotion.hold)
             how = (
@@ -60,10 +60,11 @@ def _part(plan: Plan, moment: Moment, registry: Registry) -> Iterator[str]:
         case ("bake",):
             yield _bake(plan)
         case ("flags", int(at)):
-            yield from _stage(plan.flags[at], moment, at + 1, len(plan.flags), min_stable(plan.flags[at], registry))
+            yield from _stage(plan, at, moment, min_stable(plan.flags[at], registry))
 
 
-def _step(step: Step, number: int, count: int) -> Iterator[str]:
+def _step(plan: Plan, at: int) -> Iterator[str]:
+    step, number, count = plan.steps[at], at + 1, len(plan.steps)
     yield from _held(step.hold)
     name = f" ({step.name})" if step.name else ""
     stays = "until resumed" if step.pause is None else f"for {lasting(step.pause)}"
@@ -77,7 +78,7 @@ def _step(step: Step, number: int, count: int) -> Iterator[str]:
         since = step.keys.since or "the rollout's beginning"
         yield f"  the weight takes only keys whose {step.keys.only_new_by} is after {since}"
     if step.limits:
-        yield f"  limits: {_listed(step.limits)}"
+        yield f"  limits: {_listed(plan, step.limits)}"
 
 
 def _held(hold: Hold | None) -> Iterator[str]:
@@ -98,8 +99,9 @@ def _bake(plan: Plan) -> str:
     return f"bake: judged for {lasting(plan.bake.health)}{mirrored}{unlock}"
 
 
-def _stage(stage: FlagStage, moment: Moment, number: int, count: int, stable: float) -> Iterator[str]:
-    head = f"flag {number} of {count}: {stage.flag} to {as_text(stage.to)}"
+def _stage(plan: Plan, at: int, moment: Moment, stable: float) -> Iterator[str]:
+    stage = plan.flags[at]
+    head = f"flag {at + 1} of {len(plan.flags)}: {stage.flag} to {as_text(stage.to)}"
     if moment.skipped:
         yield f"{head} is skipped: the version has not run for {lasting(stable)} then"
         return
@@ -107,12 +109,12 @@ def _stage(stage: FlagStage, moment: Moment, number: int, count: int, stable: fl
     waited = f"; waited {lasting(moment.waited)}: it wants {lasting(stable)}" if moment.waited else ""
     yield f"{head}, soak {lasting(stage.soak)}{half}{waited}"
     if stage.limits:
-        yield f"  limits: {_listed(stage.limits)}"
+        yield f"  limits: {_listed(plan, stage.limits)}"
 
 
 def _judged(plan: Plan) -> Iterator[str]:
     if plan.limits:
-        yield f"limits: {_listed(plan.limits)}"
+        yield f"limits: {_listed(plan, plan.limits)}"
     yield f"judge: {'; '.join(_judges(plan))}"
     yield (
         f"on regression: {_answer(plan.on_regression)}; on inconclusive: {_answer(plan.on_inconclusive)}; "
@@ -165,5 +167,5 @@ def _answer(answer: StrEnum) -> str:
     return answer.value.replace("_", " ")
 
 
-def _listed(limits: Sequence[Limit]) -> str:
-    return "; ".join(map(str, limits))
+def _listed(plan: Plan, limits: Sequence[Limit]) -> str:
+    return "; ".join(map(plan.told, limits))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.domain.evidence.look import LimitLook, Look, Verdict
 from orchestrator.domain.plans.fields import lasting
-from orchestrator.domain.plans.limits import MIB, SHOWN_UNITS
+from orchestrator.domain.plans.limits import MIB, unit_after
 from orchestrator.domain.rollouts.judgement import look_at, step_words
 from orchestrator.domain.rollouts.state import Cause, Part, Phase, Rollout, What
 from orchestrator.domain.rollouts.told import where
@@ -41,9 +41,9 @@ def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: Iter
 
 def limit_words(one: LimitLook) -> str:
     """Say what one limit sees: figures of both sides, samples, and evidence against what is needed."""
-    figures = f"{figure(one.metric, one.trial.figure)} against {figure(one.metric, one.baseline.figure)}"
-    if one.baseline.figure is None:
-        figures = figure(one.metric, one.trial.figure)
+    figures = figure(one.metric, one.trial.figure, one.unit)
+    if one.baseline.figure is not None:
+        figures += f" against {figure(one.metric, one.baseline.figure, one.unit)}"
     seen = f"{figures} ({one.trial.samples} and {one.baseline.samples} samples)"
     proof = f", evidence {odds(one.evidence)} of {odds(one.needed)} needed" if one.needed else ""
     note = f"; {one.note}" if one.note else ""
@@ -57,13 +57,19 @@ def odds(evidence: float) -> str:
     return f"{evidence:,.0f}:1" if evidence >= 10 else f"{evidence:.2g}:1"  # noqa: PLR2004 - three figures at most
 
 
-def figure(metric: str, value: float | None) -> str:
-    """Return a metric's figure to four digits in its unit, where that is known: the errors' in %, memory's in MiB."""
+def figure(metric: str, value: float | None, unit: str = "") -> str:
+    """Return a metric's figure to four digits in its unit, where that is known: the errors' in %, memory's in MiB.
+
+    Args:
+        metric: whose it is.
+        value: is it; None where there is none.
+        unit: that the plan declares for the metric.
+    """
     if value is None or not math.isfinite(value):
         return "nothing"
     if metric == "error":
         return f"{value * PERCENT:.4g} %"
-    return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}{SHOWN_UNITS.get(metric, '')}"
+    return f"{value / MIB:.4g} MiB" if metric == "memory" else f"{value:.4g}{unit_after(metric, value, unit)}"
 
 
 def more_words(count: int, noun: str = "call") -> str:
