@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +24,7 @@ from orchestrator.api.models import (
     Status,
     WeightBody,
 )
+from orchestrator.api.refusals import refusal
 from orchestrator.api.rollouts import guard, rollout, upgrade
 from orchestrator.api.rollouts.upgrade import UpgradeControl
 from orchestrator.api.sse import Closing
@@ -103,26 +103,16 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def unserved(_request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 400:  # noqa: PLR2004 - all that FastAPI says of a body it cannot even decode
-            return JSONResponse({"reason": "the request is not valid: the body is no JSON in UTF-8"}, status_code=422)
+            wrong = "the request is not valid: the body is no JSON in UTF-8, or nests too deep to be read"
+            return JSONResponse({"reason": wrong}, status_code=422)
         return JSONResponse({"reason": str(error.detail)}, status_code=error.status_code, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(
-            "the body is no JSON, and JSON is wanted"
-            if problem["type"] == "json_invalid"
-            else f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {_problem(problem)}"
-            for problem in error.errors()
-        )
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        field = getattr(request.scope.get("route"), "body_field", None)
+        body = None if field is None else field.field_info.annotation
+        problems = "; ".join(refusal(problem, body) for problem in error.errors())
         return JSONResponse({"reason": f"the request is not valid: {problems}"}, status_code=422)
-
-
-def _problem(problem: Mapping[str, Any]) -> str:
-    """Say what is wrong; of a missing body how one looks, of a text what it was."""
-    if problem["type"] == "string_pattern_mismatch":
-        return f"{str(problem['input'])!r} does not fit {problem['ctx']['pattern']}"
-    is_body = len(problem["loc"]) == 1 and problem["type"] == "missing"
-    return 'a JSON object is wanted, such as {} or {"reason": "why"}' if is_body else str(problem["msg"])
 
 
 def _verbs(app: FastAPI, control: Control) -> None:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+SHOWN: Final = 60
+"""Characters shown of a name that nobody knows."""
+MANY: Final = 5
+"""Such names that are told; who sent more has mistaken the whole body."""
 
 
 class Body(BaseModel):
-    """Base of all request bodies: unknown members are refused."""
+    """Base of all request bodies: unknown members are refused, and those that are known are told."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: object) -> object:
+        unknown = [name for name in given if name not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            named = ", ".join(json.dumps(str(name)[:SHOWN]) for name in unknown[:MANY])
+            raise ValueError(f"there is no {named} here; there is: {', '.join(cls.model_fields)}")
+        return given
 
 
 class Asking(Body):

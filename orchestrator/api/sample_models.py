@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from orchestrator.api.models import number
+from orchestrator.api.models import Body, number
 from orchestrator.domain.evidence.badness import Kind
 from orchestrator.domain.plans.limits import MEASURED
 from orchestrator.domain.routing import Lane
@@ -23,10 +23,10 @@ def rate_trouble(metric: str, value: float) -> str:
     return f"{metric} is a rate, and {value:g} is none: give a number from 0 to 1 (1 for what failed)"
 
 
-class Posted(BaseModel):
+class Posted(Body):
     """One number that somebody measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     metric: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$", description="its name, as a plan's limits have it")
     value: Annotated[float, number("give one as JSON writes it, such as 0.5")] = Field(
