@@ -57,7 +57,7 @@ def samples_of(one: Measured, table: RoutingTable, now: float, origin: Origin) -
     """
     at = now if one.at is None else one.at
     if not now - EARLY <= at <= now + LATE:
-        raise ValueError(f"at {at:.0f} is not within the last {EARLY:.0f} s ({now:.0f} now)")
+        raise ValueError(f"at {at:.15g} is not within the last {EARLY:.0f} s ({now:.0f} now)")
     share = chance(table, one.key) if one.key else None
     return [
         Sample(

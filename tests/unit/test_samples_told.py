@@ -193,6 +193,7 @@ def test_a_number_is_of_the_generation_lane_or_key_it_names() -> None:
         (Measured("m", 1.0, generation=1, lane=Lane.CANARY), "generation 1 is not canary; generation 2 is"),
         (Measured("m", 1.0, at=1e4), "at 10000 is not within the last 3600 s"),
         (Measured("m", 1.0, at=1e6), "at 1000000 is not within"),
+        (Measured("m", 1.0, at=1e300), r"at 1e\+300 is not within the last 3600 s"),
     ],
 )
 def test_a_number_that_cannot_be_used_says_why(one: Measured, why: str) -> None:
