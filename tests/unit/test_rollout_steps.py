@@ -265,6 +265,14 @@ def test_a_hold_keeps_the_weight_and_the_guard_until_somebody_agrees() -> None:
     assert story.happen(RESUME).lanes[3] == 50
 
 
+@pytest.mark.requirement("VERB-4")
+def test_what_is_decided_in_a_hold_names_the_weight_in_force_and_not_the_next_steps_alone() -> None:
+    held = plan(steps=(STEPS[0], replace(STEPS[1], hold=ASK_PERSON)))
+    cause = stepping(held).wait(10_000).look(Verdict.REGRESSION, cause="error 6 % against 1 %").rollout.cause
+    assert cause is not None
+    assert cause.step == "the hold before step 2 of 2 (50 %), with 10 % in force"
+
+
 def test_a_hold_asks_its_command_and_its_yes_goes_on() -> None:
     story = stepping(plan(steps=(replace(STEPS[0], hold=ASK_COMMAND),)))
     assert AskHold("r", ASK_COMMAND) in story.commands

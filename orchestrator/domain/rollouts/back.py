@@ -30,7 +30,16 @@ def because(
     """Build a cause that says where the rollout is and which flag is meant, by itself the one on trial."""
     rollout = state.under_way
     on_trial = rollout.watch.flag if rollout.watch is not None else ""
-    return Cause(what, words, by, now, metric=metric, flag=flag or on_trial, step=step_words(rollout))
+    return Cause(what, words, by, now, metric=metric, flag=flag or on_trial, step=_at(rollout))
+
+
+def _at(rollout: Rollout) -> str:
+    """Say where a rollout is; of a hold, too, which weight is still in force, for it is not that of the step held."""
+    at = step_words(rollout)
+    if (rollout.phase, rollout.part) != (Phase.STEPPING, Part.HOLD):
+        return at
+    weight = rollout.watch.weight if rollout.watch is not None else 0
+    return f"the hold before {at}, with {weight} % in force"
 
 
 def go_back(state: State, cause: Cause, now: float, *, quarantine: bool = True) -> State:
