@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ def rehearse(paths: Paths, named: dict[str, Any], reason: str, options: dict[str
     begun: Future[str] = Future()
     try:
         _begin(paths, {**told, "reason": reason, **options}, begun)
-        run = begun.result()
+        run = _named(begun)
     except KeyboardInterrupt:
         return _interrupted(paths, begun)
     return _until_over(paths, run)
@@ -52,11 +52,18 @@ def _begin(paths: Paths, body: dict[str, Any], begun: Future[str]) -> None:
     threading.Thread(target=asking, daemon=True).start()
 
 
+def _named(begun: Future[str]) -> str:
+    """Wait for the run's name, a moment at a time: a Ctrl-C that comes just before a wait begins is heard after it."""
+    while not begun.done():
+        wait([begun], LOOK_EVERY)
+    return begun.result()
+
+
 def _interrupted(paths: Paths, begun: Future[str]) -> int:
     """Cancel a run that was asked for as soon as it has begun; a second Ctrl-C leaves it alone, and says so."""
     click.echo("[upgrade] cancelling as soon as the rehearsal has begun; Ctrl-C again leaves it alone", err=True)
     try:
-        run = begun.result()
+        run = _named(begun)
     except KeyboardInterrupt:
         click.echo(
             "[upgrade] the rehearsal goes on once it has begun; end it with: switchover upgrade --cancel", err=True
