@@ -189,19 +189,22 @@ async def test_a_retreat_made_while_the_disk_was_full_is_written_as_soon_as_ther
 
 
 @pytest.mark.requirement("ENG-2")
-async def test_what_is_owed_to_the_journal_is_written_though_somebody_asks_for_what_is_refused_all_the_while() -> None:
+async def test_what_is_owed_to_the_journal_is_written_before_all_that_waits_once_it_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stores = Stores()
     async with living(stores) as life:
-        life.driver._retry = 0.02
         await life.ask(*SWITCHED)
         stores.journal_disk.full = True
         await life.ask(KILL_ON)
         stores.journal_disk.full = False
-        for _ in range(500):  # more often than a write is tried again
-            assert not (await life.driver.submit(ev.Founded(spec("late")))).accepted
-            await asyncio.sleep(0.002)
-            if life.driver.trouble is None:
-                break
+        waiting: list[int] = []
+        monkeypatch.setattr(life.fuse, "burn", lambda _what: waiting.append(life.driver._queue.qsize()))
+        life.driver._retry_at = 0.0  # the time has come, and somebody asks for what is refused all the while
+        for _ in range(10):
+            life.driver.post(ev.Founded(spec("late")))
+        await life.idle()
+        assert (life.driver.trouble, waiting[0]) == (None, 9)
         assert record.decode(await stores.journal.last() or "").state == life.driver.state
 
 
