@@ -91,8 +91,8 @@ class Walk:
 
     def _single(self, node: Node | None, control: Any, rehearsal: Any, path: str, place: str) -> None:
         moving = node is not None and node.moving > 0
-        one = isinstance(control, str)  # a column of one text is asked no sooner than each rule about it
-        if one or not moving or self.columns.bad(node, [control], [rehearsal], self.call):
+        is_text = isinstance(control, str)  # a column of one text is asked no sooner than each rule about it
+        if is_text or not moving or self.columns.bad(node, [control], [rehearsal], self.call):
             wrong = misfit(node, control, rehearsal, self.call, self.columns.kept(node))
             self.note(wrong, path, place, control, rehearsal)
             if wrong is not None:
