@@ -11,13 +11,13 @@ from typing import Final
 
 from orchestrator.api.models import FlagsInForce, GenerationStatus, Queue, Status
 from orchestrator.cli.terminal import GAP, GREEN, RED, YELLOW, Cell, columns, heading, paint
+from orchestrator.domain.plans.fields import DAY, HOUR, MINUTE, lasting
 from orchestrator.domain.rehearsal import alarm
 from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD, DIM, printable
 
 KIB: Final = 1024
 MILLI: Final = 1000
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 LANES: Final = ("active", "canary", "previous")
 """The order of the rows; generations in no lane come last."""
@@ -30,6 +30,8 @@ NUMBERS: Final = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 NONE: Final = "-"
 SHOWN: Final = 5
 """Late readers that are named."""
+GRAINS: Final = ((int(DAY), int(HOUR)), (int(HOUR), int(MINUTE)))
+"""Units from which on nothing below the next smaller one is told."""
 
 
 def is_serving(status: Status) -> bool:
@@ -100,24 +102,19 @@ def _flag_troubles(flags: FlagsInForce) -> Iterator[str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds in the two largest units that matter: `42s`, `12m05s`, `3h05m`, `2d04h`."""
+    """Return seconds as plans and `why` say them, in whole ones: `42 s`, `12 min 5 s`, `3 h 5 min`, `2 d 4 h`."""
     if seconds is None:
         return NONE
     whole = int(seconds)
-    if whole < MINUTE:
-        return f"{whole}s"
-    if whole < HOUR:
-        return f"{whole // MINUTE}m{whole % MINUTE:02}s"
-    if whole < DAY:
-        return f"{whole // HOUR}h{whole % HOUR // MINUTE:02}m"
-    return f"{whole // DAY}d{whole % DAY // HOUR:02}h"
+    grain = next((second for first, second in GRAINS if whole >= first), 1)
+    return lasting(whole - whole % grain)
 
 
 def milliseconds(value: float | None) -> str:
     """Return milliseconds to about three figures, as seconds above a thousand."""
     if value is None:
         return NONE
-    return f"{_three(value)}ms" if value < MILLI else f"{_three(value / MILLI)}s"
+    return f"{_three(value)} ms" if value < MILLI else f"{_three(value / MILLI)} s"
 
 
 def memory(size: int) -> str:
@@ -167,7 +164,7 @@ def _row(known: GenerationStatus) -> list[Cell]:
         Cell(milliseconds(known.p50_ms)),
         Cell(milliseconds(known.p95_ms)),
         Cell(str(known.restarts), YELLOW if known.restarts else ""),
-        Cell(f"{known.cpu_seconds:.1f}s" if runs else NONE),
+        Cell(f"{known.cpu_seconds:.1f} s" if runs else NONE),
         Cell(memory(known.memory_bytes) if runs else NONE),
         Cell(_note(known), YELLOW if known.fingerprint_changed else DIM),
     ]

@@ -83,7 +83,7 @@ def text(told: RolloutNow) -> str:
 def test_the_view_shows_step_weights_time_left_evidence_flags_and_what_happened() -> None:
     told = lines(now(rollout(), happened(1, "rollout r begins")), colour=False)
     assert told[0] == "rollout r, plan small: /bin/two"
-    assert told[1] == ("step 1 of 2 (10 %): generation 2 has its share of the calls, 42s left, deadline in 10m00s")
+    assert told[1] == ("step 1 of 2 (10 %): generation 2 has its share of the calls, 42 s left, deadline in 10 min")
     assert told[2] == "weight 10 % to generation 2, actual 12.5 %; 80 calls since step 1 of 2 (10 %) began"
     assert told[4] == "look 7: not yet, 40 calls on trial against 120; 3.4 % of mirrored answers differ"
     row = next(line for line in told if line.startswith("error worse by 0.05"))
@@ -109,7 +109,7 @@ def test_there_is_nothing_to_show_without_a_rollout_and_little_of_one_long_over(
 def test_a_pause_says_why_and_how_to_go_on_and_limits_without_a_say_are_left_out() -> None:
     paused = PausedShown(cause=cause("a limit is in doubt"), left=30.0, over=False)
     told = text(now(rollout(paused=paused, look=look(limit(applies=False)))))
-    assert "PAUSED (30s of it left): a limit is in doubt; go on with: switchover resume" in told
+    assert "PAUSED (30 s of it left): a limit is in doubt; go on with: switchover resume" in told
     assert "error worse by" not in told
 
 
@@ -117,7 +117,7 @@ def test_a_pause_says_why_and_how_to_go_on_and_limits_without_a_say_are_left_out
 def test_a_deadline_that_has_passed_is_no_deadline_in_0s_and_memory_is_told_in_mib() -> None:
     leaking = limit(metric="memory", limit="memory worse by 20 %", trial=ArmShown(samples=9, units=9, figure=2.0**24))
     told = text(now(rollout(deadline_left=0.0, look=look(leaking))))
-    assert "42s left, its deadline has passed" in told
+    assert "42 s left, its deadline has passed" in told
     assert "16 MiB" in told
     lagging = limit(metric="lag", unit="s", trial=ArmShown(samples=9, units=9, figure=16.0))
     assert "16 s" in text(now(rollout(look=look(lagging))))

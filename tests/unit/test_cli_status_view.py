@@ -62,13 +62,16 @@ BUSY = generation(
 
 def test_the_header_tells_version_routing_and_work() -> None:
     first, second = view(status(BUSY), NOW, colour=False)[:2]
-    assert first == "switchover 0.1.0  up 1h01m  revision 12  steady  weight 25 %  kill switch off"
+    assert first == "switchover 0.1.0  up 1 h 1 min  revision 12  steady  weight 25 %  kill switch off"
     assert second == "3 sessions  5 calls in flight, 2 of them waiting  memory 64M"
 
 
 def test_each_generation_has_a_row_with_all_that_is_known() -> None:
     row = next(line for line in view(status(BUSY), NOW, colour=False) if line.startswith("active"))
-    assert " ".join(row.split()) == "active 7 ready echo 2 41 1m01s 1234 5 0.41ms 12.3ms 2 3.2s 13M 1 lost, 2 expired"
+    assert (
+        " ".join(row.split())
+        == "active 7 ready echo 2 41 1 min 1 s 1234 5 0.41 ms 12.3 ms 2 3.2 s 13M 1 lost, 2 expired"
+    )
 
 
 def test_lanes_come_in_their_order_and_generations_without_a_lane_last() -> None:
@@ -83,12 +86,12 @@ def test_what_a_generation_without_a_process_cannot_have_is_a_dash() -> None:
 
 
 def test_the_last_switch_comes_with_its_longest_gap() -> None:
-    assert "last switch: to revision 12, 1m30s ago, longest gap between two answers 3.21ms" in shown(status(BUSY))
+    assert "last switch: to revision 12, 1 min 30 s ago, longest gap between two answers 3.21 ms" in shown(status(BUSY))
 
 
 def test_a_switch_without_calls_around_it_has_no_gap() -> None:
     quiet = status(BUSY, last_switch=SwitchStatus(at=NOW, revision=3, longest_gap_ms=None))
-    assert "last switch: to revision 3, 0s ago, no calls around it" in shown(quiet)
+    assert "last switch: to revision 3, 0 s ago, no calls around it" in shown(quiet)
     assert "last switch: none yet" in shown(status(BUSY, last_switch=None))
 
 
@@ -142,17 +145,17 @@ def test_nothing_a_worker_says_reaches_the_screen_as_a_control_character() -> No
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (0, "0s"), (59.9, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"), (86399, "23h59m"),
-     (86400, "1d00h"), (200_000, "2d07h")],
+    [(None, "-"), (0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min 59 s"), (3605, "1 h"),
+     (86399, "23 h 59 min"), (86465, "1 d"), (200_000, "2 d 7 h")],
 )  # fmt: skip
-def test_durations_have_two_units(seconds: float | None, text: str) -> None:
+def test_durations_have_two_units_as_why_writes_them(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.0, "0.00ms"), (9.994, "9.99ms"), (12.34, "12.3ms"), (999.4, "999ms"), (1000.0, "1.00s"),
-     (61_234.0, "61.2s"), (3_600_000.0, "3600s")],
+    [(None, "-"), (0.0, "0.00 ms"), (9.994, "9.99 ms"), (12.34, "12.3 ms"), (999.4, "999 ms"), (1000.0, "1.00 s"),
+     (61_234.0, "61.2 s"), (3_600_000.0, "3600 s")],
 )  # fmt: skip
 def test_milliseconds_have_three_figures(value: float | None, text: str) -> None:
     assert milliseconds(value) == text

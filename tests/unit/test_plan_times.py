@@ -81,17 +81,17 @@ def test_a_plan_in_words_says_when_what_happens_and_what_would_end_it() -> None:
 good
 
   before  rehearse: build, test, compare, flags at safe values; differences: pause
-  T+0         step 1 of 2 (inside): weight 0 %, for 1 h, judged
-                read-only calls also go to the other version, and the answers are compared
-                always on the canary: us-*
-  T+1h        step 2 of 2: weight 10 %, until resumed, judged
-                the weight takes only keys whose created is after the rollout's beginning
-  T+1h        hold until `./agree now` succeeds: all read?
-              promotion: all traffic to the new version; the old one stays warm
-  T+1h        bake: judged for 10 min, read-only calls also to the old version; flags may move after 15 min
-  T+1h15min   flag 1 of 2: A to on, soak 5 min (half of the keys for the first half)
-  T+3h        flag 2 of 2: B to on, soak 5 min (half of the keys for the first half); waited 1 h 40 min: it wants 2 h
-  done        3 h 5 min at the least and whatever the holds take
+  T+0            step 1 of 2 (inside): weight 0 %, for 1 h, judged
+                   read-only calls also go to the other version, and the answers are compared
+                   always on the canary: us-*
+  T+1 h          step 2 of 2: weight 10 %, until resumed, judged
+                   the weight takes only keys whose created is after the rollout's beginning
+  T+1 h          hold until `./agree now` succeeds: all read?
+                 promotion: all traffic to the new version; the old one stays warm
+  T+1 h          bake: judged for 10 min, read-only calls also to the old version; flags may move after 15 min
+  T+1 h 15 min   flag 1 of 2: A to on, soak 5 min (half of the keys for the first half)
+  T+3 h          flag 2 of 2: B to on, soak 5 min (half of the keys for the first half); waited 1 h 40 min: it wants 2 h
+  done           3 h 5 min at the least and whatever the holds take
 
 limits: error worse by 5 pp
 judge: sequential, wrong with probability 0.01 at most

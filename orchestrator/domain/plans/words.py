@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import Final
 
 from orchestrator.domain.flags.declaration import Registry
 from orchestrator.domain.flags.values import as_text
@@ -15,6 +16,9 @@ from orchestrator.domain.plans.limits import JudgeKind, Limit
 from orchestrator.domain.plans.plan import Plan, StateUse
 from orchestrator.domain.plans.steps import Hold, HoldKind
 from orchestrator.domain.plans.times import Moment, min_stable, timeline, whole
+
+WHEN: Final = 15
+"""Characters in which `T+23 h 59 min` stands."""
 
 
 def told(plan: Plan, registry: Registry) -> Iterator[str]:
@@ -26,15 +30,15 @@ def told(plan: Plan, registry: Registry) -> Iterator[str]:
         yield f"  before  {_rehearsal(plan)}"
     for moment in moments:
         for at, line in enumerate(_part(plan, moment, registry)):
-            yield f"  {_at(moment) if not at else '':<12}{line}"
+            yield f"  {_at(moment) if not at else '':<{WHEN}}{line}"
     decided = " and whatever the holds take" if any(moment.decided for moment in moments) else ""
-    yield f"  {'done':<12}{lasting(whole(plan, registry))} at the least{decided}"
+    yield f"  {'done':<{WHEN}}{lasting(whole(plan, registry))} at the least{decided}"
     yield ""
     yield from _judged(plan)
 
 
 def _at(moment: Moment) -> str:
-    return f"T+{lasting(moment.at).replace(' min', 'min').replace(' ', '')}" if moment.at else "T+0"
+    return f"T+{lasting(moment.at)}" if moment.at else "T+0"
 
 
 def _rehearsal(plan: Plan) -> str:
