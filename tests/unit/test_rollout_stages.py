@@ -25,7 +25,7 @@ from rollout_plans import (
 )
 from rollout_story import canary, down, failed, ready
 
-from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.evidence.look import Arm, LimitLook, Verdict
 from orchestrator.domain.plans.limits import Answer
 from orchestrator.domain.plans.plan import Bake
 from orchestrator.domain.plans.steps import TooYoung
@@ -33,6 +33,7 @@ from orchestrator.domain.rollouts import events as ev
 from orchestrator.domain.rollouts.commands import MoveFlags, Observe, Retire
 from orchestrator.domain.rollouts.state import Moved, Phase
 from orchestrator.domain.rollouts.told import told
+from orchestrator.domain.rollouts.why import why
 from orchestrator.domain.routing import Lane
 
 pytestmark = pytest.mark.requirement("ROLL-7")
@@ -279,3 +280,14 @@ def test_the_steps_of_a_plan_count_for_nothing_after_a_promotion_by_hand() -> No
     story = stepping(plan(steps=(STEPS[0], replace(STEPS[1], pause=None)))).happen(PROMOTE)
     assert story.at == ("baking", "health", 0)
     assert story.wait(60).at == ("baking", "unlock", 0)
+
+
+@pytest.mark.requirement("VERB-4")
+@pytest.mark.parametrize(("others", "is_the_flags"), [(40, True), (0, False)])
+def test_why_leaves_open_whose_fault_it_was_where_nobody_went_without_the_flag(
+    others: int, *, is_the_flags: bool
+) -> None:
+    worse = LimitLook("error worse by 0.05", "error", "threshold", Verdict.REGRESSION, Arm(90), Arm(others or 500))
+    story = flipping().look(Verdict.REGRESSION, trial=90, baseline=others, limits=(worse,))
+    (line,) = (one for one in why(story.rollout, story.now) if one.startswith("flag on trial: base"))
+    assert (line == "flag on trial: base", "the version itself may be" in line) == (is_the_flags, not is_the_flags)

@@ -17,6 +17,7 @@ from orchestrator.domain.rollouts.told import where
 from orchestrator.domain.words import counted
 
 PERCENT = 100.0
+MAYBE = ", though not compared with calls without it: the version itself may be the reason"
 
 
 def why(rollout: Rollout, now: float, *, quarantined: bool = False, lately: Iterable[str] = ()) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
     cause, look = rollout.cause, rollout.look
     if cause is None or rollout.phase is Phase.DONE:  # the first line has said all of it
         return
-    yield from _caused(cause, "decided")
+    yield from _caused(cause, look, "decided")
     if cause.what is What.REGRESSION and look is not None:
         yield from _evidence(look)
     if rollout.moved:
@@ -91,14 +92,21 @@ def _ended(rollout: Rollout, *, quarantined: bool) -> Iterator[str]:
         yield "the version is quarantined: it runs again with switchover retry, or switchover upgrade --force"
 
 
-def _caused(cause: Cause, did: str) -> Iterator[str]:
+def _caused(cause: Cause, look: Look | None, did: str) -> Iterator[str]:
     at = f" at {cause.step}" if cause.step else ""
     by = "" if cause.words.startswith(cause.by) else f" by {cause.by}"
     yield f"{did}{at}{by}: {cause.words}"
     if cause.metric:
         yield f"metric: {cause.metric}"
     if cause.flag:
-        yield f"flag on trial: {cause.flag}"
+        alone = cause.what is What.REGRESSION and look is not None and not _is_between_halves(look)
+        yield f"flag on trial: {cause.flag}{MAYBE if alone else ''}"
+
+
+def _is_between_halves(look: Look) -> bool:
+    """Tell whether a limit was exceeded against calls without the flag: nothing else says it."""
+    exceeded = (one for one in look.limits if one.verdict is Verdict.REGRESSION)
+    return any(0 < one.baseline.samples <= look.baseline for one in exceeded)
 
 
 def _evidence(look: Look) -> Iterator[str]:
@@ -115,7 +123,7 @@ def _paused(rollout: Rollout) -> Iterator[str]:
     paused = rollout.paused
     if paused is None:
         return
-    yield from _caused(paused.cause, "paused")
+    yield from _caused(paused.cause, rollout.look, "paused")
     if paused.left is not None and not paused.over:
         yield f"{lasting(paused.left)} of {step_words(rollout)} are left; the guard stays on"
     if paused.cause.what is What.REGRESSION and rollout.look is not None:
