@@ -145,9 +145,11 @@ def _twice(plan: Plan) -> Iterator[Finding]:
     groups += [tuple(_at(("steps", at), step.limits)) for at, step in enumerate(plan.steps)]
     groups += [tuple(_at(("flags", at), stage.limits)) for at, stage in enumerate(plan.flags)]
     for group in groups:
-        for at, (place, limit) in enumerate(group):
-            if any(limit == other for _, other in group[:at]):
+        seen: set[Limit] = set()
+        for place, limit in group:
+            if limit in seen:
                 yield warning("limit-twice", place, f"the limit {limit} stands there twice", "leave one out")
+            seen.add(limit)
 
 
 def _stretches(plan: Plan) -> Iterator[Stretch]:
