@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from control_story import StoryPlane, control_plane
 from rollout_asked import FLAGS_ONLY, PLAN, ROLLOUT, begin, judge, later, now, plan_file
 from rollout_engine import judged, regression
 
+from orchestrator.api.rollouts import verbs
 from orchestrator.domain.evidence.look import Verdict
+from orchestrator.domain.flags.declaration import Registry
+from orchestrator.domain.plans.lint import Finding
+from orchestrator.domain.plans.plan import Plan
 from orchestrator.settings import Rollout
 
 
@@ -402,6 +408,22 @@ async def test_the_guide_says_how_to_begin_earlier_what_a_hold_for_equal_states_
         assert told["lines"][at + 1].strip() == "switchover parity start"
 
 
+@pytest.mark.requirement("VERB-1")
+async def test_a_plan_is_examined_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    found = verbs.lint
+
+    def noted(plan: Plan, registry: Registry) -> tuple[Finding, ...]:
+        threads.append(threading.get_ident())
+        return found(plan, registry)
+
+    monkeypatch.setattr(verbs, "lint", noted)
+    async with control_plane(tmp_path) as plane:
+        assert (await begin(plane, tmp_path))[0] == 200
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
 async def drilled(plane: StoryPlane, **body: object) -> tuple[int, dict[str, object]]:
     return await plane.ask("POST", "/v1/drill", {"hold": 0, **body})
 
@@ -450,14 +472,43 @@ async def test_a_drill_leaves_somebodys_pause_alone_and_needs_a_refuge(tmp_path:
 
 
 @asynccontextmanager
-async def a_drill(plane: StoryPlane) -> AsyncIterator[asyncio.Task[tuple[int, dict[str, object]]]]:
-    """Have a drill hold traffic at the refuge while inside; it ends soon after."""
-    drilling = asyncio.ensure_future(drilled(plane, hold=0.2))
-    async with asyncio.timeout(30.0):
+async def a_drill(plane: StoryPlane) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+    """Have a drill hold traffic at the refuge while inside; whoever asked for it hangs up then, which ends it."""
+    left = asyncio.Event()
+
+    async def hangs_up(scope: Any, receive: Any, send: Any) -> None:
+        read = False
+
+        async def received() -> Any:
+            nonlocal read
+            if read:
+                await left.wait()
+                return {"type": "http.disconnect"}
+            message = await receive()
+            read = not message.get("more_body")
+            return message
+
+        await plane.app(scope, received, send)
+
+    transport = httpx.ASGITransport(app=hangs_up, client=("root (uid 0)", 0))
+    async with httpx.AsyncClient(transport=transport, base_url="http://switchover") as client, asyncio.timeout(25.0):
+        drilling = asyncio.ensure_future(client.post("/v1/drill", json={"hold": 30}))
         while not plane.control.engine.driver.state.table.kill_switch:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0)
         yield drilling
+        left.set()
         await drilling
+
+
+@pytest.mark.requirement("VERB-8")
+async def test_a_drill_is_over_at_once_when_whoever_asked_for_it_hangs_up(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+        await begin(plane, tmp_path)
+        async with a_drill(plane) as drilling:
+            assert not drilling.done()
+        assert drilling.result().json()["message"].endswith("; all is as it was")
+        state = plane.control.engine.driver.state
+        assert (state.table.kill_switch, state.under_way.paused) == (False, None)
 
 
 @pytest.mark.requirement("VERB-8")
@@ -466,7 +517,7 @@ async def test_a_drill_does_not_lift_the_kill_switch_that_somebody_asks_for_mean
         await begin(plane, tmp_path)
         async with a_drill(plane) as drilling:
             await plane.control.engine.verbs.kill_switch(on=True, actor="ann", reason="pager")
-        assert "the kill switch stays on, for somebody asked for it" in str(drilling.result()[1]["message"])
+        assert "the kill switch stays on, for somebody asked for it" in drilling.result().json()["message"]
         state = plane.control.engine.driver.state
         assert (state.table.kill_switch, state.under_way.paused is None) == (True, False)
 
@@ -476,8 +527,9 @@ async def test_a_drill_does_not_end_the_pause_that_somebody_asks_for_meanwhile(t
     async with control_plane(tmp_path) as plane:
         await begin(plane, tmp_path)
         async with a_drill(plane) as drilling:
-            assert (await plane.ask("POST", f"{ROLLOUT}/pause", {}))[0] == 409
-        assert "the rollout stays paused" in str(drilling.result()[1]["message"])
+            status, told = await plane.ask("POST", f"{ROLLOUT}/pause", {"reason": "lunch"})
+            assert (status, told["message"].endswith(": root (uid 0) paused: lunch")) == (200, True), told
+        assert "the rollout stays paused: root (uid 0) paused: lunch" in drilling.result().json()["message"]
         state = plane.control.engine.driver.state
         assert (state.table.kill_switch, state.under_way.paused is None) == (False, False)
 
@@ -488,7 +540,7 @@ async def test_a_drill_in_which_the_rollout_was_ended_does_not_say_that_all_is_a
         await begin(plane, tmp_path)
         async with a_drill(plane) as drilling:
             await plane.ask("POST", f"{ROLLOUT}/abort", {})
-        assert str(drilling.result()[1]["message"]).endswith("what else was asked for meanwhile: switchover history")
+        assert drilling.result().json()["message"].endswith("what else was asked for meanwhile: switchover history")
         assert not plane.control.engine.driver.state.table.kill_switch
 
 

@@ -218,6 +218,12 @@ def test_a_regression_under_the_kill_switch_still_ends_it() -> None:
     assert (story.rollout.phase, story.lanes[0], story.state.table.kill_switch) == (Phase.ROLLED_BACK, 1, True)
 
 
+def test_a_pause_that_is_asked_for_under_the_kill_switch_is_a_persons_own_and_a_second_one_is_refused() -> None:
+    story = stepping().wait(20).happen(KILL_ON, PAUSE)
+    assert (story.words, story.rollout.paused and story.rollout.paused.left) == ("ann paused: lunch", 40)
+    assert "it is paused already: ann paused: lunch" in story.refused(PAUSE)
+
+
 # --- nothing can be written down ----------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ is stopped, nothing is quarantined, no lane changes.  Above: `desk`.  Below: the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -17,6 +17,7 @@ from orchestrator.api.rollouts.shown import Drilled
 from orchestrator.api.rollouts.verbs import RolloutVerbs
 from orchestrator.api.verbs import RefusedError, Verbs
 from orchestrator.domain.ports import Clock
+from orchestrator.domain.rollouts.people import BRAKED
 from orchestrator.domain.rollouts.state import Phase, State
 from orchestrator.domain.routing import RoutingTable
 from orchestrator.engine.driver import Driver
@@ -67,13 +68,21 @@ class Drill:
         self._clock = clock
         self._busy = False
 
-    async def run(self, hold: float, *, actor: str, reason: str = "") -> Drilled:
+    async def run(
+        self,
+        hold: float,
+        *,
+        actor: str,
+        reason: str = "",
+        gone: Callable[[], Awaitable[None]] = anyio.sleep_forever,
+    ) -> Drilled:
         """Move all traffic to the refuge, hold it there, and move it back.
 
         Args:
-            hold: seconds it stays there.
+            hold: seconds it stays there, at most.
             actor: who asks.
             reason: why, for the audit.
+            gone: returns once whoever asks is there no more, which ends it.
 
         Raises:
             RefusedError: there is no refuge, or traffic is there already; nothing was moved.
@@ -84,17 +93,18 @@ class Drill:
             raise RefusedError("a drill is under way; wait for its end")
         clock_runs = state.rollout is not None and not state.rollout.is_over and state.rollout.paused is None
         why = f"{REASON}: {reason}" if reason else REASON
-        self._busy, asked = True, self._asked()
+        self._busy, brakes = True, self._verbs.brakes
         try:
             in_flight = self._counters.in_flight(left)
             milliseconds, at_move, refuge_before = await self._move(left, refuge, actor=actor, reason=why)
-            await anyio.sleep(hold)
+            with anyio.move_on_after(hold):
+                await gone()
             stray = self._counters.chosen(left) - at_move
             served = self._counters.chosen(refuge) - refuge_before
         finally:
             self._busy = False
             with anyio.CancelScope(shield=True):
-                end = await self._back(actor=actor, reason=why, resumes=clock_runs, asked=asked)
+                end = await self._back(actor=actor, reason=why, resumes=clock_runs, brakes=brakes)
         if end == AS_BEFORE and _lanes(self._driver.state) != _lanes(state):
             end = "what else was asked for meanwhile: switchover history"
         words = f"the last call went to generation {left} {milliseconds:.1f} ms after it was asked for"
@@ -120,28 +130,23 @@ class Drill:
         await moving
         return moved, chosen, before
 
-    def _asked(self) -> tuple[int, int]:
-        """Return how often the kill switch and a pause were asked for."""
-        return self._verbs.brakes, self._rollouts.pauses
-
-    async def _back(self, *, actor: str, reason: str, resumes: bool, asked: tuple[int, int]) -> str:
+    async def _back(self, *, actor: str, reason: str, resumes: bool, brakes: int) -> str:
         """Lift the kill switch, and let a clock that it stopped run again; return how things stand then.
 
-        Whoever asked for either meanwhile found it done already, and means it to last: that stays.
+        Whoever asked for the switch meanwhile found it on, and means it to last; whoever paused has a pause of theirs.
         """
         if not self._driver.state.table.kill_switch:
             return "somebody has lifted the kill switch"
-        brakes, pauses = (now - before for now, before in zip(self._asked(), asked, strict=True))
-        if brakes > 1:  # the first was the drill's own
+        if self._verbs.brakes - brakes > 1:  # the first was the drill's own
             return "the kill switch stays on, for somebody asked for it meanwhile"
         await self._verbs.kill_switch(on=False, actor=actor, reason=reason)
         rollout = self._driver.state.rollout
         if not resumes or rollout is None or rollout.paused is None:
             return AS_BEFORE
-        if pauses:
-            return "the rollout stays paused, for somebody asked for that meanwhile"
-        if rollout.paused.cause.words.endswith(f": {reason}"):  # somebody else's pause stays
-            await self._rollouts.resume(actor=actor, reason=reason)
+        stopped = rollout.paused.cause.words
+        if stopped != f"{actor} {BRAKED}: {reason}":
+            return f"the rollout stays paused: {stopped}"
+        await self._rollouts.resume(actor=actor, reason=reason)
         return AS_BEFORE
 
 

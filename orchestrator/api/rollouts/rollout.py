@@ -127,7 +127,11 @@ def _steering(app: FastAPI, control: RolloutControl) -> None:
 
     @app.post("/v1/drill", responses=REFUSALS, tags=TAGS, summary="Rehearse a rollback on live routing and time it")
     async def drill(body: DrillBody, request: Request) -> Drilled:
-        return await control.rollouts.drill(body.hold, actor=actor(request), reason=body.reason)
+        async def hung_up() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+        return await control.rollouts.drill(body.hold, actor=actor(request), reason=body.reason, gone=hung_up)
 
 
 def _refuse_path(request: Request, plan: str | None) -> None:

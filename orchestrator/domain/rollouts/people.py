@@ -7,6 +7,7 @@ A person is never overridden: what one did stays until one goes on.  Above: `rol
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from orchestrator.domain.generation import Standing
 from orchestrator.domain.rollouts import events as ev
@@ -21,6 +22,8 @@ from orchestrator.domain.rollouts.steps import is_routed, promote, run_step, set
 from orchestrator.domain.routing import Lane
 
 CUTTING = "one version hands the state over to the other now; wait for that, or give it up with: switchover abort"
+BRAKED: Final = "turned the kill switch on"
+"""What whoever did so is said to have done; the rollout pauses for it."""
 
 
 def promote_now(state: State, _event: ev.PromoteAsked, now: float) -> State | Rejected:
@@ -40,9 +43,12 @@ def pause_now(state: State, event: ev.PauseAsked, now: float) -> State | Rejecte
     rollout = state.under_way
     if rollout.is_cutting:
         return Rejected(CUTTING)
-    if rollout.paused is not None:
-        return Rejected(f"it is paused already: {rollout.paused.cause.words}; go on with: switchover resume")
-    return pause(state, _person(state, event, "paused", now), now)
+    if rollout.paused is None:
+        return pause(state, _person(state, event, "paused", now), now)
+    cause = rollout.paused.cause
+    if state.table.kill_switch and cause.words.startswith(f"{cause.by} {BRAKED}"):  # this pause outlasts the switch
+        return state.to(paused=replace(rollout.paused, cause=_person(state, event, "paused", now)))
+    return Rejected(f"it is paused already: {cause.words}; go on with: switchover resume")
 
 
 def resume(state: State, _event: ev.ResumeAsked, now: float) -> State | Rejected:
@@ -138,7 +144,7 @@ def kill_switch(state: State, event: ev.KillSwitchAsked, now: float) -> State | 
     state = route(state, now, kill_switch=event.on)
     if not event.on or state.phase is Phase.ROLLING_BACK:
         return state
-    cause = _person(state, event, "turned the kill switch on", now)
+    cause = _person(state, event, BRAKED, now)
     if state.under_way.is_cutting:  # nothing moves while it is on, and calls cannot wait for that
         return go_back(state, cause, now, quarantine=False)
     return pause(state, cause, now)
