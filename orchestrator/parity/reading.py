@@ -25,8 +25,18 @@ BUSY: Final = 5.0
 """Seconds to wait for a writer."""
 TEXT_BYTES: Final = 4 << 20
 """Bytes of a file up to which times in it are looked for; a longer one is compared byte by byte."""
+CHUNK: Final = 1 << 20
+"""Bytes of a longer file that are read at once."""
 MOST_IDS: Final = 200_000
 """Ids of the snapshot that are remembered; further ones count as new."""
+OWN: Final = (
+    "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"  # `_` is any character
+)
+"""What somebody made in a database, and not SQLite itself."""
+VERSION: Final = "user_version"
+"""Number in a database by which many programs know how far they have migrated its schema."""
+UNSELECTED: Final = 1
+"""How SQLite marks a virtual table's hidden column, which `SELECT *` leaves out."""
 
 
 class ReadingError(Exception):
@@ -60,18 +70,19 @@ class Reader:
             for path in _files(root):
                 name = str(path.relative_to(root))
                 if not self._is_ignored(name):
-                    self._one(path, name, scrubber, tree)
+                    self._one(path, root, scrubber, tree)
         except (OSError, sqlite3.Error) as error:
             raise ReadingError(f"{root}: {error}") from error
         if self._left < 0:
             tree.bound = f"there are more than {self.most_rows} rows (parity.rows)"
         return tree
 
-    def _one(self, path: Path, name: str, scrubber: Scrubber, tree: Tree) -> None:
+    def _one(self, path: Path, root: Path, scrubber: Scrubber, tree: Tree) -> None:
+        name = str(path.relative_to(root))
         try:
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                tree.files[name] = f"-> {path.readlink()}"
+                tree.files[name] = f"-> {_target(path, root)}"
             elif stat.S_ISREG(mode):
                 if is_database(path):
                     self._database(path, name, scrubber, tree)
@@ -84,8 +95,10 @@ class Reader:
         with closing(open_to_read(path, BUSY)) as connection:
             connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
             connection.execute("BEGIN")
-            made = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
-            for kind, table, sql in made.fetchall():
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if not self._is_ignored(place := f"{name}:{VERSION}"):
+                tree.files[place] = str(version)
+            for kind, table, sql in connection.execute(OWN).fetchall():
                 place = f"{name}:{table}"
                 if self._is_ignored(place):
                     continue
@@ -95,7 +108,8 @@ class Reader:
 
     def _table(self, connection: sqlite3.Connection, table: str, place: str, one: Table, scrubber: Scrubber) -> None:
         quoted = '"' + table.replace('"', '""') + '"'
-        known = connection.execute(f"PRAGMA table_info({quoted})").fetchall()
+        listed = connection.execute(f"PRAGMA table_xinfo({quoted})")  # `table_info` does not list generated columns
+        known = [row for row in listed.fetchall() if row[6] != UNSELECTED]
         columns = [str(row[1]) for row in known]
         keys = [at for _, at in sorted((row[5], at) for at, row in enumerate(known) if row[5])]
         wanted = [at for at, column in enumerate(columns) if not self._is_ignored(f"{place}.{column}")]
@@ -121,13 +135,27 @@ class Reader:
 def _files(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders.sort()
-        yield from (Path(folder, name) for name in sorted(names))
+        links = [name for name in folders if Path(folder, name).is_symlink()]  # to directories; they are not followed
+        yield from (Path(folder, name) for name in sorted([*names, *links]))
+
+
+def _target(link: Path, root: Path) -> Path:
+    """Return where a link points to; into the state itself it is told without where that is, as each has its own."""
+    place = link.readlink()
+    return place.relative_to(root) if place.is_absolute() and place.is_relative_to(root) else place
 
 
 def _content(path: Path, scrubber: Scrubber) -> str:
-    """Return what stands for a file's content."""
-    body = path.read_bytes()
-    if len(body) <= TEXT_BYTES and b"\0" not in body:
-        with contextlib.suppress(UnicodeDecodeError):
-            body = "\n".join(scrubber.text(line) for line in body.decode().split("\n")).encode()
-    return f"{len(body)} bytes, {hashlib.blake2b(body, digest_size=8).hexdigest()}"
+    """Return what stands for a file's content; a long one is never held whole."""
+    digest = hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        body = file.read(TEXT_BYTES + 1)
+        if len(body) <= TEXT_BYTES and b"\0" not in body:
+            with contextlib.suppress(UnicodeDecodeError):
+                body = "\n".join(scrubber.text(line) for line in body.decode().split("\n")).encode()
+        size = 0
+        while body:
+            digest.update(body)
+            size += len(body)
+            body = file.read(CHUNK)
+    return f"{size} bytes, {digest.hexdigest()}"

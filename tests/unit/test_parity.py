@@ -7,12 +7,13 @@ import uuid
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from orchestrator.parity.clean import NEVER, Clean, Parting
 from orchestrator.parity.compare import MOST, compare
-from orchestrator.parity.reading import Reader, ReadingError
+from orchestrator.parity.reading import TEXT_BYTES, Reader, ReadingError
 from orchestrator.parity.scrub import Scrubber
 from orchestrator.parity.values import Difference
 
@@ -98,6 +99,48 @@ def test_schemas_and_files_are_compared_and_what_is_ignored_is_not(tmp_path: Pat
     places = {one.place: one.kind for one in differ(old, new)}
     assert places == {"tasks.db:task": "schema", "blob": "content", "only": "missing"}
     assert differ(old, new, Reader(ignored=("blob", "only", "tasks.db:*"))) == []
+
+
+@pytest.mark.requirement("PARITY-1")
+@pytest.mark.parametrize(
+    ("schema", "column"),
+    [
+        ("CREATE TABLE task (id INTEGER PRIMARY KEY, long INT AS (id * 2) STORED, title TEXT)", "title"),
+        ("CREATE TABLE task (id INTEGER PRIMARY KEY, long INT AS (id * 2) VIRTUAL, title TEXT)", "title"),
+        ("CREATE TABLE sqlite3task (id INTEGER PRIMARY KEY, title TEXT)", "title"),
+    ],
+)
+def test_columns_behind_a_generated_one_and_tables_named_like_sqlites_own_are_compared(
+    tmp_path: Path, schema: str, column: str
+) -> None:
+    table = schema.split()[2]
+    for name in ("old", "new"):
+        root = state(tmp_path / name, schema=schema, table=table)
+        with closing(sqlite3.connect(root / "tasks.db")) as database:
+            database.execute(f"INSERT INTO {table} (id, title) VALUES (1, ?)", (name,))  # noqa: S608 - of this test
+            database.commit()
+    (found,) = differ(tmp_path / "old", tmp_path / "new")
+    assert (found.place, found.old, found.new) == (f"tasks.db:{table}.{column} [1]", "'old'", "'new'")
+
+
+@pytest.mark.requirement("PARITY-1")
+def test_links_to_directories_long_files_and_how_far_a_schema_was_migrated_are_compared(tmp_path: Path) -> None:
+    for name, version in (("old", 1), ("new", 2)):
+        root = state(tmp_path / name)
+        with closing(sqlite3.connect(root / "tasks.db")) as database:
+            database.execute(f"PRAGMA user_version = {version}")
+        (root / "kept").mkdir()
+        (root / "mine").symlink_to(root / "kept")  # into the state, of which each has its own
+        (root / "current").symlink_to(f"v{version}", target_is_directory=True)
+        (root / "releases").symlink_to("/usr" if version == 1 else "/etc", target_is_directory=True)
+        (root / "long").write_bytes(bytes(TEXT_BYTES) + bytes([version]))
+    assert {one.place: (one.kind, one.old, one.new) for one in differ(tmp_path / "old", tmp_path / "new")} == {
+        "tasks.db:user_version": ("content", "1", "2"),
+        "current": ("content", "-> v1", "-> v2"),
+        "releases": ("content", "-> /usr", "-> /etc"),
+        "long": ("content", ANY, ANY),
+    }
+    assert differ(tmp_path / "old", tmp_path / "new", Reader(ignored=("*.db:*", "current", "releases", "long"))) == []
 
 
 @pytest.mark.requirement("PARITY-1")
