@@ -23,6 +23,7 @@ from orchestrator.parity.values import Table, Tree
 
 BUSY: Final = 5.0
 """Seconds to wait for a writer."""
+LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 TEXT_BYTES: Final = 4 << 20
 """Bytes of a file up to which times in it are looked for; a longer one is compared byte by byte."""
 CHUNK: Final = 1 << 20
@@ -41,6 +42,10 @@ UNSELECTED: Final = 1
 
 class ReadingError(Exception):
     """A state cannot be read; the message says what."""
+
+
+class BusyError(ReadingError):
+    """A state cannot be read now, as somebody holds a database of it locked."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Reader:
         """Read a state.
 
         Raises:
+            BusyError: a database is held locked for longer than `BUSY`.
             ReadingError: a file or database cannot be read.
         """
         tree = Tree()
@@ -72,6 +78,8 @@ class Reader:
                 if not self._is_ignored(name):
                     self._one(path, root, scrubber, tree)
         except (OSError, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in LOCKED:
+                raise BusyError(f"{root}: {error}, for longer than {BUSY:g} s") from error
             raise ReadingError(f"{root}: {error}") from error
         if self._left < 0:
             tree.bound = f"there are more than {self.most_rows} rows (parity.rows)"

@@ -24,13 +24,14 @@ from msgspec import UNSET, Raw
 from orchestrator.domain.errors import StartError
 from orchestrator.domain.generation import Role
 from orchestrator.parity.compare import compare
-from orchestrator.parity.reading import Reader, ReadingError
+from orchestrator.parity.reading import BusyError, Reader, ReadingError
 from orchestrator.parity.scrub import Scrubber
 from orchestrator.parity.values import Difference, Tree
 from orchestrator.paritying.messages import (
     Ask,
     Begin,
     Copied,
+    Did,
     Found,
     Quiet,
     ToDaemon,
@@ -60,6 +61,10 @@ class _Request(msgspec.Struct):
     params: dict[str, Raw] | msgspec.UnsetType = UNSET
 
 
+class _NoMoreError(Exception):
+    """The daemon answers no more."""
+
+
 class Follower:
     """Follows the writes of one daemon."""
 
@@ -69,6 +74,7 @@ class Follower:
         self._writer = writer
         self._writes: asyncio.Queue[Write | None] = asyncio.Queue()
         self._quiet: asyncio.Future[Quiet] | None = None
+        self._over = False
         self._live, self._copy = Path(begin.live), Path(begin.folder, COPY)
         self._last, self._tool = begin.last, ""
         self._since = begin.since
@@ -82,6 +88,8 @@ class Follower:
             await self._follow()
         except (StartError, ReadingError, snapshot.DatabaseError, OSError) as error:
             self._say(Unknown(str(error), over=True))
+        except _NoMoreError:  # before the state was copied
+            pass
         finally:
             listening.cancel()
             with contextlib.suppress(OSError):
@@ -96,15 +104,23 @@ class Follower:
                     self._writes.put_nowait(message)
                 elif isinstance(message, Quiet) and self._quiet is not None and not self._quiet.done():
                     self._quiet.set_result(message)
+        self._over = True
         self._writes.put_nowait(None)
         if self._quiet is not None and not self._quiet.done():
-            self._quiet.cancel()
+            self._quiet.set_exception(_NoMoreError())
 
     def _say(self, message: ToDaemon) -> None:
         if not self._writer.is_closing():
             self._writer.write(frame(encode(message)))
 
     async def _ask(self) -> Quiet:
+        """Ask how things stand.
+
+        Raises:
+            _NoMoreError: nobody answers any more.
+        """
+        if self._over:
+            raise _NoMoreError
         self._quiet = asyncio.get_running_loop().create_future()
         self._say(Ask())
         return await self._quiet
@@ -172,7 +188,10 @@ class Follower:
                 async with asyncio.timeout(wait):
                     write = await self._writes.get()
             except TimeoutError:
-                wait = every if await self._compare() else PAUSE
+                try:
+                    wait = every if await self._compare() else PAUSE
+                except _NoMoreError:
+                    wait = PAUSE  # what was sent before is done all the same
                 continue
             if write is None:
                 return
@@ -183,14 +202,21 @@ class Follower:
 
     async def _do(self, write: Write, new: Started) -> None:
         """Have the new code do a call; without its answer the states cannot be compared any more."""
-        params = msgspec.json.decode(b"".join((b'{"id":0', write.tail)), type=_Request).params
-        members = {} if params is UNSET else params
-        arguments = msgspec.json.decode(members["arguments"]) if "arguments" in members else {}
+        try:
+            arguments = _arguments(write)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            self._say(Unknown(f"call {write.number} ({write.tool}) cannot be done again: its arguments are {error}"))
+            self._did(write)
+            return
         answered = await new.client.call(write.tool, arguments, self._begin.call_timeout)
         if answered.answer in {Answer.TIMEOUT, Answer.LOST}:
             how = "did not answer in time" if answered.answer is Answer.TIMEOUT else f"ended; {new.last_words}"
             raise StartError(f"the new code {how} under call {write.number} ({write.tool})")
+        self._did(write)
+
+    def _did(self, write: Write) -> None:
         self._last, self._tool = write.number, write.tool
+        self._say(Did(write.number))
 
     # --- comparing ----------------------------------------------------------------------------
 
@@ -211,7 +237,13 @@ class Follower:
         if before.busy or before.last != self._last:
             return None
         scrubber = Scrubber(self._since, time.time(), self._known)
-        live, mine = [await anyio.to_thread.run_sync(self._read, root, scrubber) for root in (self._live, self._copy)]
+        try:
+            live, mine = [
+                await anyio.to_thread.run_sync(self._read, root, scrubber) for root in (self._live, self._copy)
+            ]
+        except BusyError as error:
+            self._say(Unknown(str(error)))
+            return None
         if await self._ask() != before:
             return None
         if live.bound or mine.bound:
@@ -230,6 +262,21 @@ class Follower:
         """Return a difference that may be written down."""
         place, old, new = map(self._redactor.text, (one.place, one.old, one.new))
         return Difference(place, one.kind, old, new)
+
+
+def _arguments(write: Write) -> dict[str, Any]:
+    """Return a call's arguments; null, as some clients write, is none.
+
+    Raises:
+        ValueError: they cannot be read, or are no object.
+        RecursionError: they are nested too deep.
+    """
+    params = msgspec.json.decode(b"".join((b'{"id":0', write.tail)), type=_Request).params
+    written = {} if params is UNSET else params
+    arguments = msgspec.json.decode(written["arguments"]) if "arguments" in written else None
+    if arguments is not None and not isinstance(arguments, dict):
+        raise ValueError("no JSON object")
+    return arguments or {}
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes:

@@ -19,8 +19,9 @@ from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
 from orchestrator.parity.clean import NEVER, Clean, Parting
+from orchestrator.paritying.behind import Behind
 from orchestrator.paritying.kept import FOLDER, ClockError, Followed, keep, load
-from orchestrator.paritying.messages import Ask, Begin, Copied, Found, Quiet, Unknown, Write, encode, to_daemon
+from orchestrator.paritying.messages import Ask, Begin, Copied, Did, Found, Quiet, Unknown, Write, encode, to_daemon
 from orchestrator.proxy.ledger import Call
 from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mirror import ALONE, Mirror
@@ -34,7 +35,9 @@ log = get_logger("parity")
 GRACE: Final = Grace(close_stdin=8.0, terminate=5.0)
 """What it was sent before the end of its socket is done first."""
 BACKLOG: Final = 64 << 20
-"""Bytes of write calls the program may lie behind."""
+"""Bytes of write calls the new code may lie behind."""
+LOG: Final = "parity.log"
+"""What the program itself prints: nothing, unless it fails in a way nobody foresaw."""
 RESTARTED: Final = "the daemon was restarted; the states are being compared"
 
 
@@ -60,7 +63,8 @@ class Parity:
         self._followed: Followed | None = None
         self._helper: Helper | None = None
         self._held = ""
-        self._done = 0
+        self._compared = 0
+        self._behind = Behind()
         self._is_stuck = False
         self._sure = False
         self._moving = anyio.Lock()
@@ -149,29 +153,31 @@ class Parity:
         if followed is None or helper is None:
             return
         followed.last += 1
+        number, tail, most = followed.last, bytes(call.tail), self._here.settings().parity.queue
         if outcome in {Outcome.LOST, Outcome.EXPIRED, Outcome.CANCELLED}:
-            why = f"call {followed.last} ({call.tool}) had no answer; nobody knows whether it changed anything"
-            self._unknown(why)
-        if followed.last - self._done > self._here.settings().parity.queue or helper.backlog > BACKLOG:
-            self._unknown(
-                f"the new code lies too far behind (call {followed.last}); begin anew: switchover parity start"
-            )
+            self._doubt(f"call {number} ({call.tool}) had no answer; nobody knows whether it changed anything")
+        elif number - self._compared > most:
+            self._doubt(f"{most} write calls and more came without a moment to compare the states in")
+        if len(self._behind) >= most or self._behind.size + len(tail) > BACKLOG:
+            self._unknown(f"the new code lies too far behind (call {number}); begin anew: switchover parity start")
             helper.end()
             self._helper = None
             self._mirror.watch_writes(None)
             return
-        helper.send(encode(Write(followed.last, call.tool, bytes(call.tail))))
+        self._behind.sent(number, len(tail))
+        helper.send(encode(Write(number, call.tool, tail)))
 
     # --- the program --------------------------------------------------------------------------
 
     async def _begin(self, *, resume: bool) -> None:
         followed = self._followed
         assert followed is not None  # noqa: S101 - set by both callers
-        self._sure, self._done, self._is_stuck = False, followed.last, False
+        self._sure, self._compared, self._is_stuck = False, followed.last, False
+        self._behind = Behind()
         program = Program(
             "orchestrator.paritying.follow",
             self._here.paths.state_dir,
-            self._here.paths.logs_dir / "parity.log",
+            self._here.paths.logs_dir / LOG,
             self._here.environment,
             GRACE,
         )
@@ -223,7 +229,10 @@ class Parity:
             self._helper = None
             self._mirror.watch_writes(None)
             if not self._is_stuck:
-                self._unknown(f"the program that follows {helper.outcome}; begin anew: switchover parity start")
+                ended = helper.process is not None and helper.process.exited.is_set()
+                how = helper.outcome if ended else "ended"  # its socket may close before it is seen to be gone
+                said = f"{self._here.paths.logs_dir / LOG} may say why; begin anew: switchover parity start"
+                self._unknown(f"the program that follows {how}; {said}")
 
     def _received(self, body: bytes) -> None:
         try:
@@ -236,9 +245,12 @@ class Parity:
             return
         if isinstance(message, Ask):
             self._helper.send(encode(Quiet(followed.last, self._mirror.writing())))
+        elif isinstance(message, Did):
+            self._behind.done(message.number)
         elif isinstance(message, Copied):
             followed.copied, self._held = message.since, message.held
-            self._done = max(self._done, message.last)
+            self._compared = max(self._compared, message.last)
+            self._behind.done(message.last)
             self._keep()
             log.info("state copied", after_call=message.last, held=message.held)
         elif isinstance(message, Found):
@@ -249,7 +261,7 @@ class Parity:
     def _found(self, followed: Followed, found: Found) -> None:
         """Take in a comparison."""
         before = followed.clean
-        self._done = max(self._done, found.call)
+        self._compared = max(self._compared, found.call)
         if not found.differences:
             followed.clean = before.equal(found.call, found.at)
         else:
@@ -257,14 +269,22 @@ class Parity:
             if before.since is not None or before.parting is None:
                 log.warning("states parted", where=str(parting), differences=len(found.differences))
             followed.clean = before.parted(parting)
-        first = not self._sure
+        first = not self._sure and not found.differences
         self._sure = not found.differences
         if first or (followed.clean.since, followed.clean.reason) != (before.since, before.reason):
             self._keep()
 
     def _stuck(self, unknown: Unknown) -> None:
         self._is_stuck = unknown.over
-        self._unknown(f"{unknown.reason}; begin anew: switchover parity start" if unknown.over else unknown.reason)
+        if unknown.over:
+            self._unknown(f"{unknown.reason}; begin anew: switchover parity start")
+        else:
+            self._doubt(unknown.reason)
+
+    def _doubt(self, reason: str) -> None:
+        """Stop the clock, if it runs: the next comparison tells whether the states are the same."""
+        if self._followed is not None and self._followed.clean.since is not None:
+            self._unknown(reason)
 
     def _unknown(self, reason: str) -> None:
         """Stop the clock: nobody knows whether the states are the same."""

@@ -95,6 +95,16 @@ class Copied(msgspec.Struct, tag=True):
     held: str
 
 
+class Did(msgspec.Struct, tag=True):
+    """The new code has done a write call.
+
+    Attributes:
+        number: of the call.
+    """
+
+    number: int
+
+
 class Found(msgspec.Struct, tag=True):
     """The states were compared.
 
@@ -124,7 +134,7 @@ class Unknown(msgspec.Struct, tag=True):
 
 
 ToFollow = Begin | Write | Quiet
-ToDaemon = Ask | Copied | Found | Unknown
+ToDaemon = Ask | Copied | Did | Found | Unknown
 encode: Final = msgspec.msgpack.encode
 to_follow: Final = msgspec.msgpack.Decoder(ToFollow).decode
 to_daemon: Final = msgspec.msgpack.Decoder(ToDaemon).decode

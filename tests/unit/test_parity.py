@@ -11,9 +11,10 @@ from unittest.mock import ANY
 
 import pytest
 
+from orchestrator.parity import reading
 from orchestrator.parity.clean import NEVER, Clean, Parting
 from orchestrator.parity.compare import MOST, compare
-from orchestrator.parity.reading import TEXT_BYTES, Reader, ReadingError
+from orchestrator.parity.reading import TEXT_BYTES, BusyError, Reader, ReadingError
 from orchestrator.parity.scrub import Scrubber
 from orchestrator.parity.values import Difference
 
@@ -154,6 +155,17 @@ def test_too_many_rows_and_a_damaged_database_are_said_and_are_no_pass(tmp_path:
         Reader().read(broken, SCRUBBER)
     old, new = state(tmp_path / "many"), state(tmp_path / "more", *((n, "a", "", 1.0) for n in range(2 * MOST)))
     assert len(differ(old, new)) == MOST
+
+
+@pytest.mark.requirement("PARITY-3")
+def test_a_database_that_is_held_locked_can_be_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BUSY", 0.01)
+    root = state(tmp_path / "old")
+    with closing(sqlite3.connect(root / "tasks.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BusyError, match="locked"):
+            Reader().read(root, SCRUBBER)
+    assert Reader().read(root, SCRUBBER).tables
 
 
 @pytest.mark.requirement("PARITY-2")

@@ -1,19 +1,30 @@
-"""What was followed, read back when the daemon starts."""
+"""What was followed, read back when the daemon starts; and the program that follows, when the daemon wants no more."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
+from orchestrator.paritying import follow
+from orchestrator.paritying.behind import Behind
 from orchestrator.paritying.kept import CLOCK, FOLDER, ClockError, Followed, keep, load
 from orchestrator.paritying.live import Parity
+from orchestrator.paritying.messages import Ask, Begin, Did, ToDaemon, Unknown, Write, encode, to_daemon
 from orchestrator.proxy.mirror import Mirror
+from orchestrator.rehearsal.client import Answered
+from orchestrator.rehearsal.samples import Answer
+from orchestrator.settings import Settings
+from orchestrator.supervision.helper import LENGTH, frame
+from orchestrator.supervision.process import Grace
 
 pytestmark = pytest.mark.requirement("PARITY-5")
 
@@ -37,3 +48,79 @@ async def test_a_clock_that_cannot_be_read_keeps_no_daemon_from_starting_and_lea
         await parity.resume()
     assert not (tmp_path / FOLDER).exists()
     assert (parity.status().on, parity.clean_for(9.0)) == (False, 0.0)
+
+
+def begin(folder: Path) -> Begin:
+    """Return what the program is told when it goes on with a copy."""
+    (folder / follow.COPY).mkdir(parents=True)
+    return Begin(
+        Spec(("true",), "/"), 1, str(folder), str(folder), resume=True, last=0, since=1.0, environ={},
+        settings=Settings().parity.model_dump(mode="json"), network=False, write=(), call_timeout=1.0,
+        start_timeout=1.0, grace=Grace(1.0, 1.0), answer_bytes=1 << 20, flags=None, key=b"k",
+    )  # fmt: skip
+
+
+class Daemon:
+    """The daemon's end of the socket: keeps what it is told, and closes when it is asked how things stand."""
+
+    def __init__(self, *writes: Write) -> None:
+        self.told: list[ToDaemon] = []
+        self.reader = asyncio.StreamReader()
+        self._writes = writes
+
+    def write(self, data: bytes) -> None:
+        (length,) = LENGTH.unpack(data[: LENGTH.size])
+        self.told.append(to_daemon(data[LENGTH.size : LENGTH.size + length]))
+        if isinstance(self.told[-1], Ask):  # in the middle of a comparison
+            for one in self._writes:
+                self.reader.feed_data(frame(encode(one)))
+            self.reader.feed_eof()
+
+    def is_closing(self) -> bool:
+        return False
+
+    async def drain(self) -> None:
+        """Nothing to wait for."""
+
+
+@pytest.mark.requirement("PARITY-4")
+async def test_what_was_sent_before_the_daemon_ended_is_done_also_when_states_were_being_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Any] = []
+
+    async def call(_tool: str, arguments: Mapping[str, Any], _seconds: float) -> Answered:
+        done.append(arguments)
+        return Answered(Answer.RESULT, b"{}")
+
+    @asynccontextmanager
+    async def started(_wanted: object) -> AsyncIterator[Any]:
+        yield SimpleNamespace(client=SimpleNamespace(call=call))
+
+    monkeypatch.setattr(follow, "started", started)
+    monkeypatch.setattr(follow, "find_hold", lambda: SimpleNamespace(words="nothing"))
+    texts = (b'{"n":1}', b"null", b"[1]", b'{"n":4}')
+    daemon = Daemon(*(Write(n, "plan", b',"params":{"arguments":%b}}' % text) for n, text in enumerate(texts, 1)))
+    with anyio.fail_after(10):
+        await follow.Follower(begin(tmp_path), cast("asyncio.StreamWriter", daemon)).run(daemon.reader)
+    assert done == [{"n": 1}, {}, {"n": 4}]
+    assert [one.number for one in daemon.told if isinstance(one, Did)] == [1, 2, 3, 4]
+    (unknown,) = (one for one in daemon.told if isinstance(one, Unknown))
+    assert (unknown.reason, unknown.over) == (
+        "call 3 (plan) cannot be done again: its arguments are no JSON object",
+        False,
+    )
+
+
+@pytest.mark.requirement("PARITY-3")
+def test_how_far_the_new_code_lies_behind_is_known_in_calls_and_in_bytes() -> None:
+    behind = Behind()
+    for number, size in ((5, 10), (6, 20), (9, 40)):
+        behind.sent(number, size)
+    assert (len(behind), behind.size) == (3, 70)
+    behind.done(6)
+    assert (len(behind), behind.size) == (1, 40)
+    behind.done(8)
+    assert len(behind) == 1
+    behind.done(20)
+    assert (len(behind), behind.size) == (0, 0)
