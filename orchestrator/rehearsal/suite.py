@@ -1,21 +1,22 @@
 """A suite: the calls that old and new code are both asked, read from TOML, or from JSON where a file's name says so.
 
-Above: `harness`, `shadow_run`.  Below: nothing.  A text argument `${plan.structuredContent.task.id}` stands for what an
-earlier call of the same process answered there, so that a suite can go on with what it made.
+Above: `harness`, `shadow_run`.  Below: `suite_words` says what is wrong with one.  A text argument
+`${plan.structuredContent.task.id}` stands for what an earlier call of the same process answered there, so that a suite
+can go on with what it made.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.rehearsal import suite_words
 
 REFERENCE: Final = re.compile(r"\$\{([^${}.]+)((?:\.[^${}.]+)+)\}")
 MOST_CALLS: Final = 1000
@@ -92,23 +93,53 @@ def read(path: Path) -> Suite:
     Raises:
         SuiteError: it cannot be read, or is none.
     """
-    form, parse = ("JSON", json.loads) if path.suffix == JSON else ("TOML", tomllib.loads)
+    form = "JSON" if path.suffix == JSON else "TOML"
     try:
-        content = parse(_text(path))
+        content = suite_words.parsed(_text(path), form)
     except OSError as error:
         raise SuiteError(f"the suite {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"the suite {path} is no text in UTF-8 (byte {error.start + 1})") from error
     except (ValueError, RecursionError) as error:
-        raise SuiteError(f"the suite {path} is no {form}: {error}") from error
+        said = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise SuiteError(f"the suite {path} is no {form}: {said}") from error
+    try:
+        suite = Suite.model_validate({**_table(path, content), "origin": str(path)})
+        return _checked(path, named(suite))
+    except ValidationError as error:
+        raise SuiteError(f"the suite {path} cannot be used: {suite_words.told(error)}") from error
+    except RecursionError as error:
+        raise SuiteError(f"the suite {path} cannot be used: it is nested too deep") from error
+
+
+def _table(path: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SuiteError(f'the suite {path} cannot be used: write an object with the list "call"')
-    try:
-        suite = Suite.model_validate({**content, "origin": str(path)})
-    except ValidationError as error:
-        said = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)
-        )
-        raise SuiteError(f"the suite {path} cannot be used: {said}") from error
-    return named(suite)
+    return content
+
+
+def _checked(path: Path, suite: Suite) -> Suite:
+    """Return a suite every call of which can be sent, and refers only to calls before it."""
+    before: list[str] = []
+    for number, case in enumerate(suite.call, 1):
+        wrong = suite_words.unsendable(case.arguments)
+        unknown = [name for name in _references(case.arguments) if name not in before]
+        if wrong is None and unknown:
+            known = f"before it come: {', '.join(before)}" if before else "none comes before it"
+            wrong = f"arguments: ${{{unknown[0]}...}} names no earlier call; {known}"
+        if wrong is not None:
+            raise SuiteError(f"the suite {path} cannot be used: call {number} ({case.name}): {wrong}")
+        before.append(case.name)
+    return suite
+
+
+def _references(arguments: Any) -> Iterator[str]:
+    """Yield the names of the calls that arguments refer to."""
+    if isinstance(arguments, dict | list):
+        for one in arguments.values() if isinstance(arguments, dict) else arguments:
+            yield from _references(one)
+    elif isinstance(arguments, str):
+        yield from (match[1] for match in REFERENCE.finditer(arguments))
 
 
 def _text(path: Path) -> str:

@@ -56,10 +56,20 @@ def test_a_suite_is_read_with_a_name_for_every_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "call: Field required"),
-        ("call = 3", "call: "),
-        ("[[call]]\ntool = 'a'\nargs = {}", "call.0.args: Extra inputs"),
-        ("[[call]]\ntool = 'a'\nrepeats = 0", "call.0.repeats: "),
+        ("", 'call: there is no call; write [[call]] and below it tool = "..."'),
+        ("[[call]]", "call 1: tool: names no tool"),
+        ("call = 3", "call: has to be a list"),
+        ("[[call]]\ntool = 'a'\nargs = {}", "call 1: args: there is no such key; known here: tool, arguments, name"),
+        ("[[call]]\ntool = 'a'\nrepeats = 0", "call 1: repeats: is 0; it has to be at least 1"),
+        ("[[call]]\ntool = 'a'\nexpect = { error = 1, in = 2 }", "call 1: expect.error: has to be true or false"),
+        ("[[call]]\ntool = 'a'\nexpect = { in = 2 }", "known here: error, contains, within"),
+        ("[[call]]\ntool = 'a'\narguments = { d = [2026-01-01] }", "call 1 (a): arguments.d[0] is a date, which JSON"),
+        ("[[call]]\ntool = 'a'\narguments = { n = inf }", "arguments.n is inf, which JSON does not have"),
+        (
+            "[[call]]\ntool = 'a'\narguments = { n = '${b.x}' }\n[[call]]\ntool = 'b'",
+            "${b...} names no earlier call; none",
+        ),
+        ("[[call]]\ntool = 'b'\n[[call]]\ntool = 'a'\narguments = { n = ['${c.x}'] }", "before it come: b"),
         ("[[call]]\ntool = 'a'\nname = 'x'\n[[call]]\ntool = 'b'\nname = 'x'", "suite.toml: two calls are named 'x'"),
         ("[[call]", "no TOML"),
     ],
@@ -68,6 +78,20 @@ def test_a_suite_that_cannot_be_used_says_where_and_why(tmp_path: Path, text: st
     with pytest.raises(SuiteError) as refused:
         read(written(tmp_path, text))
     assert said in str(refused.value)
+
+
+def test_json_that_no_call_can_carry_is_refused(tmp_path: Path) -> None:
+    one = '{"call": [{"tool": "a", "arguments": %s}]}'
+    deep = '{"a":' * 400 + "1" + "}" * 400
+    for text, said in (
+        (one % '{"n": 1e999}', "is inf"), (one % '{"\\ud800": 1}', "half of a character"), (one % deep, "levels deep"),
+        (one % '{"a": 1, "a": 2}', 'the key "a" stands twice'), ("[1]", "write an object"), ("[" * 99_999, "too deep"),
+    ):  # fmt: skip
+        path = tmp_path / "suite.json"
+        path.write_text(text)
+        with pytest.raises(SuiteError) as refused:
+            read(path)
+        assert said in str(refused.value)
 
 
 def test_an_absent_suite_is_named(tmp_path: Path) -> None:
