@@ -23,7 +23,7 @@ import msgspec
 from orchestrator.comparing import LearnedComparer
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.rehearsal import EXIT_FAILED
-from orchestrator.rehearsal.artifacts import Artifacts
+from orchestrator.rehearsal.artifacts import ArtifactError, Artifacts
 from orchestrator.rehearsal.harness import Harness
 from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.redact import Redactor, known_secrets
@@ -84,7 +84,11 @@ def main() -> int:
         for number in ENDING:
             signal.signal(number, lambda heard, _frame: early.append(heard))
         _tell(Begun())
-        return anyio.run(_run, Harness(job, kept, lock, comparer), early)
+        try:
+            return anyio.run(_run, Harness(job, kept, lock, comparer), early)
+        except ArtifactError as error:  # nobody can read it anywhere else
+            sys.stderr.write(f"the rehearsal {job.run} failed and cannot write down why: {error}\n")
+            return EXIT_FAILED
 
 
 async def _run(harness: Harness, early: list[int]) -> int:

@@ -25,11 +25,11 @@ from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.errors import SwitchoverError
 from orchestrator.domain.generation import Generation, Spec
-from orchestrator.domain.rehearsal import EXIT_FAILED, KILLED, alarm
+from orchestrator.domain.rehearsal import EXIT_FAILED, KILLED, RUN, RUN_WORDS, alarm
 from orchestrator.flags.service import FlagsService
 from orchestrator.in_force import InForce
 from orchestrator.proxy.dispatch import Dispatcher
-from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress
+from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, new_run, read_progress
 from orchestrator.rehearsal.recorded import Recorder
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import Suite, SuiteError, read
@@ -115,7 +115,7 @@ class Upgrades:
                 raise RefusedError(f"{who} runs; wait for its end, or end it with: switchover upgrade --cancel")
             run = asked.id or new_run(time.time())
             if not RUN.fullmatch(run):
-                raise RefusedError(f"the id {run!r} cannot be a folder's name: use letters, digits, '.', '_' and '-'")
+                raise RefusedError(f"the id {run!r} cannot name a run: {RUN_WORDS}")
             if (self._here.paths.state_dir / FOLDER / run).exists():
                 raise RefusedError(f"there is a rehearsal {run} already; choose another --id")
             await self._begin(run, asked, new, live_flags=live_flags)

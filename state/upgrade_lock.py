@@ -36,7 +36,9 @@ class UpgradeLockedError(StorageError):
     def __init__(self, path: Path, owner: Owner | None, run: str) -> None:
         self.owner = owner
         named = f"rehearsal {run} " if run else "another rehearsal "
-        super().__init__(path, f"{named}(pid {owner.pid if owner else 'unknown'}) holds it")
+        alone = f" (kill {owner.pid}, where no daemon runs)" if owner else ""
+        mend = f"{self.default_mend}{alone}"
+        super().__init__(path, f"{named}(pid {owner.pid if owner else 'unknown'}) holds it", mend)
 
 
 @dataclass(frozen=True, slots=True)

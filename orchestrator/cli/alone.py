@@ -35,7 +35,7 @@ from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import EXIT_FAILED, KILLED, Options
 from orchestrator.flags.publisher import Publisher
 from orchestrator.flags.registry_file import read_registry
-from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, RUN, new_run, read_progress
+from orchestrator.rehearsal.artifacts import FOLDER, PROGRESS, new_run, read_progress
 from orchestrator.rehearsal.request import Begun, Request
 from orchestrator.rehearsal.suite import SuiteError, read
 from orchestrator.settings import Paths, Settings, load
@@ -90,9 +90,7 @@ def rehearse(wanted: Wanted, paths: Paths, config: Path | None, show: Callable[[
     try:
         settings = load(config, dict(os.environ), {})
         run = wanted.run or new_run(time.time())
-        if not RUN.fullmatch(run):
-            raise click.UsageError(f"the id {run!r} cannot be a folder's name: use letters, digits, '.', '_' and '-'")
-        paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(paths.state_dir, "name another with --state-dir")
         with tempfile.TemporaryDirectory(prefix="switchover-") as place:
             publisher = Publisher(Path(place, "flags"))
             suite = wanted.suite or settings.upgrade.suite
@@ -119,7 +117,7 @@ def _request(wanted: Wanted, run: str, settings: Settings, paths: Paths, page: P
     suite = wanted.suite or settings.upgrade.suite
     source = wanted.source or settings.worker.source
     state = settings.worker.state or paths.worker_state
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(state, "name the worker's state in worker.state")
     key = load_key(settings.access.key_file, paths.state_dir)
     return Request(
         run=run,
@@ -138,6 +136,20 @@ def _request(wanted: Wanted, run: str, settings: Settings, paths: Paths, page: P
         start_timeout=settings.worker.start_timeout,
         key=key_for(Purpose.REHEARSAL, key).hex(),
     )
+
+
+def _make(directory: Path, mend: str) -> None:
+    """Make a directory that is to be worked in.
+
+    Raises:
+        FailedError: it cannot be made, or is none.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FailedError(f"{directory} is no directory; {mend}") from error
+    except OSError as error:
+        raise FailedError(f"the directory {directory} cannot be made ({error.strerror}); {mend}") from error
 
 
 def _words(command: str) -> list[str]:

@@ -14,7 +14,7 @@ from orchestrator.cli.canary import program, variable
 from orchestrator.cli.control import ask, paths_of
 from orchestrator.cli.errors import FailedError, UnreachableError
 from orchestrator.cli.group import reason_option, state_dir_option
-from orchestrator.domain.rehearsal import Options
+from orchestrator.domain.rehearsal import RUN, RUN_WORDS, Options
 from orchestrator.settings import Paths
 
 REHEARSING: Final = ("allow_dirty", "skip_build", "skip_tests", "keep_copy", "nightly")
@@ -78,6 +78,12 @@ def command(
     followed.
     """
     paths = paths_of(state_dir)
+    if cancel or follow is not None:
+        _refuse_beside(
+            "--cancel" if cancel else "--follow",
+            words,
+            {**options, "plan": plan, "rehearse": rehearse, "id": run, "old": old, "follow": cancel and follow},
+        )
     if cancel:
         click.echo(ask(paths, "POST", "/v1/upgrade/cancel", {"reason": reason})["message"])
         return
@@ -103,6 +109,8 @@ def _named(words: tuple[str, ...], run: str | None, options: dict[str, Any], *, 
     """
     if not words and needed:
         raise click.UsageError("name the new version's command: switchover upgrade --rehearse -- COMMAND...")
+    if run is not None and not RUN.fullmatch(run):
+        raise click.UsageError(f"--id {run!r} cannot name a run: {RUN_WORDS}")
     cwd, source, suite = options["cwd"], options["source"], options["suite"]
     return {
         "command": (program(words[0]), *words[1:]) if words else None,
@@ -148,6 +156,19 @@ def _knows(paths: Paths, path: str) -> bool:
     except FailedError:
         return False
     return True
+
+
+def _refuse_beside(verb: str, words: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse what would be passed over beside an option that is a verb of its own.
+
+    Raises:
+        UsageError: something is given.
+    """
+    if words:
+        raise click.UsageError(f"{verb} takes no COMMAND")
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(f"{verb} goes alone: leave out --{name.replace('_', '-')}")
 
 
 def _refuse(names: tuple[str, ...], options: dict[str, Any], why: str) -> None:

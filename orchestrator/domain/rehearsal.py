@@ -5,12 +5,17 @@ Above: `orchestrator.rehearsing` runs the steps and asks here what they mean.  B
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from orchestrator.domain.words import counted
+
+RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Ids of runs: they become names of folders."""
+RUN_WORDS: Final = "use letters, digits, '.', '_' and '-', 64 at most, and begin with a letter or digit"
 
 
 class Step(StrEnum):
@@ -38,7 +43,10 @@ SEVERITY: Final = {Status.OK: 0, Status.SKIPPED: 0, Status.WARNING: 1, Status.FA
 
 PASSED: Final = "[upgrade] All checks passed."
 WARNED: Final = "[upgrade] Completed with warnings (review noted shadow differences)."
-KILLED: Final = "[upgrade] Failed: the harness was killed; the next rehearsal clears up after it"
+KILLED: Final = (
+    "[upgrade] Failed: the harness was killed, or could not write (then logs/upgrade.log says why); the next rehearsal "
+    "clears up after it"
+)
 """Said for a run that could not say its last line itself."""
 
 EXIT_OK: Final = 0

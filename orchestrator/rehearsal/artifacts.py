@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +26,7 @@ SNAPSHOTS: Final = "snapshots"
 PROGRESS: Final = "progress.jsonl"
 PARTIAL: Final = ".partial"
 NAMES: Final = ("preflight", "steps", "shadow", "promotion_plan", "report")
-RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Ids of runs: they become names of folders."""
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 MOST_LEAKS: Final = 20
 LARGEST_LOOKED_AT: Final = 64 << 20
 """Bytes of a file that are looked through; ours are bounded far below."""
@@ -35,6 +34,10 @@ LARGEST_LOOKED_AT: Final = 64 << 20
 
 class LeakError(Exception):
     """Something that nobody should read was written and is withheld; the message says where and what it looks like."""
+
+
+class ArtifactError(Exception):
+    """What a run tells cannot be written down; the message says where and why."""
 
 
 class Artifacts:
@@ -69,20 +72,30 @@ class Artifacts:
         """Write `<name>.json`, whole or not at all.
 
         Raises:
-            OSError: it cannot be written; what was there stays.
+            ArtifactError: it cannot be written; what was there stays.
         """
-        write_json(self.path / f"{name}.json", self.redactor.value(content))
+        try:
+            write_json(self.path / f"{name}.json", self.redactor.value(content))
+        except OSError as error:
+            raise ArtifactError(in_words(error, self.path)) from error
 
     def log(self, name: str) -> Path:
         """Return where a step's log goes."""
         return self.path / f"{name}.log"
 
     def progress(self, **said: Any) -> None:
-        """Add a line to what whoever watches is shown."""
+        """Add a line to what whoever watches is shown.
+
+        Raises:
+            ArtifactError: it cannot be written.
+        """
         self._number += 1
         line = json.dumps({"n": self._number, **self.redactor.value(said)}, ensure_ascii=False)
-        with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise ArtifactError(in_words(error, self.path)) from error
 
     def summarise(self, differences: int, at: float) -> int:
         """Write what the worker's and the daemon's status show of this run.
@@ -113,7 +126,10 @@ class Artifacts:
             if file.is_file() and (leaks := look(_text(file), self._known)):
                 rules = ", ".join(sorted({f"{leak.rule} (line {leak.line})" for leak in leaks})[:MOST_LEAKS])
                 said.append(f"{file.name}: {rules}")
-                self._withhold(file, rules)
+                try:
+                    self._withhold(file, rules)
+                except OSError:  # no room for a note: then nothing of it stays
+                    file.unlink(missing_ok=True)
         if said:
             raise LeakError(f"withheld, as something private was left in it: {'; '.join(said)}")
 
@@ -125,6 +141,18 @@ class Artifacts:
             file.write_text(json.dumps({"n": 1, "message": note}) + "\n", encoding="utf-8")
         else:
             file.write_text(note + "\n", encoding="utf-8")
+
+
+def in_words(error: OSError, place: Path) -> str:
+    """Return what the file system refused, where, and what to do.
+
+    Args:
+        error: what it said.
+        place: where it happened, if it does not say.
+    """
+    path = error.filename2 or error.filename or place
+    mend = "free some space there" if error.errno in NO_SPACE else "look at its disk and permissions"
+    return f"{path!s}: {error.strerror or error}; {mend}"
 
 
 def read_progress(path: Path) -> list[dict[str, Any]]:

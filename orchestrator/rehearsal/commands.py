@@ -35,10 +35,12 @@ class Ended:
     Attributes:
         words: how, None when it succeeded.
         last: its last lines.
+        late: whether it was ended because its time was over.
     """
 
     words: str | None
     last: tuple[str, ...]
+    late: bool = False
 
 
 async def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], seconds: float, log: Log) -> Ended:
@@ -90,7 +92,7 @@ async def _to_the_end(process: WorkerProcess, reading: int, seconds: float, log:
                 await log.ended.wait()
             tasks.cancel_scope.cancel()
     if bound.cancelled_caught and not process.exited.is_set():
-        return Ended(f"it did not end within {seconds:g} s", log.last)
+        return Ended(f"it did not end within {seconds:g} s", log.last, late=True)
     return Ended(None if process.outcome == "exited with status 0" else f"it {process.outcome}", log.last)
 
 

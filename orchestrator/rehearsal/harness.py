@@ -6,11 +6,12 @@ the steps mean.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -31,7 +32,7 @@ from orchestrator.domain.rehearsal import (
     why_skipped,
 )
 from orchestrator.rehearsal import artifacts, cloning, code_copy, commands, preflight, report, snapshot, workspace
-from orchestrator.rehearsal.artifacts import Artifacts, LeakError
+from orchestrator.rehearsal.artifacts import ArtifactError, Artifacts, LeakError, in_words
 from orchestrator.rehearsal.code_copy import CopyError
 from orchestrator.rehearsal.databases import DatabaseError
 from orchestrator.rehearsal.job import Job
@@ -41,6 +42,10 @@ from orchestrator.rehearsal.samples import Compared, Comparer
 from orchestrator.rehearsal.sandbox import Hold, find_hold
 from orchestrator.rehearsal.shadow_run import NothingToAskError, Plan, Ran, ShadowRun
 from orchestrator.supervision.warden import MARK
+
+NEW_NAMED: Final = "name the new version's command anew after --, and its directory with --cwd"
+OLD_NAMED: Final = "name the old version's command anew with --old, and its directory with --old-cwd"
+OLD_AGAIN: Final = "the version in service has to be there to be started once more beside the new one: put it back"
 
 
 class StepFailedError(Exception):
@@ -109,21 +114,26 @@ class Harness:
         if why is not None:
             self._note(Outcome(step, Status.SKIPPED, why, 0.0, started))
             return True
-        self._kept.progress(step=step, status="running", message="", at=started)
         try:
+            self._kept.progress(step=step, status="running", message="", at=started)
             done = await work()
-        except StepFailedError as error:
+        except (StepFailedError, ArtifactError) as error:
             done = Outcome(step, Status.FAILED, str(error))
         except OSError as error:
-            done = Outcome(step, Status.FAILED, f"{error}; look at that path's disk and permissions")
+            done = Outcome(step, Status.FAILED, in_words(error, self._job.state_dir))
         seconds = time.monotonic() - begun
         self._note(Outcome(step, done.status, done.message, round(seconds, 3), started, done.details))
-        return done.status is not Status.FAILED
+        return self._outcomes[-1].status is not Status.FAILED
 
     def _note(self, outcome: Outcome) -> None:
+        """Write down what a step came to; one that cannot be written down has failed."""
         self._outcomes.append(outcome)
-        self._kept.progress(step=outcome.step, status=outcome.status, message=outcome.message, at=time.time())
-        self._kept.write("steps", report.steps(self._job.run, self._outcomes))
+        try:
+            self._kept.progress(step=outcome.step, status=outcome.status, message=outcome.message, at=time.time())
+            self._kept.write("steps", report.steps(self._job.run, self._outcomes))
+        except ArtifactError as error:
+            if outcome.status is not Status.FAILED:
+                self._outcomes[-1] = replace(outcome, status=Status.FAILED, message=str(error))
 
     def _next(self) -> Step:
         done = {one.step for one in self._outcomes}
@@ -158,8 +168,8 @@ class Harness:
             taken,
             preflight.work_tree(source, allow_dirty=job.options.allow_dirty),
             preflight.source(source, self._wanted_commands()),
-            preflight.program("old", job.old, job.environ.get("PATH")),
-            preflight.program("new", job.new, job.environ.get("PATH")),
+            preflight.program("old", job.old, job.environ.get("PATH"), OLD_AGAIN if job.tools_socket else OLD_NAMED),
+            preflight.program("new", job.new, job.environ.get("PATH"), NEW_NAMED),
             preflight.space(job.state_dir, code, cloning.size_of(job.worker_state), settings.spare_bytes),
             *preflight.health(job.worker_state),
             *preflight.runtimes(settings.runtimes, job.environ.get("PATH")),
@@ -214,8 +224,10 @@ class Harness:
             raise StepFailedError(str(error)) from error
         details = {"command": list(command), "log": log.name}
         if ended.words is None:
-            return Outcome(step, Status.OK, f"{' '.join(command)} succeeded", details=details)
-        message = f"{' '.join(command)}: {ended.words}; it ended with: {' | '.join(ended.last)}"
+            return Outcome(step, Status.OK, f"{shlex.join(command)} succeeded", details=details)
+        more = f"; give it more time with upgrade.{step}_timeout" if ended.late else ""
+        last = f"; it ended with: {' | '.join(ended.last)}" if ended.last else ""
+        message = f"{shlex.join(command)}: {ended.words}{more}{last}; all of it is in {self._kept.log(step)}"
         return Outcome(step, Status.FAILED, message, details=details)
 
     async def _shadow(self) -> Outcome:

@@ -38,12 +38,13 @@ def work_tree(source: Path | None, *, allow_dirty: bool) -> Check:
     """Look whether everything in the source is committed."""
     if source is None:
         return Check("work tree", Status.SKIPPED, "no source directory is named (worker.source or --source)")
-    if git(source, "rev-parse", "--is-inside-work-tree")[0]:
-        return Check("work tree", Status.SKIPPED, f"{source} is in no git repository that can be read")
+    known = not git(source, "rev-parse", "--is-inside-work-tree")[0]
+    if not known and not any((one / ".git").exists() for one in (source, *source.parents)):
+        return Check("work tree", Status.SKIPPED, f"{source} is in no git repository")
     try:
         found = changes(source)
     except CopyError as error:
-        return Check("work tree", Status.FAILED, f"git cannot say whether {source} is clean: {error}")
+        return _unknown(source, str(error).partition("\n")[0], allow_dirty=allow_dirty)
     if not found:
         return Check("work tree", Status.OK, f"{source} is clean")
     named, more = ", ".join(line[3:] for line in found[:NAMED]), ", ..." if len(found) > NAMED else ""
@@ -51,6 +52,14 @@ def work_tree(source: Path | None, *, allow_dirty: bool) -> Check:
     if allow_dirty:
         return Check("work tree", Status.SKIPPED, f"{said}, which --allow-dirty allows")
     return Check("work tree", Status.FAILED, f"{said}; commit them, or go on with --allow-dirty")
+
+
+def _unknown(source: Path, why: str, *, allow_dirty: bool) -> Check:
+    """Say that nobody knows whether everything is committed."""
+    said = f"git cannot say whether {source} is clean ({why})"
+    if allow_dirty:
+        return Check("work tree", Status.SKIPPED, f"{said}, and --allow-dirty was given")
+    return Check("work tree", Status.FAILED, f"{said}; have git read it, or go on with --allow-dirty")
 
 
 def source(source: Path | None, commands: Sequence[Sequence[str]]) -> Check:
@@ -64,17 +73,18 @@ def source(source: Path | None, commands: Sequence[Sequence[str]]) -> Check:
     return Check("source", Status.OK, said)
 
 
-def program(whose: str, spec: Spec, path: str | None) -> Check:
+def program(whose: str, spec: Spec, path: str | None, mend: str) -> Check:
     """Look whether a version's program and working directory are there; the build may still make what is in the source.
 
     Args:
         whose: `old` or `new`.
         spec: the version.
         path: PATH to find the program on, unless the version has its own.
+        mend: what to do where it is not there.
     """
     trouble = unstartable(spec, {} if path is None else {"PATH": path})
     if trouble:
-        return Check(f"{whose} code", Status.FAILED, f"{trouble}; name the {whose} version's command anew (--cwd)")
+        return Check(f"{whose} code", Status.FAILED, f"{trouble}; {mend}")
     return Check(f"{whose} code", Status.OK, f"{spec.command[0]} is there, or is made by the build")
 
 
@@ -92,8 +102,9 @@ def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:
     free = shutil.disk_usage(place).free
     said = f"{_megabytes(needed)} will be copied, {_megabytes(free)} are free below {place}"
     if free - needed < spare:
-        mend = f"free {_megabytes(needed + spare - free)} more, or lower upgrade.spare_bytes"
-        return Check("disk space", Status.FAILED, f"{said}, of which {_megabytes(spare)} must be left; {mend}")
+        more = f"free {_megabytes(needed + spare - free)} more"
+        kept = f", of which {_megabytes(spare)} must be left; {more}, or lower upgrade.spare_bytes"
+        return Check("disk space", Status.FAILED, said + (kept if spare else f"; {more}"))
     return Check("disk space", Status.OK, said)
 
 
@@ -144,7 +155,11 @@ def _examined(path: Path, name: Path, seconds: float) -> Check:
         said = f"{name} could not be read through in {seconds:g} s; its copy is examined to the end"
         return Check("database", Status.WARNING, said)
     if trouble is not None:
-        return Check("database", Status.FAILED, f"{name} is damaged: {trouble}; mend it before anything is upgraded")
+        return Check(
+            "database",
+            Status.FAILED,
+            f"{name} is damaged: {' '.join(trouble.split())}; mend it before anything is upgraded",
+        )
     return Check("database", Status.OK, f"{name} is well")
 
 

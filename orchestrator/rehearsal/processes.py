@@ -33,6 +33,8 @@ from orchestrator.supervision.readiness import handshake
 from orchestrator.supervision.warden import MARK, mark_of_life
 
 LAST_LINES: Final = 5
+LAST_WORDS: Final = 1.0
+"""Seconds until a process that closed its stdout has ended, if it is about to."""
 NO_CACHES: Final = {"PYTHONDONTWRITEBYTECODE": "1", "NODE_DISABLE_COMPILE_CACHE": "1"}
 """What keeps interpreters from writing beside the code, which nobody needs and every report would be full of."""
 
@@ -74,6 +76,7 @@ class Started:
         """Use `started`."""
         self.client = client
         self.pid = process.pid
+        self._process = process
         self._sentry = sentry
         self._stderr = stderr
 
@@ -84,6 +87,13 @@ class Started:
     def attempts(self) -> list[Attempt]:
         """Return all that was stopped."""
         return self._sentry.attempts() if self._sentry is not None else []
+
+    async def end(self) -> str:
+        """Return how a process ended that closed its stdout, in words, with the last lines of its stderr."""
+        with anyio.move_on_after(LAST_WORDS):
+            await self._process.exited.wait()
+        has_ended = self._process.exited.is_set()
+        return f"{self._process.outcome if has_ended else 'closed its stdout and lives'}{self._stderr.told}"
 
     @property
     def last_words(self) -> str:

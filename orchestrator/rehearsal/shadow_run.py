@@ -93,6 +93,13 @@ class Ran:
         return [one for one in self.samples if one.part is part]
 
 
+ENDED: Final = {
+    Answer.LOST: "its process ended",
+    Answer.UNREADABLE: "its answer cannot be read",
+}
+"""How a call ended that has no answer, in words."""
+
+
 class NothingToAskError(Exception):
     """No suite is given and none can be proposed."""
 
@@ -112,6 +119,7 @@ class ShadowRun:
         self._ran: Ran | None = None
         self._read_only: frozenset[str] = frozenset()
         self._left: Contents = {}  # what the old code by itself leaves
+        self._ended: set[Part] = set()  # parts of which it was noted how a process ended
 
     async def run(self) -> Ran:
         """Run all processes, one after the other.
@@ -201,6 +209,10 @@ class ShadowRun:
                 sample = await self._ask(client, case, call, answers, (part, number))
                 stopped = process.stopped_since() if process is not None else ()
                 ran.samples.append(Taken(**{**_members(sample), "stopped": stopped}))
+                if sample.answer is Answer.LOST and process is not None and part not in self._ended:
+                    self._ended.add(part)
+                    how = await process.end()
+                    ran.notes.append(f"{part} {number + 1} ended when {case.name} was called: it {how}")
 
     async def _ask(
         self, client: Client, case: Case, call: int, answers: dict[str, Any], whose: tuple[Part, int]
@@ -301,7 +313,7 @@ def _words(sample: Taken) -> str:
     if sample.answer is Answer.RESULT:
         return "the tool failed"
     return {Answer.ERROR: "it was answered with an error", Answer.TIMEOUT: "it was not answered in time"}.get(
-        sample.answer, f"it ended as {sample.answer}"
+        sample.answer, ENDED.get(sample.answer, "it was not asked")
     )
 
 

@@ -24,6 +24,7 @@ from state.upgrade_lock import LOCK_NAME
 BUILD = "import os, sys; print('built in', os.getcwd()); print('password=hunter2hunter2'); open('built', 'w').close()"
 TEST = "import os, sys; sys.exit(0 if os.path.exists('built') else 3)"
 
+PATIENCE = 60.0
 ENDED = ("summary", "ok")
 SUITE = """
 [[call]]
@@ -291,3 +292,30 @@ def test_a_run_that_is_ended_in_the_moment_it_begins_clears_up(state_dir: Path, 
     assert finish(program) == 1
     assert artifact(state_dir, "brief", "report")["status"] == "failed"
     assert left_behind(state_dir) == []
+
+
+@pytest.mark.requirement("REH-7")
+def test_a_run_whose_artifacts_cannot_be_written_any_more_clears_up_and_says_so(
+    state_dir: Path, tmp_path: Path, suite: str
+) -> None:
+    source = repository(tmp_path / "source", {"server.py": "1"})
+    blocked = state_dir / "upgrades" / "one" / "steps.json.partial"
+    worker = spec("escaping_worker.py")
+    settings = {"build": python(f"import os; os.mkdir({str(blocked)!r})"), "test": python("")}
+    new = spec("escaping_worker.py", source=source)
+    program = begin(request(state_dir, "one", worker, new, suite=suite, settings=settings))
+    assert refusal(program) == ""
+    assert program.stdout is not None
+    assert program.stderr is not None
+    with program.stdout, program.stderr as errors:
+        assert program.wait(PATIENCE) == 1
+        said = errors.read().decode()
+    assert said == (
+        f"the rehearsal one failed and cannot write down why: {blocked}: Is a directory; "
+        "look at its disk and permissions\n"
+    )
+    last = events(state_dir, "one")[-1]
+    assert (last["step"], last["status"]) == ("build", "ok")  # what could still be written; the test was not begun
+    blocked.rmdir()
+    (blocked.parent / "report.json").touch()
+    assert left_behind(state_dir, source) == []

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from orchestrator.cli import rehearsing
 from orchestrator.cli.errors import FailedError
+from orchestrator.cli.group import switchover
 from orchestrator.settings import Paths, locate
 
 pytestmark = pytest.mark.requirement("REH-12")
@@ -82,3 +84,29 @@ def test_a_rehearsal_that_is_refused_is_told_with_its_reason_and_nobody_elses_is
     with pytest.raises(FailedError, match="another one runs"):
         rehearse(tmp_path)
     assert daemon.asked == ["POST /v1/upgrade"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cancel", "--nightly"), "--cancel goes alone: leave out --nightly"),
+        (("--cancel", "--follow", "one"), "--cancel goes alone: leave out --follow"),
+        (("--follow", "one", "--rehearse"), "--follow goes alone: leave out --rehearse"),
+        (("--follow", "one", "--", "new"), "--follow takes no COMMAND"),
+        (("--rehearse", "--id", "a/b", "--", "new"), "--id 'a/b' cannot name a run: use letters"),
+        (("--rehearse", "--id", "a" * 65, "--", "new"), "64 at most"),
+        (("--rehearse", "--id", "", "--old", "old", "--", "new"), "--id '' cannot name a run"),
+    ],
+)
+def test_what_would_be_passed_over_or_cannot_name_a_run_is_refused(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    refused = CliRunner().invoke(switchover, ["upgrade", "--state-dir", str(tmp_path), *words])
+    assert (refused.exit_code, said in refused.output) == (2, True), refused.output
+
+
+def test_a_state_directory_that_is_none_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {"SWITCHOVER_STATE_DIR": str(tmp_path / "file")}
+    refused = CliRunner().invoke(switchover, ["upgrade", "--old", "old", "--", "new"], env=environment)
+    assert (refused.exit_code, "is no directory; name another with --state-dir" in refused.output) == (1, True)

@@ -78,6 +78,24 @@ def test_differences_are_shown_by_tool_and_class_with_values_and_how_often(shado
     assert "not called: drop, it does not say that it only reads" in shown
 
 
+def test_what_no_value_shows_is_said_and_who_was_beside_the_control(
+    shadow: Callable[..., Result], state_dir: Path
+) -> None:
+    report = state_dir / "upgrades" / "one" / "shadow.json"
+    found = json.loads(report.read_text())
+    ended = difference(4, kind="error", path="$", rule="control's answer was a result", rehearsal="")
+    unmet = difference(5, kind="expectation", path="$", rule="", message="the suite says: it must fail")
+    skewed = difference(6, beside="active", **{"class": "skew"})
+    report.write_text(json.dumps({**found, "compared": 1, "differences": [ended, unmet, skewed]}))
+    shown = shadow("diff").output
+    assert "1 answer compared to the end" in shown
+    assert (
+        "pairs\n         control's answer was a result\n         control:   1\n         rehearsal: (nothing)" in shown
+    )
+    assert "the suite says: it must fail\n" in shown
+    assert "control:   1\n         active:    2" in shown
+
+
 def test_they_are_chosen_by_class_and_tool_and_printed_as_json(shadow: Callable[..., Result]) -> None:
     shown = json.loads(shadow("diff", "one", "--class", "unexpected", "--class", "noise", "--json").output)
     assert (shown["id"], shown["count"]) == ("one", 2)

@@ -15,6 +15,8 @@ from orchestrator.rehearsal import preflight
 from orchestrator.rehearsal.bounds import Means
 from orchestrator.rehearsal.sandbox import Hold
 
+MEND = "name it anew"
+
 pytestmark = pytest.mark.requirement("REH-2")
 
 
@@ -68,6 +70,16 @@ def test_a_work_tree_with_changes_fails_unless_that_is_allowed(tmp_path: Path) -
     assert preflight.work_tree(tmp_path, allow_dirty=False).status is Status.SKIPPED
 
 
+def test_a_repository_that_git_cannot_read_is_not_taken_for_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = repository(tmp_path / "source", {"a": "1"})
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no git is
+    found = preflight.work_tree(source, allow_dirty=False)
+    assert (found.status, "git is not installed" in found.message) == (Status.FAILED, True)
+    assert preflight.work_tree(source, allow_dirty=True).status is Status.SKIPPED
+
+
 def test_a_source_is_needed_to_build_in_and_must_be_there(tmp_path: Path) -> None:
     assert preflight.source(tmp_path, [("make",)]).status is Status.OK
     assert preflight.source(None, []).status is Status.OK
@@ -81,24 +93,28 @@ def test_a_program_or_working_directory_that_is_not_there_is_found_before_anythi
     (tmp_path / "plain").touch()
     here, path = str(tmp_path), str(tmp_path)
     for word in ("run", "./run", f"{here}/run"):
-        assert preflight.program("new", Spec((word,), here), path).status is Status.OK
+        assert preflight.program("new", Spec((word,), here), path, MEND).status is Status.OK
     said = {"gone": "is not an executable", "./gone": "is not an executable", "./plain": "Permission denied"}
     for word, why in said.items():
-        found = preflight.program("new", Spec((word,), here), path)
+        found = preflight.program("new", Spec((word,), here), path, MEND)
         assert (found.status, why in found.message) == (Status.FAILED, True)
-    nowhere = preflight.program("old", Spec(("run",), f"{here}/nowhere"), path)
+    nowhere = preflight.program("old", Spec(("run",), f"{here}/nowhere"), path, MEND)
     assert (nowhere.status, "working directory" in nowhere.message) == (Status.FAILED, True)
+    assert nowhere.message.endswith(f"; {MEND}")
 
 
 def test_what_the_build_may_still_make_in_the_source_need_not_be_there(tmp_path: Path) -> None:
     source = str(tmp_path)
-    assert preflight.program("new", Spec((f"{source}/dist/server",), "/", source=source), None).status is Status.OK
-    assert preflight.program("new", Spec(("node",), f"{source}/dist", source=source), None).status is Status.OK
+    assert (
+        preflight.program("new", Spec((f"{source}/dist/server",), "/", source=source), None, MEND).status is Status.OK
+    )
+    assert preflight.program("new", Spec(("node",), f"{source}/dist", source=source), None, MEND).status is Status.OK
 
 
 def test_space_is_held_against_what_will_be_copied(tmp_path: Path) -> None:
     assert preflight.space(tmp_path, 1000, 1000, 0).status is Status.OK
-    full = preflight.space(tmp_path, 10**18, 0, 0)
+    assert "spare_bytes" not in preflight.space(tmp_path, 10**18, 0, 0).message  # there is nothing to lower
+    full = preflight.space(tmp_path, 10**18, 0, 1)
     assert full.status is Status.FAILED
     assert "upgrade.spare_bytes" in full.message
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from orchestrator.cli.control import paths_of
 from orchestrator.cli.errors import FailedError
-from orchestrator.rehearsal.artifacts import FOLDER, RUN
+from orchestrator.domain.rehearsal import RUN
+from orchestrator.rehearsal.artifacts import FOLDER
 from orchestrator.rehearsal.summary import SUMMARY, SummaryError, read_summary
 
 NAMED: Final = 5
@@ -72,6 +73,11 @@ def _of(place: Path, run: str) -> Path:
 def tools(found: dict[str, Any]) -> list[str]:
     """Return the tools of a run, in the order in which they were called."""
     return list(dict.fromkeys(str(call.get("tool")) for call in found.get("calls", [])))
+
+
+def other(difference: dict[str, Any]) -> str:
+    """Return who was compared with the control: the new code, or the process in service."""
+    return str(difference.get("beside") or "rehearsal")
 
 
 def often(difference: dict[str, Any]) -> str:

@@ -11,9 +11,10 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.group import state_dir_option
-from orchestrator.cli.shadow.artifact import load, often, tools
+from orchestrator.cli.shadow.artifact import load, often, other, tools
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, show
 from orchestrator.domain.comparison import DifferenceClass
+from orchestrator.domain.words import counted
 from orchestrator.telemetry.render import BOLD, DIM
 
 ORDER: Final = ("unexpected", "incomplete", "additive", "skew", "expected", "noise")
@@ -21,6 +22,9 @@ ORDER: Final = ("unexpected", "incomplete", "additive", "skew", "expected", "noi
 STYLES: Final = {"unexpected": RED, "incomplete": RED, "additive": YELLOW, "skew": YELLOW, "expected": GREEN}
 MANY: Final = 3
 """Attempts and tools that are named."""
+
+VALUED: Final = frozenset({"value", "type", "format", "range", "missing", "extra", "length", "order", "identity"})
+"""Kinds that both values show; of the others it has to be said what was the matter."""
 
 Grouped = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -81,7 +85,7 @@ def lines(found: dict[str, Any], groups: Grouped, *, colour: bool) -> Iterator[s
 def _counted(found: dict[str, Any]) -> str:
     counts = found.get("classes") or {}
     named = ", ".join(f"{counts[name]} {name}" for name in ORDER if counts.get(name))
-    return f"{found.get('compared')} answers compared to the end; {named or 'no difference'}"
+    return f"{counted(found.get('compared') or 0, 'answer')} compared to the end; {named or 'no difference'}"
 
 
 def _one(one: dict[str, Any], *, colour: bool) -> Iterator[str]:
@@ -90,9 +94,18 @@ def _one(one: dict[str, Any], *, colour: bool) -> Iterator[str]:
     places = f", at {one['places']} places" if one.get("places", 1) > 1 else ""
     how = paint(f"{one['kind']}, in {often(one)} pairs{places}{case}", DIM, colour=colour)
     yield f"    {number:<4} {one['path']}  {how}"
-    for whose in ("control", "rehearsal"):
-        if one.get(whose) or one.get("control"):
-            yield f"         {whose + ':':<11}{one.get(whose) or '(nothing)'}"
+    if why := _why(one):
+        yield f"         {why}"
+    for name, whose in (("control", "control"), ("rehearsal", other(one))):
+        if one.get(name) or one.get("control"):
+            yield f"         {whose + ':':<11}{one.get(name) or '(nothing)'}"
+
+
+def _why(one: dict[str, Any]) -> str:
+    """Return what is to be known of a difference whose values do not show it: how a call ended, what was expected."""
+    if one["kind"] in VALUED and one.get("pairs"):
+        return ""
+    return one.get("rule") or str(one["message"]).splitlines()[0]
 
 
 def _besides(found: dict[str, Any], *, colour: bool) -> Iterator[str]:
