@@ -54,6 +54,7 @@ class Clean(msgspec.Struct, frozen=True, omit_defaults=True):
         reason: why the clock does not run, "" when it does.
         parting: the first difference since the states were copied.
         breaks: how often the clock was stopped.
+        apart: whether the last comparison found a difference, and nothing since left that open.
     """
 
     since: float | None = None
@@ -61,22 +62,25 @@ class Clean(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = "not compared yet"
     parting: Parting | None = None
     breaks: int = 0
+    apart: bool = False
 
     def equal(self, call: int, now: float) -> Clean:
         """They are the same after a call."""
         since = now if self.since is None else self.since
-        return msgspec.structs.replace(self, since=since, same=call, reason="")
+        return msgspec.structs.replace(self, since=since, same=call, reason="", apart=False)
 
     def parted(self, parting: Parting) -> Clean:
         """They are not."""
-        if self.parting is not None and self.since is None:
+        if self.apart:
             return self  # they differ still
         first = self.parting if self.parting is not None else parting
-        return msgspec.structs.replace(self, since=None, reason=str(parting), parting=first, breaks=self._breaks)
+        return msgspec.structs.replace(
+            self, since=None, reason=str(parting), parting=first, breaks=self._breaks, apart=True
+        )
 
     def unknown(self, reason: str) -> Clean:
         """Nobody knows any more."""
-        return msgspec.structs.replace(self, since=None, reason=reason, breaks=self._breaks)
+        return msgspec.structs.replace(self, since=None, reason=reason, breaks=self._breaks, apart=False)
 
     @property
     def _breaks(self) -> int:

@@ -234,3 +234,13 @@ def test_the_clock_runs_from_the_first_agreement_and_any_break_stops_it() -> Non
     assert (later.reason, later.parting, later.breaks) == ("they parted with call 8 (done)", first, 2)
     unknown = again.unknown("call 8 (plan) had no answer")
     assert (unknown.seconds(NOW + 99), unknown.reason, unknown.breaks) == (0.0, "call 8 (plan) had no answer", 2)
+
+
+def test_what_stopped_the_clock_last_is_told_and_not_what_stopped_it_before() -> None:
+    first, second, third = Parting(1.0, 1, 0, "a"), Parting(2.0, 3, 2, "b"), Parting(3.0, 4, 2, "c")
+    clean = Clean().equal(0, 0.0).parted(first).equal(2, 1.5).unknown("call 3 (b) had no answer")
+    assert clean.reason == "call 3 (b) had no answer"
+    parted = clean.parted(second)
+    assert (parted.reason, parted.parting) == (str(second), first)
+    assert parted.parted(third) == parted  # they differ still
+    assert parted.unknown("it ended").reason == "it ended"
