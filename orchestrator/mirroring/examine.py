@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from orchestrator.mirroring.judging import Judge
 from orchestrator.mirroring.kept import PAUSE, Kept
@@ -26,17 +25,13 @@ from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
 from orchestrator.shadow.redact import Redactor as Shown
 from orchestrator.supervision.helper import DaemonSide
-
-NICE: Final = 10
-"""Added to its niceness: whoever serves calls comes first, and a busy machine still leaves it a tenth of a core."""
+from orchestrator.supervision.priority import stand_back
 
 
 def main() -> int:
     """Compare until the daemon wants no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is meant for the daemon, which then ends us
-    os.nice(NICE)
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    stand_back()
     with contextlib.closing(DaemonSide()) as daemon, contextlib.suppress(ConnectionError):
         body = daemon.read()
         if body is not None:

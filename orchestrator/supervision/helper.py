@@ -113,7 +113,7 @@ class Helper(asyncio.Protocol):
                 stderr=errors,
                 cwd=program.cwd,
                 env={**program.environment, MARK: mark},
-                start_new_session=True,
+                process_group=0,  # and the daemon's session, for its niceness to count against the daemon (`priority`)
             )
         return WorkerProcess(popen, lambda: None, mark)
 

@@ -14,6 +14,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+AUTOGROUP = "/proc/self/autogroup"
 
 
 def main(argv: list[str]) -> int:
@@ -22,11 +23,28 @@ def main(argv: list[str]) -> int:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         return 1
+    carry_niceness()
     try:
         os.execvp(command[0], command)  # noqa: S606 - this program's purpose
     except OSError as error:
         sys.stderr.write(f"cannot execute {command[0]!r}: {error.strerror}\n")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+
+
+def carry_niceness() -> None:
+    """Give a session of its own the niceness that the process has.
+
+    A kernel that groups processes by session weighs the sessions against each other, and a new one weighs as much as
+    any; niceness would count only within it.
+    """
+    nice = os.nice(0)
+    if nice <= 0 or os.getsid(0) != os.getpid():
+        return
+    try:
+        with open(AUTOGROUP, "w") as group:  # noqa: PTH123 - pathlib would take longer to load than all of this
+            group.write(str(nice))
+    except OSError:  # the kernel has no such groups, or took one a tenth of a second ago
+        return
 
 
 if __name__ == "__main__":
