@@ -157,7 +157,7 @@ class Daemon:
             return
         self._said_ready = True
         gc.collect()
-        gc.freeze()  # what lives now lives on: the collector need not look at it with every call
+        gc.freeze()  # what was made of all that was loaded lives on, too: the collector need not look at it again
         self._options.notifier.ready()
         place = self._options.paths.tools_socket
         log.info("ready", generation=self.dispatcher.table.active, tools_socket=str(place))

@@ -22,9 +22,6 @@ from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError, StartError
 from orchestrator.domain.ports import TokenReader
 from orchestrator.proxy.dispatch import Dispatcher
-from orchestrator.proxy.http.catalogue import Catalogue
-from orchestrator.proxy.http.door import HttpDoor
-from orchestrator.proxy.http.rules import access_of, bounds_of
 from orchestrator.proxy.listener import bind
 from orchestrator.proxy.session import SessionOwner
 from orchestrator.proxy.socket_session import SocketSession
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.api.app import Control
     from orchestrator.api.planes import Planes
     from orchestrator.api.tcp.tcp import TcpDoor
+    from orchestrator.proxy.http.door import HttpDoor
 
 
 log = get_logger("daemon")
@@ -65,6 +63,8 @@ class OpenHttp:
         Raises:
             SettingsError: the tokens cannot be read, or there are none left.
         """
+        from orchestrator.proxy.http.rules import access_of, bounds_of  # noqa: PLC0415 - loaded with the door
+
         access, bounds = access_of(settings, self.address, self.door.access.reader), bounds_of(settings)
 
         def take_over() -> None:
@@ -156,6 +156,10 @@ class Doors:
             return
         if listener is None:
             listener = _listener(settings.http.listen or "", settings.http.place)
+        from orchestrator.proxy.http.catalogue import Catalogue  # noqa: PLC0415 - the door's libraries, where there is one
+        from orchestrator.proxy.http.door import HttpDoor  # noqa: PLC0415 - likewise
+        from orchestrator.proxy.http.rules import access_of, bounds_of  # noqa: PLC0415 - likewise
+
         address = listener.getsockname()[0]
         access = access_of(settings, address, self.tokens)
         door = HttpDoor(owner, bounds_of(settings), access, Catalogue(dispatcher).mirrors)
@@ -170,7 +174,7 @@ class Doors:
 
     @contextlib.asynccontextmanager
     async def control_plane(self, control: Control, settings: Settings) -> AsyncIterator[OpenControl]:
-        """Serve `control.sock` while inside, and TCP if that is configured; libraries load while the worker starts.
+        """Serve `control.sock` while inside, and TCP if that is configured; the server loads while the worker starts.
 
         Raises:
             StartError: the socket or the address is taken or cannot be used.
@@ -229,7 +233,7 @@ def _listener(listen: str, place: tuple[str, int]) -> socket.socket:
 
 
 def _build_planes(control: Control, settings: Settings, tcp: socket.socket | None) -> Planes:
-    from orchestrator.api.planes import Planes  # noqa: PLC0415 - FastAPI takes 0.2 s to import; the worker starts first
+    from orchestrator.api.planes import Planes  # noqa: PLC0415 - uvicorn takes a while to import; the worker starts first
 
     return Planes.build(control, VERSION, settings, None if tcp is None else tcp.getsockname()[0])
 

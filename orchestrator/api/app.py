@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from orchestrator.api import notices, samples
 from orchestrator.api.callers import actor
+from orchestrator.api.closing import Closing
 from orchestrator.api.comparing import mirror, parity, recording
 from orchestrator.api.flags import events, flags, ofrep
 from orchestrator.api.flags.ofrep import OfrepControl
@@ -24,10 +25,10 @@ from orchestrator.api.models import (
     Status,
     WeightBody,
 )
+from orchestrator.api.probes import Probed, health, readiness
 from orchestrator.api.refusals import refusal
 from orchestrator.api.rollouts import guard, rollout, upgrade
 from orchestrator.api.rollouts.upgrade import UpgradeControl
-from orchestrator.api.sse import Closing
 from orchestrator.api.tcp import tokens
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
@@ -42,6 +43,7 @@ class Control(
     parity.ParityControl,
     samples.SamplesControl,
     guard.GuardControl,
+    Probed,
     Protocol,
 ):
     """What the routes need of the daemon."""
@@ -54,10 +56,6 @@ class Control(
 
     def metrics(self) -> bytes:
         """Return the Prometheus text."""
-        ...
-
-    def unready(self) -> str | None:
-        """Say why calls cannot be served now, None when they can."""
         ...
 
     def request_stop(self, actor: str) -> None:
@@ -173,14 +171,13 @@ def _lifecycle(app: FastAPI, control: Control) -> None:
 def _health(app: FastAPI, control: Control) -> None:
     @app.get("/healthz", summary="Whether the daemon's loop runs")
     async def healthz() -> Healthy:
-        return Healthy(status="ok")
+        _, body = health(control)
+        return Healthy(**body)
 
     @app.get("/readyz", responses={503: {"model": Healthy}}, summary="Whether calls can be served now")
     async def readyz() -> JSONResponse:
-        reason = control.unready()
-        if reason is None:
-            return JSONResponse({"status": "ready", "reason": ""})
-        return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+        status, body = readiness(control)
+        return JSONResponse(body, status_code=status)
 
     @app.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics")
     async def metrics() -> PlainTextResponse:

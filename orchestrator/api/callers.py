@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import pwd
-
-from fastapi import Request
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.access import Caller
+
+if TYPE_CHECKING:
+    from fastapi import Request
 
 
 @functools.cache

@@ -1,21 +1,23 @@
 """The control plane as it is served: one app, on `control.sock` and, behind its own door, over TCP.
 
-Above: `doors` binds the sockets.  Below: `app`, `server`, `tcp`.
+Above: `doors` binds the sockets.  Below: `late` and behind it the app, `server`, `tcp`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from orchestrator.api.app import Control, build
+from orchestrator.api.closing import Closing
+from orchestrator.api.late import LateApp
 from orchestrator.api.server import ControlServer, PeerCheckedProtocol
-from orchestrator.api.sse import Closing
-from orchestrator.api.tcp.access import control_access
-from orchestrator.api.tcp.tcp import TcpDoor
 from orchestrator.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.api.app import Control
+    from orchestrator.api.tcp.tcp import TcpDoor
 
 CONNECTIONS: Final = 512
 """Connections over TCP at the same time, streams included; further ones are answered 503."""
@@ -51,10 +53,13 @@ class Planes:
             SettingsError: the tokens for TCP cannot be read, or there are none.
         """
         closing = Closing()
-        app = build(control, version, closing)
+        app = LateApp(control, version, closing)
         local = ControlServer(app, PeerCheckedProtocol)
         if address is None:
             return cls(closing, local, None, None)
+        from orchestrator.api.tcp.access import control_access  # noqa: PLC0415 - where it is served over TCP, too
+        from orchestrator.api.tcp.tcp import TcpDoor  # noqa: PLC0415 - likewise
+
         door = TcpDoor(app, control_access(settings, address, control.access), control.access.admits)
         return cls(closing, local, door, ControlServer(door, H11Protocol, CONNECTIONS))
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from fastapi.responses import StreamingResponse
 
+from orchestrator.api.closing import Closing
+
 KEEP_ALIVE: Final = 15.0
 """Seconds without an event after which a comment is sent: proxies cut connections that are silent for a minute."""
 RETRY: Final = 1000
@@ -31,22 +33,6 @@ DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
 
 Begin = Callable[[], tuple[bytes, AsyncGenerator[bytes, None]]]
 """Subscribes: returns the first bytes, b"" for none, and the events after them."""
-
-
-class Closing:
-    """Ends all streams at once, so that a stopping daemon need not wait for their readers."""
-
-    def __init__(self) -> None:
-        """Build it while nothing ends."""
-        self._event = asyncio.Event()
-
-    def end(self) -> None:
-        """End them."""
-        self._event.set()
-
-    async def wait(self) -> None:
-        """Wait for the end."""
-        await self._event.wait()
 
 
 def event(data: dict[str, Any], *, number: int, kind: str = "message") -> bytes:

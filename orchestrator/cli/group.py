@@ -6,6 +6,7 @@ A verb's libraries cost start-up time, so each verb's module is imported when it
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 
 from orchestrator import VERSION
 from orchestrator.cli.errors import NO_TEXT, FailedError
+from orchestrator.proxy.collector import lasting
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
@@ -68,7 +70,10 @@ class Verbs(click.Group):
         home = self._homes.get(cmd_name)
         if home is None:
             return None
-        command: click.Command = importlib.import_module(home).command
+        if home not in sys.modules:
+            with lasting():
+                importlib.import_module(home)
+        command: click.Command = sys.modules[home].command
         return command
 
 

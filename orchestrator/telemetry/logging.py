@@ -13,8 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
-import structlog
-
+from orchestrator.telemetry.bare_structlog import structlog
 from orchestrator.telemetry.log_line import to_line
 from orchestrator.telemetry.log_sinks import RotatingFile, Sink, Stream
 from orchestrator.telemetry.log_writer import FLUSH, Writer

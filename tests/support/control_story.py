@@ -20,12 +20,12 @@ from orchestrator.access.judge import Judge
 from orchestrator.access.rules import Rules
 from orchestrator.access.service import AccessService
 from orchestrator.api.app import Control, build
+from orchestrator.api.closing import Closing
 from orchestrator.api.comparing.mirror_models import MirrorStatus
 from orchestrator.api.comparing.parity_models import ParityStatus
 from orchestrator.api.models import Status
 from orchestrator.api.rollouts.upgrade_models import Asked, Progressed
 from orchestrator.api.sample_models import Kept, Posted, Taken
-from orchestrator.api.sse import Closing
 from orchestrator.api.verbs import RefusedError, Told
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.evidence.sample_lines import header

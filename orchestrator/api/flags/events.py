@@ -13,6 +13,7 @@ from fastapi import FastAPI, Header
 from fastapi.responses import StreamingResponse
 
 from orchestrator.api import sse
+from orchestrator.api.closing import Closing
 from orchestrator.api.flags.flags import FlagsControl, in_words
 from orchestrator.api.flags.models import ChangedShown
 from orchestrator.flags.told import Changed
@@ -21,7 +22,7 @@ KIND: Final = "flags"
 """Type of these events."""
 
 
-def add(app: FastAPI, control: FlagsControl, closing: sse.Closing) -> None:
+def add(app: FastAPI, control: FlagsControl, closing: Closing) -> None:
     """Add the route to the app."""
 
     @app.get(

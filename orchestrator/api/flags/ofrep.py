@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from orchestrator.api import sse
 from orchestrator.api.callers import caller
+from orchestrator.api.closing import Closing
 from orchestrator.api.flags import ofrep_answers as answers
 from orchestrator.api.flags.events import number
 from orchestrator.api.flags.flags import FlagsControl
@@ -42,7 +43,7 @@ class OfrepControl(FlagsControl, TokensControl, Protocol):
     """What these routes need of the daemon."""
 
 
-def add(app: FastAPI, control: OfrepControl, closing: sse.Closing) -> None:
+def add(app: FastAPI, control: OfrepControl, closing: Closing) -> None:
     """Add the routes to the app."""
 
     @app.exception_handler(answers.OfrepError)
@@ -120,7 +121,7 @@ def _stream_for(control: OfrepControl, request: Request, version: int) -> dict[s
     return {"type": "sse", "endpoint": {"requestUri": f"{STREAM}?{asked}"}, "inactivityDelaySec": INACTIVITY}
 
 
-def _streaming(router: APIRouter, control: OfrepControl, closing: sse.Closing) -> None:
+def _streaming(router: APIRouter, control: OfrepControl, closing: Closing) -> None:
     @router.get(
         STREAM, responses=sse.DOCUMENTED, response_class=StreamingResponse,
         summary="Says when evaluations have to be fetched again (server-sent events)",
