@@ -6,6 +6,7 @@ Above: `sandbox` enforces it through the kernel, `sentry` says what was stopped.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -18,7 +19,9 @@ DEVICES: Final = frozenset({
 OWN_PIPES: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 """Other names of what a process has open already."""
 PRIVATE: Final = ("/dev/", "/proc/")
-"""What bubblewrap gives each process for itself."""
+"""What bubblewrap mounts anew for each process, so that outside these names mean something else."""
+OWN: Final = re.compile(r"/dev/|/proc/(?:self|thread-self|[0-9]+)(?:/|$)")
+"""What is a process's own there; the rest of `/proc` is the whole machine's (`/proc/sys`)."""
 
 
 class Means(StrEnum):
@@ -61,7 +64,7 @@ class Bounds:
         """
         if path in DEVICES or path.startswith(OWN_PIPES):
             return True
-        if self.means is Means.BUBBLEWRAP and path.startswith(PRIVATE):
+        if self.means is Means.BUBBLEWRAP and OWN.match(path):
             return True
         return any(within(path, root) for root in self.writable)
 

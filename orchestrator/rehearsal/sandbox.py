@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,9 +114,25 @@ def _bubblewrap(bounds: Bounds, cwd: str) -> list[str]:
     words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
     words += [] if bounds.network else ["--unshare-net"]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for entry in _machine_wide():
+        words += ["--ro-bind", entry, entry]
     for root in bounds.writable:
         words += ["--bind", root, root]
     return [*words, "--chdir", cwd, "--"]
+
+
+def _machine_wide() -> Iterator[str]:
+    """Yield what of `/proc` is no process's own and may be written, such as `/proc/sys`.
+
+    bwrap covers some of it by itself, but not where the daemon is root: it looks whether it may write to the directory
+    (nobody may) and not to the files in it, which root may without any capability.
+    """
+    with os.scandir("/proc") as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            if not entry.name.isdecimal() and not entry.is_symlink():
+                mode = entry.stat().st_mode
+                if stat.S_ISDIR(mode) or mode & stat.S_IWUSR:
+                    yield entry.path
 
 
 def _landlock(bounds: Bounds, version: int) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from orchestrator.rehearsal.samples import Answer
 from orchestrator.rehearsal.sandbox import Hold, find_hold
 
 PATIENCE = 60.0
+KERNEL = "/proc/sys/kernel/panic"
+"""A setting of the whole machine that takes a number only, so that a text does no harm where it gets through."""
 
 
 @pytest.fixture(scope="module", params=[Means.BUBBLEWRAP, Means.LANDLOCK])
@@ -86,8 +88,13 @@ async def test_a_process_writes_in_its_snapshot_and_its_own_place_for_temporary_
             for what in ("chmod", "unlink", "rename", "utime", "truncate"):
                 assert not (await tried(process, "change", what=what, path=str(outside / "file")))[0], what
             assert not (await tried(process, "change", what="mkdir", path=elsewhere))[0]
+            assert await tried(process, "write", path=KERNEL) == (False, "Permission denied")
+            for other in ("self", "thread-self"):  # by a name of its own, which the kernel alone has to stop
+                done, said = await tried(process, "write", path=f"/proc/{other}/root{KERNEL}")
+                assert (done, said in {"Permission denied", "Read-only file system"}) == (False, True), said
             stopped = {(one.stopped.kind, one.stopped.target) for one in process.attempts()}
-    assert stopped == {(Kind.FILE, elsewhere), (Kind.FILE, str(outside / "file"))}
+    told = {(Kind.FILE, elsewhere), (Kind.FILE, str(outside / "file")), (Kind.FILE, KERNEL)}
+    assert {(kind, target) for kind, target in stopped if "/root/" not in target} == told
     assert look(state / "inside")[0] == "x"
     assert os.listdir(outside) == ["file"]  # noqa: PTH208 - names
     assert look(outside / "file") == before
