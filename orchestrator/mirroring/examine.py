@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator.mirroring.judging import Judge
 from orchestrator.mirroring.kept import PAUSE, Kept
 from orchestrator.mirroring.messages import Begin, Job, Judged, decode_begin, decode_jobs, encode
+from orchestrator.mirroring.room import Room
 from orchestrator.rehearsal.profiles import Profiles
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.manifest import Expected, ManifestError, read_manifest
@@ -50,6 +51,7 @@ def _serve(daemon: DaemonSide, begin: Begin) -> None:
         learn_from=begin.learn,
         decisions=begin.decisions,
         manifest=_manifest(begin.manifest),
+        room=Room(*begin.waiting),
         note=kept.add,
     )
     try:

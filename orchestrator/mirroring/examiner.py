@@ -78,7 +78,7 @@ class Examiner:
         self._timer: asyncio.TimerHandle | None = None
         self._helper: Helper | None = None
         self._speaks = False
-        self._closing = False
+        self._closing = self._restarting = False
         self._not_before = 0.0
 
     # --- jobs -----------------------------------------------------------------------------------
@@ -127,6 +127,11 @@ class Examiner:
         if self._verdicts:
             asyncio.get_running_loop().call_soon(self._tell_some)
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process, or one is being started."""
+        return self._helper is not None
+
     # --- the process ----------------------------------------------------------------------------
 
     def _start_soon(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -154,10 +159,11 @@ class Examiner:
         """Give back what nobody will compare."""
         if helper is not self._helper:
             return
-        if not self._closing:
-            log.warning("the process that compares mirrored answers ended", outcome=helper.outcome)
         self._helper = None
-        self._not_before = asyncio.get_running_loop().time() + PAUSE
+        if not self._closing and not self._restarting:
+            log.warning("the process that compares mirrored answers ended", outcome=helper.outcome)
+            self._not_before = asyncio.get_running_loop().time() + PAUSE
+        self._restarting = False
         while self._verdicts:
             self._tell_some()
         self._batch, self._batch_bytes = [], 0
@@ -174,4 +180,5 @@ class Examiner:
     def restart(self) -> None:
         """Have the next jobs compared by a process that begins with the settings as they are now."""
         if self._helper is not None:
+            self._restarting = True
             self._helper.end()

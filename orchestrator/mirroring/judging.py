@@ -19,6 +19,7 @@ from orchestrator.domain.comparison import Answer, DifferenceClass, Finding, Sam
 from orchestrator.domain.comparison import Verdict as Said
 from orchestrator.mirroring.decisions import differing, find, may_hold
 from orchestrator.mirroring.messages import Job, Judged
+from orchestrator.mirroring.room import Room
 from orchestrator.proxy import codec
 from orchestrator.rehearsal.profiles import Profiles
 from orchestrator.shadow import outcome
@@ -29,8 +30,6 @@ from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.sealing import Index
 from orchestrator.shadow.values import read
 
-WAITING: Final = 64
-"""Pairs of a tool that wait for its noise to be known; further ones are incomplete."""
 AGENT: Final = 60
 """Characters of an agent's name that are shown."""
 GRAVITY: Final = tuple(
@@ -114,6 +113,7 @@ class Judge:
         learn_from: int,
         decisions: Mapping[str, str],
         manifest: Sequence[Expected],
+        room: Room,
         note: Note,
     ) -> None:
         """Build it.
@@ -124,6 +124,7 @@ class Judge:
             learn_from: calls of each tool, asked twice, after which its noise is taken for known.
             decisions: where decisions stand.
             manifest: expected differences.
+            room: for pairs that wait until their tool's noise is known; those it does not hold are incomplete.
             note: is told of pairs that differ.
         """
         self._profiles = profiles
@@ -131,6 +132,7 @@ class Judge:
         self._learn_from = learn_from
         self._decisions = decisions
         self._manifest = manifest
+        self._room = room
         self._note = note
         self._known: dict[tuple[str, str], Known] = {}
 
@@ -144,13 +146,10 @@ class Judge:
         if job.control:
             self._learn(job, known)
         if known.tried < self._learn_from:
-            if len(known.waiting) < WAITING:
-                known.waiting.append(job)
-            else:
+            if not self._room.take(known.waiting, job):
                 yield Judged(job.number, DifferenceClass.INCOMPLETE.value, (DifferenceClass.INCOMPLETE.value,))
             return
-        waiting, known.waiting = [*known.waiting, job], []
-        for one in waiting:
+        for one in (*self._room.clear(known.waiting), job):
             yield self._judge(one, known, today)
 
     # --- noise --------------------------------------------------------------------------------

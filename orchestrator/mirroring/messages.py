@@ -22,6 +22,7 @@ class Begin(msgspec.Struct, array_like=True):
         decisions: where decisions stand.
         manifest: text of the file of expected differences, "" for none.
         seal: the key of rehearsals, with which they sealed what they learned.
+        waiting: pairs, and bytes of them, that may wait for noise to be known.
     """
 
     state_dir: str
@@ -32,6 +33,7 @@ class Begin(msgspec.Struct, array_like=True):
     decisions: dict[str, str]
     manifest: str
     seal: bytes
+    waiting: tuple[int, int]
 
 
 class Job(msgspec.Struct, array_like=True, gc=False):

@@ -12,6 +12,7 @@ from orchestrator.in_force import InForce
 from orchestrator.mirroring.examiner import Examiner
 from orchestrator.mirroring.live import Mirroring, bounds_of
 from orchestrator.mirroring.messages import Begin
+from orchestrator.mirroring.room import share_of
 from orchestrator.proxy.dispatch import Dispatcher
 from orchestrator.rehearsal.redact import known_secrets
 from orchestrator.telemetry.logging import get_logger
@@ -85,6 +86,7 @@ class LiveMirroring(Mirroring):
             decisions=dict(settings.mirror.decisions),
             manifest=self._expected(),
             seal=key_for(Purpose.REHEARSAL, key),
+            waiting=share_of(settings.mirror.queue, settings.mirror.queue_bytes),
         )
 
     def _expected(self) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.comparison import Finding, Sample
-from orchestrator.mirroring.judging import SPOKEN, WAITING, Judge
+from orchestrator.mirroring.judging import SPOKEN, Judge
 from orchestrator.mirroring.kept import DIFFERENCES, Kept
 from orchestrator.mirroring.messages import Job, Judged
+from orchestrator.mirroring.room import OF_A_TOOL, Room, share_of
 from orchestrator.rehearsal.profiles import PROFILES, Profiles
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.shadow.profile import learn
@@ -30,11 +31,13 @@ class Judging:
     """A judge of one tool, and the noisy tool itself.
 
     Attributes:
+        room: for pairs that wait.
         noted: pairs that were noted as differing.
     """
 
     def __init__(self, folder: Path, learn_from: int = LEARN, **decisions: str) -> None:
         self.random = random.Random(7)
+        self.room = Room(*share_of(1024, 32 << 20))
         self.numbers = itertools.count(1)
         self.noted: list[tuple[Job, Judged, Callable[[], Sequence[Finding]]]] = []
         self.judge = Judge(
@@ -43,6 +46,7 @@ class Judging:
             learn_from=learn_from,
             decisions=decisions,
             manifest=(),
+            room=self.room,
             note=lambda *one: self.noted.append(one),
         )
 
@@ -91,8 +95,19 @@ def test_pairs_wait_until_their_tools_noise_is_known_and_then_only_real_differen
 @pytest.mark.requirement("MIRROR-5")
 def test_pairs_beyond_those_that_may_wait_are_incomplete(tmp_path: Path) -> None:
     judging = Judging(tmp_path)
-    found = [one.result for _ in range(WAITING + 1) for one in judging.pair({}, {})]
+    found = [one.result for _ in range(OF_A_TOOL + 1) for one in judging.pair({}, {})]
     assert found == ["incomplete"]
+
+
+@pytest.mark.requirement("MIRROR-3", "MIRROR-5")
+def test_tools_whose_noise_is_never_known_take_no_more_than_their_share_of_what_may_wait(tmp_path: Path) -> None:
+    judging = Judging(tmp_path)
+    judging.room.pairs = 2
+    assert [judging.pair({}, {}) for _ in range(2)] == [[], []]
+    assert [one.result for one in judging.pair({}, {})] == ["incomplete"]
+    taught = [one.result for one in judging.learned()]
+    assert taught == ["incomplete"] * (LEARN - 1) + ["equal"] * (2 + 1)
+    assert judging.room == Room(2, (32 << 20) // 4)
 
 
 @pytest.mark.requirement("MIRROR-7")
