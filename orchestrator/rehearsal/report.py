@@ -24,6 +24,8 @@ from orchestrator.rehearsal.shadow_run import Ran
 from orchestrator.rehearsal.suite import Case, Suite
 from orchestrator.rehearsal.workspace import Workspace
 
+TOLD: Final = ("additive", "expected", "skew")
+"""Classes that are told where nothing worse was found; noise is no difference of the new code."""
 SHOWN: Final = 2000
 """Characters of a value that a report shows."""
 MILLISECONDS: Final = 1000
@@ -108,8 +110,17 @@ def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) 
         said.append(hold.words)
     asked = f"{counted(len(ran.samples), 'call')}, {compared.compared} compared to the end"
     if not said:
-        return Outcome(Step.SHADOW, Status.OK, f"{asked}, no difference")
+        return Outcome(Step.SHADOW, Status.OK, f"{asked}, {_harmless(compared, ran)}")
     return Outcome(Step.SHADOW, Status.WARNING, "; ".join([*said, asked]))
+
+
+def _harmless(compared: Compared, ran: Ran) -> str:
+    """Say what differs that nobody has to look at, and that there is more to be known."""
+    classes = Counter(one.difference_class for one in compared.differences)
+    found = ", ".join(f"{classes[name]} {name}" for name in TOLD if classes[name])
+    notes = len(compared.notes) + len(ran.notes)
+    more = f"; {counted(notes, 'note')} in shadow.json" if notes else ""
+    return (f"nothing unexpected ({found})" if found else "no difference") + more
 
 
 def stopped(ran: Ran) -> set[Stopped]:

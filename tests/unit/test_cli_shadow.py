@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.group import switchover
+from orchestrator.cli.shadow import record
 from orchestrator.cli.shadow.explain import unindexed
 from orchestrator.shadow.manifest import read_manifest
 
@@ -161,3 +162,25 @@ def test_a_report_that_is_withheld_or_broken_is_no_pass(shadow: Callable[..., Re
 def test_indexes_are_taken_out_of_a_path_and_nothing_else() -> None:
     assert unindexed("$.a[3].b[12][0]") == "$.a[].b[][]"
     assert unindexed("$.a[].b{}.c[x]") == "$.a[].b{}.c[x]"
+
+
+@pytest.mark.requirement("REH-15")
+def test_a_suite_that_cannot_be_written_any_more_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "suite.toml"
+    recorded = {
+        "running": False, "distinct": 1, "seen": 2, "passed": 0, "left_out": [],
+        "calls": [{"tool": "plan", "arguments": {"limit": 3}, "times": 2}],
+    }  # fmt: skip
+
+    def asked(_paths: object, _method: str, path: str, _body: object = None) -> dict[str, Any]:
+        if path.endswith("stop"):
+            output.write_text("somebody else's")
+        return recorded
+
+    monkeypatch.setattr(record, "ask", asked)
+    words = ["shadow", "record", "-o", str(output), "--calls", "1", "--state-dir", str(tmp_path)]
+    said = CliRunner().invoke(switchover, words)
+    assert (said.exit_code, output.read_text()) == (1, "somebody else's")
+    assert "until 1 different call;" in said.stderr
+    assert "cannot be written (File exists); the suite stands above" in said.stderr
+    assert 'tool = "plan"\narguments = { limit = 3 }' in said.stdout

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.domain.rehearsal import Status
 from orchestrator.rehearsal import report
-from orchestrator.rehearsal.samples import Answer, Compared, Part, Taken
+from orchestrator.rehearsal.bounds import Means
+from orchestrator.rehearsal.samples import Answer, Compared, Difference, Part, Taken
+from orchestrator.rehearsal.sandbox import Hold
 from orchestrator.rehearsal.shadow_run import Ran
 from orchestrator.rehearsal.suite import Case, Expect, Suite
 
@@ -53,3 +56,16 @@ def test_what_a_suite_expects_and_does_not_get_is_told_once_with_how_often() -> 
         ("the suite says: 'id' must be in the answer", 2, 3),
         ("the suite says: it must answer within 0.5 s and took 900 ms", 2, 3),
     ]
+
+
+def test_a_run_that_found_nothing_to_look_at_says_what_it_found_and_that_there_are_notes() -> None:
+    def said(*classes: str, notes: tuple[str, ...] = ()) -> str:
+        found = [Difference("plan", "plan", "extra", one, "$.a", "") for one in classes]
+        ran, hold = Ran(Suite(call=[Case(tool="plan")])), Hold(Means.BUBBLEWRAP, sees=True, landlock=0, words="")
+        outcome = report.shadow_outcome(ran, Compared(found, 4, notes), hold)
+        assert outcome.status is Status.OK
+        return outcome.message.partition("to the end, ")[2]
+
+    assert said("noise") == "no difference"
+    assert said("additive", "expected", "additive") == "nothing unexpected (2 additive, 1 expected)"
+    assert said(notes=("expected, but nothing was so",)) == "no difference; 1 note in shadow.json"

@@ -56,11 +56,14 @@ def command(
     paths = paths_of(state_dir)
     if not stop:
         ask(paths, "POST", PLACE, {"calls": calls, "seconds": seconds})
-        click.echo(f"[shadow] recording for {seconds:g} s or until {calls} different calls; Ctrl-C ends it", err=True)
+        click.echo(
+            f"[shadow] recording for {seconds:g} s or until {counted(calls, 'different call')}; Ctrl-C ends it",
+            err=True,
+        )
         _wait(paths)
     recorded = ask(paths, "POST", f"{PLACE}/stop", {"leave": output is None})
     if output is not None:
-        _write(output, recorded)
+        _write(output, recorded, over=force)
         return
     click.echo(
         f"[shadow] ended, with {counted(recorded['distinct'], 'different call')} of {recorded['seen']:,}; the shell "
@@ -86,7 +89,7 @@ def _wait(paths: Paths) -> None:
         raise FailedError(f"another shell ended this recording and wrote its suite itself ({error})") from error
 
 
-def _write(output: Path, recorded: dict[str, Any]) -> None:
+def _write(output: Path, recorded: dict[str, Any], *, over: bool) -> None:
     """Write the suite and say what is in it and what is not."""
     calls = [RecordedCall(**one) for one in recorded["calls"]]
     left_out = [LeftOut(**one) for one in recorded["left_out"]]
@@ -103,9 +106,23 @@ def _write(output: Path, recorded: dict[str, Any]) -> None:
             f"nothing to write: {counted(seen, 'call')} of tools that only read, {passed} of others; "
             "record longer, while clients are at work"
         )
-    output.write_text(text, encoding="utf-8")
+    _save(output, text, over=over)
     told = f"{counted(kept, 'different call')} of {seen:,}; {counted(passed, 'call')} of tools that do not only read"
     click.echo(f"[shadow] {output}: {told}")
+
+
+def _save(output: Path, text: str, *, over: bool) -> None:
+    """Write the suite; where that is no longer possible it is printed, for nobody makes these calls again.
+
+    Raises:
+        FailedError: it cannot be written.
+    """
+    try:
+        with output.open("w" if over else "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        click.echo(text, nl=False)
+        raise FailedError(f"{output} cannot be written ({error.strerror}); the suite stands above") from error
 
 
 def _say(left_out: Sequence[LeftOut]) -> None:
