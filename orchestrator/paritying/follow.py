@@ -46,6 +46,7 @@ from orchestrator.rehearsal.redact import Redactor
 from orchestrator.rehearsal.samples import Answer
 from orchestrator.rehearsal.sandbox import find_hold
 from orchestrator.supervision.helper import LENGTH, frame
+from orchestrator.supervision.priority import stand_back
 
 COPY: Final = "copy"
 """Name of the copy in its folder."""
@@ -304,4 +305,5 @@ async def main() -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is meant for the daemon, which then ends us
+    stand_back()
     sys.exit(anyio.run(main))

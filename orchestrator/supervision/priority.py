@@ -3,7 +3,7 @@
 Niceness alone may do nothing: where the kernel groups processes by session (autogroup, on by default in many kernels)
 it counts only against others of the same session.  So a helper stays in the daemon's session, in a process group of
 its own (see `helper`), and a program that has a session of its own gives it the niceness it was started with (see
-`launch`).  Above: `orchestrator.mirroring`.  Below: the kernel.
+`launch`).  Above: `orchestrator.mirroring`, `orchestrator.paritying`.  Below: the kernel.
 """
 
 from __future__ import annotations
