@@ -144,6 +144,7 @@ class Follower:
             begin.grace,
             begin.start_timeout,
             begin.answer_bytes,
+            self._redactor,
         )
         async with started(Wanted(begin.spec, Role.REHEARSAL, begin.generation, self._copy, terms)) as new:
             await self._serve(new)

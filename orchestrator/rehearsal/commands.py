@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,15 @@ from typing import Final
 import anyio
 
 from orchestrator.domain.errors import StartError
+from orchestrator.rehearsal.redact import Lines, Redactor
 from orchestrator.supervision.process import LAUNCHER, Grace, WorkerProcess
 from orchestrator.supervision.warden import MARK, mark_of_life
 
 GRACE: Final = Grace(close_stdin=0.0, terminate=5.0)
 CHUNK: Final = 1 << 16
 LONGEST_LINE: Final = 1 << 16
+LAST_WORD: Final = 1 << 10
+"""Bytes at the end of a part of a longer line in which it is parted between words, so that no secret is."""
 LAST_LINES: Final = 5
 """Lines of output that explain a failure."""
 LAST_OUTPUT: Final = 1.0
@@ -118,20 +121,20 @@ class Log:
         name: the file's.
     """
 
-    def __init__(self, path: Path, most: int, clean: Callable[[str], str]) -> None:
+    def __init__(self, path: Path, most: int, redactor: Redactor) -> None:
         """Begin a file.
 
         Args:
             path: where; its directory exists.
             most: bytes that are kept.
-            clean: takes secrets out of a line.
+            redactor: takes secrets out of it.
         """
         self.ended = anyio.Event()
         self.name = path.name
         self._file = path.open("w", encoding="utf-8")
         self._left = most
         self._dropped = 0
-        self._clean = clean
+        self._clean = Lines(redactor).text
         self._rest = b""
         self._last: list[str] = []
 
@@ -144,7 +147,8 @@ class Log:
         """Take some output."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
-            lines, self._rest = [*lines, self._rest], b""
+            part, self._rest = _parted(self._rest)
+            lines.append(part)
         for line in lines:
             self._line(line)
 
@@ -168,3 +172,12 @@ class Log:
         else:
             self._left = 0
             self._dropped += len(raw) + 1
+
+
+def _parted(line: bytes) -> tuple[bytes, bytes]:
+    """Part a line that is too long between two words where one can, and never after what a value follows."""
+    at = len(line)
+    while (at := max(line.rfind(b" ", len(line) - LAST_WORD, at), line.rfind(b",", len(line) - LAST_WORD, at))) > 0:
+        if line[:at].rstrip()[-1:] not in {b":", b"="}:
+            return line[: at + 1], line[at + 1 :]
+    return line, b""

@@ -13,10 +13,14 @@ import json
 import math
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.rehearsal.sieve import may_have_numbers
+
+PART: Final = 1 << 18
+"""Characters that are looked at in one go."""
 SEPARATORS: Final = str.maketrans(dict.fromkeys("\"'<>()[]{},;\\|`", " "))
 ISSUED: Final = {
     "ghp_": 30, "gho_": 30, "ghu_": 30, "ghs_": 30, "ghr_": 30, "github_pat_": 36, "glpat-": 24, "xoxb-": 20,
@@ -24,16 +28,27 @@ ISSUED: Final = {
     "pypi-": 26,
 }  # fmt: skip
 """How well-known issuers begin their tokens, and the characters such a token has at least."""
+ISSUERS: Final = tuple(ISSUED)
+WORD_LEAST: Final = 14
+"""Characters of the shortest word that any rule knows without an @ in it: `{"alg":1}` in base64, and two dots."""
+JOINTS: Final = str.maketrans("", "", "+_-")
 RANDOM_LEAST: Final = 32
 RANDOM_BITS: Final = 4.2
 """Shannon entropy in bits a character: 32 random characters of base64 have 4.6 on average and 4.2 once in a thousand,
 words of a language below 4, hexadecimal digits never above 4."""
+BASE64_LEAST: Final = 60
+"""A line of a private key has 64 characters (RFC 7468), that of a mail 76."""
+BASE64_BITS: Final = 4.7
+BASE64_CAPITALS: Final = 0.2
+BASE64_SLASHES: Final = 0.1
+"""What tells base64, with 26 capitals and one slash in 64 characters, from the path of a file."""
 CARD_LENGTHS: Final = range(14, 20)
 CARD_BEGINS: Final = "23456"
 """First digits that payment networks use; times since the epoch begin with 1."""
 PHONE_DIGITS: Final = range(8, 16)
 KNOWN_LEAST: Final = 8
 HEADER: Final = "alg"
+KEY_NAME: Final = "PRIVATE KEY-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +71,59 @@ def look(text: str, known: Iterable[str] = ()) -> list[Leak]:
         text: the file.
         known: secrets that are known; found as they are and in base64 or percent encoding.
     """
+    return [leak for found in looked(_parts(text), known) for leak in found]
+
+
+def looked(parts: Iterable[str], known: Iterable[str] = ()) -> Iterator[list[Leak]]:
+    """Yield what each part of a file holds that nobody should read; whoever has seen enough asks for no more.
+
+    Args:
+        parts: the file, in parts of whole lines.
+        known: secrets that are known.
+    """
     forms = [form for secret in known if len(secret) >= KNOWN_LEAST for form in _forms(secret)]
-    found: list[Leak] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        found += [Leak(number, "known secret") for form in forms if form in line]
-        found += [Leak(number, rule) for rule in _in_line(line)]
-    return found
+    first = 1
+    for part in parts:
+        lines = part.splitlines()
+        yield list(_in_part(part, lines, first, forms))
+        first += len(lines)
+
+
+def _parts(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PART) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def _in_part(part: str, lines: Sequence[str], first: int, forms: Sequence[str]) -> Iterator[Leak]:
+    """Yield what is in a part of a file: each of its words is weighed once, and lines are gone through for what is."""
+    said = [form for form in forms if form in part]
+    has_key = KEY_NAME in part
+    plain = _plain(part)
+    heavy = {word: rules for word in set(plain.split()) if (rules := tuple(_weighed(word)))}
+    has_numbers = may_have_numbers(plain)
+    if not (said or has_key or heavy or has_numbers):
+        return
+    for number, line in enumerate(lines, start=first):
+        yield from (Leak(number, "known secret") for form in said if form in line)
+        if has_key and KEY_NAME in line and "BEGIN" in line:
+            yield Leak(number, "private key")
+        plain = _plain(line)
+        if heavy:
+            yield from (Leak(number, rule) for word in plain.split() for rule in heavy.get(word, ()))
+        if has_numbers and may_have_numbers(plain):
+            yield from (Leak(number, rule) for rule in _numbers(plain))
+
+
+def _plain(text: str) -> str:
+    """Return a text in which only white space stands between words."""
+    return text.replace("\\n", " ").replace("\\t", " ").translate(SEPARATORS)
+
+
+def _weighed(word: str) -> Iterator[str]:
+    return _in_word(word.strip(".:!?")) if len(word) >= WORD_LEAST or "@" in word else iter(())
 
 
 def _forms(secret: str) -> set[str]:
@@ -70,26 +132,20 @@ def _forms(secret: str) -> set[str]:
     return {secret, json.dumps(secret)[1:-1], encoded, urllib.parse.quote(secret, safe="")}
 
 
-def _in_line(line: str) -> Iterator[str]:
-    if "PRIVATE KEY-----" in line and "BEGIN" in line:
-        yield "private key"
-    plain = line.replace("\\n", " ").replace("\\t", " ").translate(SEPARATORS)
-    for word in plain.split():
-        yield from _in_word(word.strip(".:!?"))
-    yield from _numbers(plain)
-
-
 def _in_word(word: str) -> Iterator[str]:
     if "://" in word:
         yield from _address(word)
     elif _is_mail(word):
         yield "mail address"
-    for part in (word, *word.replace("=", ":").split(":")):
+    parts = word.replace("=", ":").split(":")
+    for part in (word, *parts) if len(parts) > 1 else parts:
+        if len(part) < WORD_LEAST:
+            continue
         if _is_issued(part):
             yield "issued token"
         elif part.count(".") == 2 and _is_signed(part):  # noqa: PLR2004 - header, claims, signature
             yield "signed token"
-        elif _is_random(part):
+        elif part.lower() != part and (_is_random(part) or _is_base64(part)):
             yield "random text"
         else:
             continue
@@ -97,6 +153,8 @@ def _in_word(word: str) -> Iterator[str]:
 
 
 def _is_issued(word: str) -> bool:
+    if not word.startswith(ISSUERS):
+        return False
     least = next((length for prefix, length in ISSUED.items() if word.startswith(prefix)), None)
     plain = all(one.isalnum() or one in "_-" for one in word) and any(map(str.isdigit, word[4:]))
     return least is not None and len(word) >= least and plain
@@ -129,12 +187,24 @@ def _is_signed(word: str) -> bool:
 
 def _is_random(word: str) -> bool:
     core = word.rstrip("=")
-    if len(core) < RANDOM_LEAST or not core.isascii() or not all(one.isalnum() or one in "+_-" for one in core):
+    if len(core) < RANDOM_LEAST or not core.isascii() or not (plain := core.translate(JOINTS)).isalnum():
         return False
-    kinds = (any(map(str.islower, core)), any(map(str.isupper, core)), any(map(str.isdigit, core)))
-    counts = Counter(core).values()
-    bits = -sum(count / len(core) * math.log2(count / len(core)) for count in counts)
-    return all(kinds) and bits >= RANDOM_BITS
+    has_all_kinds = not plain.isalpha() and plain.lower() != plain != plain.upper()
+    return has_all_kinds and _bits(core) >= RANDOM_BITS
+
+
+def _is_base64(word: str) -> bool:
+    """Tell whether a word is base64 with the slashes that random text has not, by its letters and how few of them."""
+    core, slashes = word.rstrip("="), word.count("/")
+    plain = core.replace("+", "").replace("/", "")
+    if len(core) < BASE64_LEAST or slashes > BASE64_SLASHES * len(core) or not (plain.isascii() and plain.isalnum()):
+        return False
+    has_capitals = sum(map(str.isupper, core)) >= BASE64_CAPITALS * len(core)
+    return has_capitals and not plain.isalpha() and plain.upper() != plain and _bits(core) >= BASE64_BITS
+
+
+def _bits(word: str) -> float:
+    return -sum(count / len(word) * math.log2(count / len(word)) for count in Counter(word).values())
 
 
 def _numbers(line: str) -> Iterator[str]:

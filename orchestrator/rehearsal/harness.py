@@ -216,7 +216,7 @@ class Harness:
         command = settings.build if step is Step.BUILD else settings.test
         seconds = settings.build_timeout if step is Step.BUILD else settings.test_timeout
         assert place is not None and command is not None  # noqa: S101, PT018 - `_copy` and `why_skipped` saw to it
-        log = commands.Log(self._kept.log(step), settings.log_bytes, self._kept.redactor.text)
+        log = commands.Log(self._kept.log(step), settings.log_bytes, self._kept.redactor)
         environment = {**self._job.environ, **self._job.new.env, "CI": "1"}
         try:
             ended = await commands.run(command, place.code, environment, seconds, log)
@@ -263,7 +263,7 @@ class Harness:
         assert place is not None and hold is not None and new is not None  # noqa: S101, PT018 - earlier steps made them
         terms = Terms(
             hold, job.environ, job.flags, settings.allow_network, settings.write, job.grace, job.start_timeout,
-            settings.answer_bytes,
+            settings.answer_bytes, self._kept.redactor,
         )  # fmt: skip
         return Plan(
             old=job.old,

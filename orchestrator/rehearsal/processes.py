@@ -25,6 +25,7 @@ from orchestrator.domain.protocol import Era
 from orchestrator.rehearsal.bounds import Bounds, Means
 from orchestrator.rehearsal.client import Client
 from orchestrator.rehearsal.judge import Stopped
+from orchestrator.rehearsal.redact import Lines, Redactor
 from orchestrator.rehearsal.sandbox import Hold, held
 from orchestrator.rehearsal.sentry import Attempt, Sentry
 from orchestrator.supervision.environment import environment_of
@@ -33,6 +34,10 @@ from orchestrator.supervision.readiness import handshake
 from orchestrator.supervision.warden import MARK, mark_of_life
 
 LAST_LINES: Final = 5
+LAST_LETTERS: Final = 500
+"""Characters of such a line that are told, of which none is cut before secrets were taken out."""
+LONGEST_LINE: Final = 1 << 16
+"""Bytes of a line of stderr that are looked at."""
 LAST_WORDS: Final = 1.0
 """Seconds until a process that closed its stdout has ended, if it is about to."""
 NO_CACHES: Final = {"PYTHONDONTWRITEBYTECODE": "1", "NODE_DISABLE_COMPILE_CACHE": "1"}
@@ -52,6 +57,7 @@ class Terms:
         grace: how they are stopped.
         start_timeout: seconds one has for its handshake.
         answer_bytes: longest line that is read.
+        redactor: takes secrets out of what is told of their stderr.
     """
 
     hold: Hold
@@ -62,6 +68,7 @@ class Terms:
     grace: Grace
     start_timeout: float
     answer_bytes: int
+    redactor: Redactor
 
 
 class Started:
@@ -169,7 +176,7 @@ async def _in_era(era: Era, wanted: Wanted) -> AsyncIterator[Started]:
     wanted.tmp.mkdir(mode=0o700, exist_ok=True)
     grace = wanted.terms.grace
     sentry = Sentry(wanted.bounds) if wanted.terms.hold.sees else None
-    client, stderr = Client(wanted.number, wanted.terms.answer_bytes), Tail()
+    client, stderr = Client(wanted.number, wanted.terms.answer_bytes), Tail(wanted.terms.redactor)
     try:
         process, readers = await _spawn(wanted, client, stderr, sentry)
         try:
@@ -249,10 +256,11 @@ class _Quiet(asyncio.BaseProtocol):
 
 
 class Tail(asyncio.Protocol):
-    """The end of a process's stderr."""
+    """The end of a process's stderr, without secrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
         """Begin with nothing."""
+        self._clean = Lines(redactor).text
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._rest = b""
 
@@ -268,8 +276,10 @@ class Tail(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep whole lines."""
-        *lines, self._rest = (self._rest + data)[-65536:].split(b"\n")
-        self._lines.extend(text for line in lines if (text := line.decode(errors="replace").strip()[:500]))
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[:LONGEST_LINE]
+        cleaned = (self._clean(line[:LONGEST_LINE].decode(errors="replace")) for line in lines)
+        self._lines.extend(text for line in cleaned if (text := line.strip()[:LAST_LETTERS]))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Keep what is left."""

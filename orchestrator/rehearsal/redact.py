@@ -71,6 +71,7 @@ RULES: Final = (
     Rule("phone", ("+",), re.compile(r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?\d(?:[ .-]?\d){5,12}(?!\w)")),
     Rule("random", (), re.compile(
         r"(?<![\w+/-])(?=[\w+-]{24})(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[\w+-]{24,}={0,2}(?![\w+/-])")),
+    Rule("base64", ("/",), re.compile(r"[A-Za-z0-9+/](?<![\w+/-][A-Za-z0-9+/])[A-Za-z0-9+/]{59,}+={0,2}(?![\w+-])")),
 )  # fmt: skip
 
 KEY_BEGIN, KEY_END, KEY_NAME = "-----BEGIN ", "-----END ", "PRIVATE KEY-----"
@@ -192,7 +193,13 @@ def _is_iban(text: str) -> bool:
     return int("".join(str(int(one, 36)) for one in packed[4:] + packed[:4])) % IBAN_MODULUS == IBAN_REST
 
 
-CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {"card": _is_card, "iban": _is_iban}
+def _is_base64(text: str) -> bool:
+    """Tell a line of base64 from a path as long: of 64 letters 26 are capitals, 10 are digits, and one is a slash."""
+    capitals, slashes = sum(map(str.isupper, text)), text.count("/")
+    return min(capitals, len(text) - slashes * 2) * 8 >= len(text) and slashes * 8 <= len(text) and not text.isalpha()
+
+
+CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {"card": _is_card, "iban": _is_iban, "base64": _is_base64}
 """Kinds whose shape alone proves nothing."""
 
 

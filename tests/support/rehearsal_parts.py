@@ -17,6 +17,7 @@ import msgspec
 from orchestrator.domain.generation import Role, Spec
 from orchestrator.domain.rehearsal import Options
 from orchestrator.rehearsal.processes import Terms, Wanted
+from orchestrator.rehearsal.redact import Redactor
 from orchestrator.rehearsal.request import Request
 from orchestrator.rehearsal.sandbox import Hold
 from orchestrator.settings import Upgrade
@@ -37,7 +38,7 @@ def spec(*command: str, cwd: Path = WORKERS, source: Path | None = None) -> Spec
 
 def wanted(hold: Hold, state: Path, *command: str, network: bool = False) -> Wanted:
     """Describe a process of role rehearsal on a snapshot."""
-    terms = Terms(hold, dict(os.environ), None, network, (), GRACE, ENOUGH, 1 << 20)
+    terms = Terms(hold, dict(os.environ), None, network, (), GRACE, ENOUGH, 1 << 20, Redactor(b"k"))
     return Wanted(spec(*command), Role.REHEARSAL, 1, state, terms)
 
 
