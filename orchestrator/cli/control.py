@@ -1,22 +1,48 @@
-"""Talks to the daemon: HTTP over `control.sock`, its errors turned into words and exit statuses."""
+"""Talks to the daemon: HTTP over `control.sock`, its errors turned into words and exit statuses.
+
+One answer is fetched with the standard library: httpx takes as long to load as everything else that a verb needs, and
+is left to the verbs that read a stream.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import http
+import http.client
 import json
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import click
-import httpx
 
 from orchestrator.cli.errors import NO_TEXT, FailedError, UnreachableError
 from orchestrator.domain.errors import SettingsError
 from orchestrator.settings import Paths, locate
 
+if TYPE_CHECKING:
+    import httpx
+
 PATIENCE = 600.0
 """Seconds a verb waits: a canary's start may take as long as `worker.start_timeout` allows."""
+ADDRESS: Final = "/?#[]@!$&'()*+,;=:%"
+"""What stands in an address for itself, besides letters and digits (RFC 3986, section 2.2)."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, place: Path, timeout: float) -> None:
+        super().__init__("switchover", timeout=timeout)
+        self._place = place
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._place))
 
 
 def paths_of(state_dir: Path | None) -> Paths:
@@ -28,7 +54,7 @@ def paths_of(state_dir: Path | None) -> Paths:
 
 
 def connect(paths: Paths, timeout: float) -> httpx.Client:
-    """Return a client of the control socket, for `with`.
+    """Return a client of the control socket for what comes as a stream, for `with`.
 
     Whether anybody listens is found out beforehand: httpcore leaves a socket that it could not connect for the garbage
     collector to close.
@@ -40,6 +66,8 @@ def connect(paths: Paths, timeout: float) -> httpx.Client:
     Raises:
         httpx.ConnectError: nobody listens on the control socket, or it may not be used.
     """
+    import httpx  # noqa: PLC0415 - see the top: for streams alone
+
     with socket.socket(socket.AF_UNIX) as attempt:
         attempt.settimeout(timeout)
         try:
@@ -67,18 +95,21 @@ def ask(
     """
     content, headers = (None, {}) if body is None else (_encoded(body), {"Content-Type": "application/json"})
     try:
-        with connect(paths, timeout) as client:
-            response = client.request(method, f"http://switchover{path}", content=content, headers=headers)
-    except httpx.TransportError as error:
+        with contextlib.closing(_Connection(paths.control_socket, timeout)) as connection:
+            connection.request(method, quote(path, safe=ADDRESS), content, headers)
+            response = connection.getresponse()
+            said = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        why = str(error).strip()
         raise UnreachableError(
-            f"no daemon answers on {paths.control_socket} ({error}); start one with: switchover serve -- COMMAND"
+            f"no daemon answers on {paths.control_socket} ({why}); start one with: switchover serve -- COMMAND"
         ) from error
     try:
-        answer = response.json()
+        answer = json.loads(said)
     except ValueError:
-        raise FailedError(f"the daemon answered nonsense (HTTP {response.status_code})") from None
-    if response.is_error:
-        raise FailedError(str(answer.get("reason") or answer.get("detail") or f"HTTP {response.status_code}"))
+        raise FailedError(f"the daemon answered nonsense (HTTP {response.status})") from None
+    if response.status >= http.HTTPStatus.BAD_REQUEST:
+        raise FailedError(str(answer.get("reason") or answer.get("detail") or f"HTTP {response.status}"))
     return dict(answer)
 
 

@@ -42,3 +42,12 @@ print(json.dumps({{
 def test_the_daemon_starts_without_what_nobody_has_asked_for_yet() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout) == {"loaded": [], "barred": [], "frozen": True, "collects": True}
+
+
+@pytest.mark.requirement("START-2")
+@pytest.mark.parametrize("verb", ["call", "switch"])
+def test_a_verb_that_asks_one_thing_loads_none_of_the_daemons_libraries(verb: str) -> None:
+    heavy = ("pydantic", "fastapi", "uvicorn", "httpx", "structlog", "psutil", "uvloop", "anyio", "sqlite3", "rich")
+    code = f"import sys, orchestrator.cli.{verb}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
