@@ -136,9 +136,10 @@ class Upgrades:
         if not runs and not folder.is_dir():
             raise RefusedError(f"there is no rehearsal {run}")
         end = next((one for one in events if one.get("end")), None)
-        if end is not None or runs:
-            code = end["exit_code"] if end is not None else None
-            return Progressed(id=run, running=end is None, exit_code=code, events=_after(events, after))
+        if runs:  # also with its end told: until its program has ended, no other one can begin
+            return Progressed(id=run, running=True, exit_code=None, events=_after(events, after))
+        if end is not None:
+            return Progressed(id=run, running=False, exit_code=end["exit_code"], events=_after(events, after))
         gone = {"n": len(events) + 1, "end": True, "exit_code": EXIT_FAILED, "message": KILLED}
         return Progressed(id=run, running=False, exit_code=EXIT_FAILED, events=_after([*events, gone], after))
 
