@@ -150,14 +150,16 @@ async def test_a_grandchild_in_a_session_of_its_own_does_not_outlive_its_worker(
 
 @pytest.mark.requirement("SUP-4", "PROXY-5")
 async def test_a_worker_that_stops_reading_is_hung_and_its_paused_callers_go_on_with_the_next() -> None:
-    config = f"[limits]\nworker_backlog_bytes = {MIB}\ncall_timeout = 0.5\n[health]\nping_timeout = 0.3\n"
-    with RunningDaemon.start(bad_worker("deaf"), config=config) as daemon:
+    config = f"[limits]\nworker_backlog_bytes = {MIB}\ncall_timeout = {{}}\n[health]\nping_timeout = 0.3\n"
+    with RunningDaemon.start(bad_worker("deaf"), config=config.format(60)) as daemon:
         async with connected(daemon.tools_socket) as client:
             hung = told(await client.call("echo", {"deaf": True}))["pid"]
+            daemon.reload(config.format(0.5))
             calls = [client.begin("echo", {"text": "x" * (MIB // 2)}) for _ in range(20)]
             answers = [await client.answer(call) for call in calls]
             codes = {answer.get("error", {}).get("code") for answer in answers}
             assert codes <= {None, DEADLINE_EXCEEDED}
+            daemon.reload(config.format(60))
             assert told(await client.call("echo"))["pid"] != hung
         assert not alive(hung)
         assert client.stray == []
@@ -195,15 +197,17 @@ async def test_a_list_that_changes_whenever_it_is_read_is_not_read_for_ever() ->
 
 @pytest.mark.requirement("SUP-8")
 async def test_a_server_from_before_the_rules_is_served_and_not_to_know_ping_counts_as_being_alive() -> None:
-    config = "[limits]\ncall_timeout = 0.4\n[health]\nping_timeout = 0.4\n"
-    with RunningDaemon.start(bad_worker("legacy"), config=config) as daemon:
+    config = "[limits]\ncall_timeout = {}\n[health]\nping_timeout = 0.4\n"
+    with RunningDaemon.start(bad_worker("legacy"), config=config.format(60)) as daemon:
         skipped = await eventually(lambda: daemon.log("worker printed a line that is no JSON-RPC message"))
         assert (skipped[0]["level"], skipped[0]["line"]) == ("warning", "Server v0.3 - listening on stdio")
         async with connected(daemon.tools_socket) as client:
             listed = await client.answer(client.ask("tools/list"))  # as from the server itself, before `initialize`
             assert listed["result"]["tools"][0]["name"] == "echo"
             pid = told(await client.call("echo"))["pid"]
+            daemon.reload(config.format(0.4))
             assert (await client.call("echo", {"silent": True}))["error"]["code"] == DEADLINE_EXCEEDED
+            daemon.reload(config.format(60))
 
             async def pinged() -> bool:
                 content = told(await client.call("echo"))

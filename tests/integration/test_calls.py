@@ -147,9 +147,11 @@ async def test_what_a_client_leaves_behind_is_cancelled_at_the_worker(shared: Ru
 
 @pytest.mark.requirement("PROXY-4", "PROXY-7", "SUP-4")
 async def test_each_call_past_its_own_deadline_is_answered_and_its_worker_told_and_kept() -> None:
-    with RunningDaemon.start(async_worker(), config="[limits]\ncall_timeout = 0.5\n") as daemon:
+    deadline = "[limits]\ncall_timeout = {}\n"
+    with RunningDaemon.start(async_worker(), config=deadline.format(60)) as daemon:
         async with connected(daemon.tools_socket) as client:
             pid = told(await client.call("echo"))["pid"]
+            daemon.reload(deadline.format(0.5))
             answered: list[int] = []
             calls = []
             for number in range(4):
@@ -164,6 +166,7 @@ async def test_each_call_past_its_own_deadline_is_answered_and_its_worker_told_a
                 assert (data["retryable"], data["generation"]) == (False, 1)
                 assert "0.5 s" in data["reason"]
             assert answered == [0, 1, 2, 3]
+            daemon.reload(deadline.format(60))
             assert told(await client.call("cancelled", {"count": 4}))["reasons"] == ["deadline exceeded"] * 4
             assert told(await client.call("echo"))["pid"] == pid
         assert not client.stray

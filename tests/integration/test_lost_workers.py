@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -23,12 +24,6 @@ def active(daemon: RunningDaemon) -> dict[str, Any]:
     status = daemon.status()
     found: dict[str, Any] = next(each for each in status["generations"] if each["lane"] == "active")
     return found
-
-
-def _give_calls(daemon: RunningDaemon, seconds: int) -> None:
-    """Give the calls that begin from now on so long."""
-    daemon.write_config(HUNG.format(seconds))
-    daemon.verb("reload")
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +84,37 @@ async def test_an_idempotent_call_is_sent_once_more_where_the_configuration_says
         assert file.read_text() == "effect\neffect\nother\n"
 
 
+def held_worker(folder: Path) -> list[str]:
+    """Return the command of a worker that starts by itself once, and again only when `let_go` says so."""
+    os.mkfifo(folder / "gate")
+    script = 'if [ -e "$0/begun" ]; then read -r word < "$0/gate"; fi; : > "$0/begun"; exec "$@"'
+    return ["sh", "-c", script, str(folder), *async_worker()]
+
+
+async def let_go(folder: Path) -> None:
+    """Have the worker of that folder start again."""
+
+    def opened() -> int | None:
+        with contextlib.suppress(OSError):  # nobody reads yet
+            return os.open(folder / "gate", os.O_WRONLY | os.O_NONBLOCK)
+        return None
+
+    gate = await eventually(opened)
+    os.write(gate, b"go\n")
+    os.close(gate)
+
+
 @pytest.mark.requirement("SUP-5")
-async def test_calls_that_arrive_while_the_worker_is_started_again_wait_for_it() -> None:
-    with RunningDaemon.start(async_worker(), config="[restart]\ninitial = 0.5\njitter = 0\n") as daemon:
+async def test_calls_that_arrive_while_the_worker_is_started_again_wait_for_it(tmp_path: Path) -> None:
+    with RunningDaemon.start(held_worker(tmp_path), config=QUICK) as daemon:
         async with connected(daemon.tools_socket) as client:
             first = told(await client.call("echo"))["pid"]
             os.kill(first, signal.SIGKILL)
-            await eventually(lambda: active(daemon)["standing"] == "down")
+            await eventually(lambda: active(daemon)["standing"] != "ready")
             calls = [client.begin(tool, {"file": str(daemon.home / "f"), "value": n, "ms": 1})
                      for n, tool in enumerate(["echo", "append", "sleep", "append"])]  # fmt: skip
             await eventually(lambda: daemon.status()["waiting"] == len(calls))
+            await let_go(tmp_path)
             answers = [told(await client.answer(call)) for call in calls]
         assert [answer["value"] for answer in answers] == [0, 1, 2, 3]
         assert {answer["pid"] for answer in answers} == {active(daemon)["pid"]}
@@ -110,12 +126,15 @@ async def test_calls_that_arrive_while_the_worker_is_started_again_wait_for_it()
 @pytest.mark.requirement("SUP-5", "PROXY-7")
 async def test_a_waiting_call_can_be_cancelled_and_never_reaches_the_worker(tmp_path: Path) -> None:
     file = tmp_path / "effects"
-    with RunningDaemon.start(async_worker(), config="[restart]\ninitial = 0.5\njitter = 0\n") as daemon:
+    with RunningDaemon.start(held_worker(tmp_path), config=QUICK) as daemon:
         async with connected(daemon.tools_socket) as client:
             os.kill(active(daemon)["pid"], signal.SIGKILL)
-            await eventually(lambda: active(daemon)["standing"] == "down")
+            await eventually(lambda: active(daemon)["standing"] != "ready")
             client.begin("append", {"file": str(file), "value": "unwanted"}, call_id="gone")
+            await eventually(lambda: daemon.status()["waiting"] == 1)
             client.notify("notifications/cancelled", {"requestId": "gone"})
+            await eventually(lambda: daemon.status()["waiting"] == 0)
+            await let_go(tmp_path)
             assert "result" in await client.call("echo")
         assert not file.exists()
         assert not client.stray
@@ -127,10 +146,10 @@ async def test_a_hung_worker_is_found_by_a_deadline_and_a_ping_and_replaced(tmp_
     with RunningDaemon.start(async_worker(), config=HUNG.format(60)) as daemon:
         async with connected(daemon.tools_socket) as client:
             hung = told(await client.call("echo"))["pid"]
-            _give_calls(daemon, 2)  # seconds; long enough to send the other two before they are over
+            daemon.reload(HUNG.format(2))  # seconds; long enough to send the other two before they are over
             freezing = client.begin("freeze")
             await eventually(lambda: active(daemon)["in_flight"])
-            _give_calls(daemon, 60)
+            daemon.reload(HUNG.format(60))
             read_only = client.begin("echo", {"value": "safe"})
             effect = client.begin("append", {"file": str(file), "value": "unsafe"})
             assert (await client.answer(freezing))["error"]["code"] == DEADLINE_EXCEEDED
