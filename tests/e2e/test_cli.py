@@ -153,7 +153,7 @@ def test_status_tells_of_the_lanes_the_generations_and_their_calls() -> None:
         assert "  revision 3  steady  weight 0 %  kill switch off" in lines[0]
         assert active.split()[:6] == ["active", "2", "ready", "echo", "2", str(known["active"]["pid"])]
         assert previous.split()[:6] == ["previous", "1", "ready", "echo", "1", str(known["previous"]["pid"])]
-        assert previous.split()[7:9] == ["2", "1"]
+        assert re.split(r" {2,}", previous)[6:8] == ["2", "1"]
         assert lines[-1].startswith("last switch: to revision 3, ")
         assert "\x1b" not in "".join(lines)
 
@@ -279,8 +279,8 @@ def test_an_error_of_the_worker_or_the_daemon_is_told_on_stderr(shared: RunningD
 
 @pytest.mark.requirement("CLI-3")
 def test_a_call_given_up_after_its_timeout_is_cancelled(shared: RunningDaemon) -> None:
-    said = refused(shared.cli("call", "slow", '{"seconds": 30}', "--timeout", "0.5"))
-    assert said.startswith("switchover: tools/call was not answered within 0.5 s")
+    said = refused(shared.cli("call", "slow", '{"seconds": 30}', "--timeout", "2"))
+    assert said.startswith("switchover: tools/call was not answered within 2 s")
     assert shared.status()["in_flight"] == 0
 
 
@@ -364,7 +364,8 @@ def test_following_shows_every_line_once_across_rotations() -> None:
 
 @pytest.mark.requirement("CLI-4")
 def test_following_on_a_terminal_is_coloured_and_ends_with_ctrl_c(shared: RunningDaemon) -> None:
-    with RunningVerb(shared, "logs", "-f", "-n", "0", terminal=(24, 100)) as following:
+    with RunningVerb(shared, "logs", "-f", "-n", "1", terminal=(24, 100)) as following:
+        following.read_until("\n")  # it looks from here on
         for _ in range(2):
             done(shared.cli("call", "echo"))
         said = following.read_until("\x1b[1msession opened\x1b[0m")

@@ -124,7 +124,7 @@ def test_what_cannot_be_rehearsed_is_refused_in_words(daemon: RunningDaemon) -> 
         assert (done.returncode, said in done.stderr) == (status, True), done.stderr
     (daemon.home / "bad.toml").write_text("[[call]]\n")
     done = daemon.cli("upgrade", "--rehearse", "--suite", "bad.toml", "--", "true")
-    assert (done.returncode, "call.0.tool" in done.stderr) == (1, True)
+    assert (done.returncode, "call 1: tool: names no tool" in done.stderr) == (1, True), done.stderr
 
 
 def test_a_closed_terminal_ends_nothing_and_what_runs_can_be_cancelled_from_another(daemon: RunningDaemon) -> None:
