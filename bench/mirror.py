@@ -36,7 +36,7 @@ from typing import Any
 from bench.daemon import Daemon, serve
 from bench.figures import Report
 from bench.pace import Paced, TooMuchError, clients, drive
-from bench.processes import LOAD_CORE, ROOT, cpu_seconds, on_core, wait_until
+from bench.processes import LOAD_CORE, ROOT, behind, cpu_seconds, on_core, wait_until
 
 CASES = {"same": False, "differing": True}
 TARGETS = {"cpu_ratio": "<= 1.8", "p50_ratio": "<= 1.1", "mirrored_share": ">= 0.99"}
@@ -53,7 +53,7 @@ LOWEST = 200.0
 WARM = 0.3
 """Seconds of load before anything is measured."""
 WORKER = on_core(LOAD_CORE, (sys.executable, "-S", "-I", str(ROOT / "bench" / "numbering_worker.py")))
-CANARY = ("nice", "-n", "10", *WORKER)
+CANARY = behind(WORKER)
 """The second version, at low priority: it shares a core with the first one and with the load, and what is to be
 measured is the daemon."""
 REST = 0.15

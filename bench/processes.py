@@ -52,6 +52,14 @@ def on_core(core: int, command: Sequence[str]) -> tuple[str, ...]:
     return ("taskset", "--cpu-list", str(core), *command)
 
 
+def behind(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that runs `command` at low priority, in the session it leads, too.
+
+    Niceness counts only within a session where the kernel weighs sessions against each other (autogroup).
+    """
+    return ("sh", "-c", 'echo 10 2>&- >/proc/self/autogroup; exec nice -n 10 "$@"', "sh", *command)
+
+
 def busy_share(seconds: float = 0.2) -> float:
     """Return how much of the machine was in use during the next `seconds`, from 0 to 1."""
 
