@@ -24,6 +24,7 @@ from orchestrator.shadow.manifest import Expected
 from orchestrator.shadow.noise import noise_of
 from orchestrator.shadow.profile import ENOUGH, Profile, ProfileError, learn, usable
 from orchestrator.shadow.redact import Redactor
+from orchestrator.shadow.repeats import in_doubt
 from orchestrator.shadow.values import read
 
 NOISE: Final = 100
@@ -93,6 +94,7 @@ class LearnedComparer:
                 "profiles": _known(profiles),
                 "noise": {tool: _noise(one, self.redactor) for tool, one in profiles.items()},
             },
+            suspected=any(in_doubt(finding) for one in whole.cases for finding in one.findings),
         )
 
     def _profile(self, tool: str, asked: Sequence[outcome.Case], notes: list[str]) -> Profile:

@@ -76,6 +76,8 @@ class Taken:
         return self.answer is Answer.RESULT and not self.failed
 
 
+SURE: Final = 5
+"""Pairs from which on a value that the old code never varied is seldom noise of two values that chance kept apart."""
 COUNTED: Final = frozenset({"unexpected", "incomplete"})
 """Classes of differences that somebody has to look at."""
 
@@ -126,12 +128,14 @@ class Compared:
         compared: how many pairs were compared to the end.
         notes: what else should be known, such as manifest entries that nothing needed.
         details: more for `shadow.json`, JSON.
+        suspected: whether all answers together look different, and are too few to tell.
     """
 
     differences: Sequence[Difference] = ()
     compared: int = 0
     notes: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    suspected: bool = False
 
     @property
     def counted(self) -> list[Difference]:
@@ -140,8 +144,12 @@ class Compared:
 
     @property
     def doubtful(self) -> bool:
-        """Whether some pairs have a difference that others of the same call have not: more answers tell what it is."""
-        return any(one.difference_class == "unexpected" and one.seen < one.pairs for one in self.differences)
+        """Whether more answers may tell otherwise: some pairs differ and others do not, or there are few at all."""
+        return self.suspected or any(
+            (one.difference_class in {"unexpected", "additive"} and one.seen < one.pairs)
+            or (one.difference_class == "unexpected" and 1 < one.pairs < SURE)
+            for one in self.differences
+        )
 
 
 class Comparer(Protocol):

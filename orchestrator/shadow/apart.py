@@ -3,48 +3,51 @@
 Five answers in a row that all lie to one side of six others, or that no longer vary at all, are no chance.  Both sides
 are learned alike, and what was learned of them is laid beside each other.
 
-Above: `repeats`.  Below: `node`, `texts`, `numbers`, `times`.
+Above: `repeats`.  Below: `making`, `node`, `texts`, `numbers`, `times`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from orchestrator.domain.comparison import Kind
+from orchestrator.shadow.identity import is_strong
 from orchestrator.shadow.leaves import ABSENT
-from orchestrator.shadow.node import KEPT, Node
-from orchestrator.shadow.numbers import FULL, SLACK, Misfit, Numbers
-from orchestrator.shadow.parts import JOINTS, Part
+from orchestrator.shadow.making import makings, words
+from orchestrator.shadow.node import BY_CHANCE, Node
+from orchestrator.shadow.numbers import FULL, SLACK, Misfit, Numbers, decimals
+from orchestrator.shadow.parts import Part
 from orchestrator.shadow.texts import Texts
 from orchestrator.shadow.times import Times
 from orchestrator.shadow.tokens import fine
 
-TWO: Final = 2
-"""Values of which one may be all that is met in a few answers."""
-FEWEST: Final = 4
+FEW: Final = 2
+"""Values of which another one may have escaped a few answers."""
+OFTEN: Final = 2
+"""Times that values have come on average before they count as all that there are."""
+LONG: Final = 6
+"""Decimals of a float that is not met twice by chance."""
+SUSPECTED: Final = 3
 """Answers of a side below which nothing is said."""
-MANY: Final = 20
-"""Texts of which one has `JOINTS` if any has: .4 of 32 characters of base64 have a given one."""
-_UNIT: Final = re.compile("[A-Za-zµ%]+")
-_MEASURED: Final = "qp"
-"""Kinds of tokens that have units."""
-_LETTERS: Final = (
-    (re.compile("[A-Z]"), "capital letters"),
-    (re.compile("[a-z]"), "small letters"),
-    (re.compile("[0-9]"), "digits"),
-)
+FEWEST: Final = 4
+"""Answers of a side, and one more of control, from which on what is said is sure."""
+PROVEN: Final = 6
+"""Likewise of what is tried on many values: in six of seven and six answers it is so once in 4,000."""
 _STANDS: Final = "control varies it in each of {} answers, here it is the same in all {}"
 
 
 class Apart(NamedTuple):
-    """Something in which all answers of one side differ from all of the other: where, how, and a value of each side."""
+    """Something in which all answers of one side differ from all of the other: where, how, and a value of each side.
+
+    `sure` tells whether there are so many that it is no chance; else more answers have to tell.
+    """
 
     path: str
     misfit: Misfit
     control: Any = ABSENT
     rehearsal: Any = ABSENT
+    sure: bool = True
 
 
 def apart(mine: Node, theirs: Node, path: str = "$") -> Iterator[Apart]:
@@ -55,8 +58,12 @@ def apart(mine: Node, theirs: Node, path: str = "$") -> Iterator[Apart]:
         theirs: what the rehearsal's do.
         path: where both are.
     """
-    if min(mine.samples, theirs.samples) >= FEWEST:
-        yield from (Apart(path, one, _example(mine), _example(theirs)) for one in _here(mine, theirs))
+    samples = min(mine.samples, theirs.samples)
+    if samples >= SUSPECTED:
+        sure = samples >= FEWEST < mine.samples
+        yield from (Apart(path, one, _example(mine), _example(theirs), sure) for one in _here(mine, theirs))
+        sure = samples >= PROVEN
+        yield from (Apart(path, one, _example(mine), _example(theirs), sure) for one in _likely(mine, theirs))
     for key, child in mine.children.items():
         if key in theirs.children:
             yield from apart(child, theirs.children[key], f"{path}.{key}")
@@ -73,14 +80,11 @@ def _example(node: Node) -> Any:
 
 
 def _here(mine: Node, theirs: Node) -> Iterator[Misfit]:
-    if (
-        mine.moving
-        and not mine.fixed
-        and theirs.fixed
-        and not theirs.moving
-        and (_distinct(mine) or _new(mine, theirs))
-    ):
-        yield Kind.VALUE, _STANDS.format(mine.samples, theirs.samples)
+    wrong = _stands(mine, theirs)
+    if wrong is None and len(set(_values(mine))) > FEW and not theirs.moving:
+        wrong = _another(mine, theirs)
+    if wrong is not None:
+        yield Kind.VALUE, wrong
     emptied = theirs.high == 0 < mine.low
     if mine.swing and (emptied or beyond((mine.low, mine.high), (theirs.low, theirs.high))):
         yield (
@@ -91,22 +95,56 @@ def _here(mine: Node, theirs: Node) -> Iterator[Misfit]:
         yield from _numbers(mine.numbers, theirs.numbers)
     if mine.texts is not None and theirs.texts is not None:
         yield from _texts(mine.texts, theirs.texts)
-        yield from _forms(mine, theirs)
+        yield from makings(mine, theirs)
+
+
+def _likely(mine: Node, theirs: Node) -> Iterator[Misfit]:
+    """Yield what chance does to few answers now and then: there are many values and words of which it could be one."""
+    if (theirs.moving or len(set(_values(mine))) <= FEW) and (wrong := _another(mine, theirs)) is not None:
+        yield Kind.VALUE, wrong
+    elif mine.texts is not None and theirs.texts is not None and (lone := words(mine, theirs)) is not None:
+        yield Kind.VALUE, lone
 
 
 def _distinct(node: Node) -> bool:
     """Return whether hardly a value of a path came twice: of six values, one."""
     values = _values(node)
-    return len(values) > FEWEST and len(values) - len(set(values)) <= 1
+    return len(values) > SUSPECTED and len(values) - len(set(values)) <= 1
 
 
-def _new(mine: Node, theirs: Node) -> bool:
-    """Return whether what stands still on the one side is none of several values that the other has.
+def _stands(mine: Node, theirs: Node) -> str | None:
+    """Say whether what hardly ever came twice stands still, be it in one place of many."""
+    if not mine.moving or mine.kept or not theirs.kept or not _distinct(mine):
+        return None
+    if not mine.fixed and theirs.fixed and not theirs.moving:
+        return _STANDS.format(mine.samples, theirs.samples)
+    if theirs.moving and all(map(_never_twice, [*theirs.kept, *_values(mine)])):
+        return f"control's {len(_values(mine))} values all differ, this one stands still"
+    return None
 
-    Of one distribution it is in at most 1 of 1,900 draws of six and five: p^5 (1 - p)^6 is greatest at p = 5/11.
+
+def _never_twice(value: Any) -> bool:
+    """Return whether a value is so long that it is not met twice by chance: an id, or a float with many decimals."""
+    if isinstance(value, str):
+        return is_strong(value) and not any(kind.startswith("T") for kind, _ in fine(value))
+    return isinstance(value, float) and decimals(value) >= LONG
+
+
+def _another(mine: Node, theirs: Node) -> str | None:
+    """Say whether the one side has none of the values that the other has, though they come again.
+
+    Where all values are new, others are no wonder.  Of three equally likely values one is all of five and none of six
+    answers in 1 of 900 draws, and all of six and none of seven in 1 of 7,000.
     """
-    values = set(_values(mine))
-    return len(values) > TWO and bool(theirs.kept) and values.isdisjoint(theirs.kept)
+    values, others = _values(mine), [*theirs.loose, *theirs.kept]
+    known = set(values)
+    if not mine.moving or mine.fixed or not others or len(theirs.kept) < theirs.fixed or not known.isdisjoint(others):
+        return None
+    if theirs.fixed and not theirs.moving:
+        return f"control has {len(known)} values here and never this one, which is in all {theirs.samples}"
+    if mine.moving > 1 or OFTEN * len(known) > len(values):  # in several places one value may come again in one answer
+        return None
+    return f"control has {len(known)} values here again and again, and none of these"
 
 
 def _values(node: Node) -> list[Any]:
@@ -119,8 +157,19 @@ def _numbers(mine: Numbers, theirs: Numbers) -> Iterator[Misfit]:
             yield Kind.RANGE, _ranges((mine.early, mine.late), (theirs.early, theirs.late), " s from the call")
     elif beyond((mine.low, mine.high), (theirs.low, theirs.high)):
         yield Kind.RANGE, _ranges((mine.low, mine.high), (theirs.low, theirs.high))
-    if mine.floats and theirs.floats and theirs.most < mine.fewest < FULL:
-        yield _decimals(mine.fewest, theirs.most)
+    if mine.floats and not mine.ints and theirs.ints and not theirs.floats and mine.fewest:
+        yield Kind.TYPE, f"control's {mine.n} numbers all had decimals, none of these {theirs.n} has"
+    if mine.floats and theirs.floats and theirs.most < mine.most < FULL and _rounded(mine, theirs):
+        yield _decimals(mine.most, theirs.most)
+
+
+def _rounded(mine: Numbers, theirs: Numbers) -> bool:
+    """Return whether control has some decimals more so often that it is no chance that these never do."""
+    if theirs.most < mine.fewest:
+        return True
+    had = sum(decimals(one) > theirs.most for one in mine.recent)
+    rate = had / (len(mine.recent) + 1)
+    return bool((1.0 - rate) ** min(len(theirs.recent), theirs.known) < BY_CHANCE)
 
 
 def _texts(mine: Texts, theirs: Texts) -> Iterator[Misfit]:
@@ -131,39 +180,6 @@ def _texts(mine: Texts, theirs: Texts) -> Iterator[Misfit]:
             if against is not None:
                 pairs = zip(shape.parts, against.parts, strict=True)
                 yield from (found for one, two in pairs for found in _parts(one, two))
-
-
-def _forms(mine: Node, theirs: Node) -> Iterator[Misfit]:
-    """Yield what all texts of the one side have in their making and none of the other's."""
-    assert mine.texts is not None and theirs.texts is not None  # noqa: PT018, S101 - whoever asks has looked
-    few = len(JOINTS) if min(mine.texts.n, theirs.texts.n) < MANY else 0
-    for one, other, whose in ((theirs, mine, "these"), (mine, theirs, "control's")):
-        moving, still = _held(one), _held(other)
-        if one.texts is None or other.texts is None or moving is None or still is None:
-            continue
-        never = {*other.texts.marks, *"".join(still[1])}
-        if marks := "".join(mark for mark in one.texts.always if mark not in never and mark not in JOINTS[:few]):
-            yield Kind.FORMAT, f"of all texts only {whose} have {marks!r}, and always"
-            return
-        seen = set[str]().union(*(_made(text) for text in [*still[0], *still[1]]))
-        always = set[str].intersection(*(_made(text) for text in moving[0])) - seen if moving[0] else set[str]()
-        if always:
-            yield Kind.FORMAT, f"of all texts only {whose} have {', '.join(sorted(always))}, and always"
-            return
-
-
-def _held(node: Node) -> tuple[list[str], list[str]] | None:
-    """Return the texts that vary and those that stand still; None where not all of them are known."""
-    moving, still = ([one for one in side if isinstance(one, str)] for side in (node.loose, node.kept))
-    whole = len(node.loose) < KEPT and len(node.kept) == node.fixed
-    return (moving, still) if whole else None
-
-
-def _made(text: str) -> set[str]:
-    """Return what a text is made of: the units of its numbers, and the kinds of its letters."""
-    measured = (one for kind, one in fine(text) if kind in _MEASURED)
-    units = {f"numbers in {unit}" for one in measured for unit in _UNIT.findall(one)}
-    return units | {words for pattern, words in _LETTERS if pattern.search(text)}
 
 
 def _parts(mine: Part, theirs: Part) -> Iterator[Misfit]:
@@ -208,5 +224,5 @@ def _ranges(mine: tuple[float, float], theirs: tuple[float, float], unit: str = 
     return f"control had {mine[0]:.6g} to {mine[1]:.6g}{unit}, here it is {theirs[0]:.6g} to {theirs[1]:.6g}"
 
 
-def _decimals(fewest: int, most: int) -> Misfit:
-    return Kind.FORMAT, f"control's numbers had at least {fewest} decimals, these at most {most}"
+def _decimals(had: int, most: int) -> Misfit:
+    return Kind.FORMAT, f"control's numbers had {had} decimals, these at most {most}"

@@ -208,16 +208,22 @@ def decimals_misfit(count: int, fewest: int, most: int, n: int) -> Misfit | None
     if most < FULL and count > most + (fewest < most and n < MANY) and n > FEW:
         return Kind.FORMAT, f"control's {n} numbers had at most {most} decimals, this one has {count}"
     if min(fewest, FULL) - count > TRIMMED:
-        return Kind.FORMAT, f"control's {n} numbers had at least {fewest} decimals, this one has {count}"
+        return Kind.FORMAT, f"control's {n} numbers {AT_LEAST.format(fewest, count)}"
     return None
 
 
+AT_LEAST: Final = "had at least {} decimals, this one has {}"
 FEW: Final = 3
 """Numbers of which the greatest number of decimals says nothing yet."""
 MANY: Final = 30
 """Numbers below which one more decimal is chance where decimals vary: six significant digits, trimmed zeros."""
 TRIMMED: Final = 2
 """Decimals that chance may take away."""
+
+
+def trimmed(rule: str) -> bool:
+    """Return whether a rule says that a number has fewer decimals than any: of 1,000 one ends in three zeros."""
+    return AT_LEAST.partition("{")[0] in rule
 
 
 def clock_bounds(early: float, late: float, samples: int) -> tuple[float, float]:

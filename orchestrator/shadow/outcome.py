@@ -6,6 +6,7 @@ Above: the harness.  Below: `compare`, `repeats`, `profile`, `manifest`.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,15 +23,19 @@ from orchestrator.domain.comparison import (
 )
 from orchestrator.shadow.compare import Comparer
 from orchestrator.shadow.manifest import Expected, apply
+from orchestrator.shadow.numbers import trimmed
 from orchestrator.shadow.profile import ENOUGH, Profile
 from orchestrator.shadow.redact import Redactor
 from orchestrator.shadow.repeats import second_look
+from orchestrator.shadow.texts import changing
 
 AS_OFTEN: Final = 0.5
 """Share of a difference's rate with which control has to differ from itself in the same way for it to be noise."""
 
 RARE: Final = 1 / 3
 """Share of the pairs up to which a number that varies may be out of its range, at one place, by chance."""
+LOT: Final = 1e-3
+"""Probability above which another wording is chance: in seven of ten answers and none of eleven it is that much."""
 ALSO: Final = 4
 """Places of a difference that are shown beside the first."""
 _TELLING: Final = (DifferenceClass.UNEXPECTED, DifferenceClass.INCOMPLETE)
@@ -114,7 +119,8 @@ def classed(
 
 def _known(pairs: Sequence[Comparison], profile: Profile | None) -> list[Finding]:
     """Return the findings of several pairs, those that are noise as such."""
-    return [_as_chance(_as_noise(one, profile)) for one in together(pairs)]
+    samples = 0 if profile is None else profile.root.samples
+    return [_as_chance(_as_noise(one, profile), samples) for one in together(pairs)]
 
 
 def _pairs(comparer: Comparer, controls: Sequence[Sample], others: Sequence[Sample]) -> list[Comparison]:
@@ -158,13 +164,34 @@ def _as_noise(finding: Finding, profile: Profile | None) -> Finding:
     return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
 
 
-def _as_chance(finding: Finding) -> Finding:
-    """Class a number that is out of its range in few of many pairs as noise: of many numbers one is, now and then."""
-    rare = finding.places == 1 and finding.pairs >= ENOUGH and finding.seen <= RARE * finding.pairs
-    if not rare or finding.kind is not Kind.RANGE or finding.difference_class is not DifferenceClass.UNEXPECTED:
+def _as_chance(finding: Finding, samples: int) -> Finding:
+    """Class a number that is out of its range in few of many pairs as noise: of many numbers one is, now and then.
+
+    So is one that ends in zeros once, and of a text that changes its wording one that control's samples lack by chance.
+    """
+    if finding.places > 1 or finding.difference_class is not DifferenceClass.UNEXPECTED:
         return finding
-    reason = f"in {finding.seen} of {finding.pairs} pairs a value that varies is farther out than control's were"
-    return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
+    times = f"in {finding.seen} of {finding.pairs} pairs a value that varies"
+    if finding.kind is Kind.RANGE and finding.pairs >= ENOUGH and finding.seen <= RARE * finding.pairs:
+        return replace(
+            finding, difference_class=DifferenceClass.NOISE, reason=f"{times} is farther out than control's were"
+        )
+    if trimmed(finding.rule) and finding.seen == 1 and finding.pairs > ENOUGH:
+        return replace(
+            finding, difference_class=DifferenceClass.NOISE, reason=f"{times} has fewer decimals, which may be zeros"
+        )
+    if changing(finding.rule) and finding.pairs > ENOUGH and by_lot(finding.seen, finding.pairs, samples) > LOT:
+        reason = f"in {finding.seen} of {finding.pairs} pairs a text is worded as none of control's {samples}"
+        return replace(finding, difference_class=DifferenceClass.NOISE, reason=reason)
+    return finding
+
+
+def by_lot(seen: int, pairs: int, samples: int) -> float:
+    """Return the probability that what `seen` of all answers have is by lot in the rehearsal's only.
+
+    Fisher's exact test: all of them are drawn from the `pairs` of `pairs + samples` answers.
+    """
+    return math.comb(pairs, seen) / math.comb(pairs + samples, seen)
 
 
 def result(judged: Iterable[Judged], manifest: Sequence[Expected], today: dt.date) -> ShadowResult:

@@ -1,8 +1,8 @@
 """The envelope of a text that varies: the shapes it has, and in each shape which parts vary and how.
 
 A part that is the same in all samples of one place is not noise, even where another place has something else there: it
-has to be the control's in the rehearsal.  A part that varies has its own envelope.  Texts whose shapes are as many as
-their values are read coarsely, and if that does not help they are free: their length is all that is known.
+has to be the control's in the rehearsal.  A part that varies has its own envelope.  Texts that hardly ever come in one
+shape twice are read coarsely, and if that does not help they are free: their length is all that is known.
 
 Above: `leaves`.  Below: `parts`, `tokens`.
 """
@@ -38,6 +38,7 @@ _ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
 """What a random part may hold once it has separators."""
 MAY_BE_IDS: Final = "uor"
 """Kinds of tokens that may be ids: quantities and times are none, however long."""
+CHANGING: Final = "it is made otherwise than control's texts, which change their wording ({} known)"
 READERS: Final = {"fine": fine, "words": words, "coarse": coarse}
 """Ways to read a text, the finest first."""
 
@@ -48,6 +49,16 @@ class Shape(msgspec.Struct, omit_defaults=True):
     parts: list[Part]
     compared: int = 0
     """Places that had two texts of this skeleton, so that it is known which parts vary."""
+
+    def reworded(self, tokens: tuple[Token, ...]) -> bool:
+        """Return whether a text of this skeleton has most of the words otherwise that never vary: it is another one."""
+        values = (token for token in tokens if token[0] != LITERAL)
+        still = [
+            text in part.words
+            for part, (_, text) in zip(self.parts, values, strict=True)
+            if not (part.varies or part.many or part.kind == PADDING)
+        ]
+        return 2 * sum(still) < len(still)
 
 
 class Reading(msgspec.Struct, omit_defaults=True):
@@ -73,8 +84,9 @@ class Reading(msgspec.Struct, omit_defaults=True):
         self.places += 1
         self.switches = self.switches or len(by_shape) > 1
         self.texts += len(rows)
-        self.fresh += sum(len(same) == 1 for same in by_shape.values())
-        self.loose += different >= LOOSE and 2 * len(by_shape) > different
+        once = sum(len(same) == 1 for same in by_shape.values())
+        self.fresh += once
+        self.loose += different >= LOOSE and 2 * len(by_shape) > different and 2 * once > len(rows)
         for name, same in by_shape.items():
             self._learn_shape(name, same)
 
@@ -149,16 +161,30 @@ class Reading(msgspec.Struct, omit_defaults=True):
                 for index, (part, (one, two)) in enumerate(zip(parts, pairs, strict=True))
             )
             misfit, weak = next(((one, _is_weak(part)) for one, part in judged if one is not None), (None, False))
+            if misfit is not None and self.switches and shape is not None and (not known or shape.reworded(tokens)):
+                return self._otherwise(), False
             timed = not weak and any(kind.startswith("T") for kind, _ in tokens)
             return misfit, known and (timed or not self.switches)
-        if shape is None or (control is not None and not self.switches):
-            known_patterns = len(self.shapes)
-            plural = "" if known_patterns == 1 else "s"
-            return (Kind.FORMAT, f"it is made otherwise than control's texts ({known_patterns} pattern{plural})"), False
+        if shape is None or (control is not None and not self.switches) or (self.switches and shape.reworded(tokens)):
+            return self._otherwise(), False
         values = [token for token in tokens if token[0] != LITERAL]
-        parts = shape.parts if shape.compared else [self.kinds.get(part.kind, part) for part in shape.parts]
-        wrong = (_lone_misfit(part, token, at) for part, token in zip(parts, values, strict=True))
-        return _first(wrong), False
+        judge = _lone_misfit if shape.compared else self._once_misfit
+        return _first(judge(part, token, at) for part, token in zip(shape.parts, values, strict=True)), False
+
+    def _once_misfit(self, part: Part, token: Token, at: float | None) -> Misfit | None:
+        """Judge a part of a text whose pattern no place had twice, so that it is not known whether the part varies."""
+        if token[1] in part.words:
+            return None
+        general = self.kinds.get(part.kind)
+        if general is None or general.digits != part.digits:
+            return self._otherwise()
+        return general.misfit(None, token, at)
+
+    def _otherwise(self) -> Misfit:
+        known, runs = len(self.shapes), self.kinds.get("r")
+        if self.switches or (runs is not None and not runs.classes & 1):  # words, and not all have as many
+            return Kind.FORMAT, CHANGING.format(known)
+        return Kind.FORMAT, f"it is made otherwise than control's texts ({known} pattern{'' if known == 1 else 's'})"
 
     def may_split(self, control: tuple[Token, ...], text: str) -> bool:
         """Return whether a text has another pattern only because its random parts brought separators of their own.
@@ -279,6 +305,11 @@ class Texts(msgspec.Struct, omit_defaults=True):
             return []
         name, reading = chosen
         return list(reading.varying(READERS[name](control), READERS[name](text)))
+
+
+def changing(rule: str) -> bool:
+    """Return whether a rule says that a text is worded otherwise than those that change their wording."""
+    return rule.startswith(CHANGING.partition("{")[0])
 
 
 def _split_pattern(part: Part, text: str) -> str:

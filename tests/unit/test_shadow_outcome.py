@@ -176,7 +176,7 @@ def test_a_number_that_is_out_of_its_range_in_few_of_many_pairs_is_noise(often: 
         return Sample(f'{{"v": {value}}}'.encode())
 
     controls = [sample(one) for one in (51.5, 52.25, 50.75, 53.5, 52.75, 51.25)]
-    rehearsals = [sample(999.5 if at < often else 52.5) for at in range(pairs)]
+    rehearsals = [sample(999.25 if at < often else 52.25) for at in range(pairs)]
     case = Case("c", "t", controls, rehearsals)
     (found,) = judge_case(case, learn("t", "f", [controls]), today=TODAY).result.findings
     assert (found.kind, found.difference_class.value) == (Kind.RANGE, told)

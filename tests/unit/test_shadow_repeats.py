@@ -15,6 +15,7 @@ from orchestrator.domain.comparison import CaseResult, Kind, Sample, Verdict
 from orchestrator.shadow.apart import beyond
 from orchestrator.shadow.outcome import Case, judge_case
 from orchestrator.shadow.profile import learn
+from orchestrator.shadow.repeats import in_doubt
 from tests.support.shadow_story import START
 
 Change = Callable[[dict[str, Any]], None]
@@ -104,8 +105,11 @@ def test_places_that_stand_still_on_one_side_only_are_known_to_be_there() -> Non
 
 
 @pytest.mark.requirement("SHADOW-1")
-def test_few_answers_say_nothing_together() -> None:
-    assert judged(FAULTS["a number that moved"][0], pairs=3).findings == ()
+def test_what_few_answers_have_in_common_is_a_reason_to_ask_for_more_and_no_difference_yet() -> None:
+    found = judged(FAULTS["a number that moved"][0], pairs=3)
+    assert found.verdict is Verdict.EQUAL
+    assert [in_doubt(one) for one in found.findings] == [True]
+    assert judged(FAULTS["a number that moved"][0], pairs=2).findings == ()
 
 
 @pytest.mark.requirement("SHADOW-1")
