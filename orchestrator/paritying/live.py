@@ -28,6 +28,7 @@ from orchestrator.proxy.mirror import ALONE, Mirror
 from orchestrator.rehearsal.cloning import remove_tree
 from orchestrator.supervision.helper import Helper, Program
 from orchestrator.supervision.process import Grace
+from orchestrator.supervision.startable import unstartable
 from orchestrator.telemetry.logging import get_logger
 
 log = get_logger("parity")
@@ -87,11 +88,17 @@ class Parity:
             if table.canary is None:
                 raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
             spec = generations[table.canary].spec
+        if trouble := unstartable(spec, self._here.environment):
+            raise RefusedError(f"{trouble}; name the new code anew: switchover parity start -- COMMAND")
         async with self._moving:
             await self._end()
             self._followed = Followed(spec=spec, generation=table.active, begun=self._here.clock.wall())
             log.info("parity started", actor=actor, command=list(spec.command))
-            await self._begin(resume=False)
+            try:
+                await self._begin(resume=False)
+            except RefusedError:
+                await self._forget()
+                raise
         return "the state is being copied; from then on every write call is done again, and the states are compared"
 
     async def stop(self, actor: str) -> str:
@@ -105,9 +112,13 @@ class Parity:
                 raise RefusedError("parity is off")
             log.info("parity stopped", actor=actor)
             await self._end()
-            await anyio.to_thread.run_sync(remove_tree, self._here.paths.state_dir / FOLDER)
-            self._followed = None  # only now: who is told that parity is off finds nothing left of it
+            await self._forget()
         return "parity is off; the copy of the state is removed"
+
+    async def _forget(self) -> None:
+        """Remove the copy; only then parity is off: who is told that finds nothing left of it."""
+        await anyio.to_thread.run_sync(remove_tree, self._here.paths.state_dir / FOLDER)
+        self._followed = None
 
     async def resume(self) -> None:
         """Go on with what was followed when the daemon last stopped."""
@@ -181,14 +192,15 @@ class Parity:
             self._here.environment,
             GRACE,
         )
-        (self._here.paths.state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._helper = helper = Helper(program, self._received, self._over)
         self._mirror.watch_writes(self._written)
-        self._keep()
         try:
+            (self._here.paths.state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._keep()
             await helper.start(self._tasks)
         except OSError as error:
             self._helper = None
+            self._mirror.watch_writes(None)
             raise RefusedError(f"the program that follows cannot be started: {error}") from error
         helper.send(encode(self._asked(followed, resume=resume)))
 

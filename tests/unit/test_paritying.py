@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,15 +15,17 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
-from orchestrator.paritying import follow
+from orchestrator.paritying import follow, live
 from orchestrator.paritying.behind import Behind
 from orchestrator.paritying.kept import CLOCK, FOLDER, ClockError, Followed, keep, load
 from orchestrator.paritying.live import Parity
 from orchestrator.paritying.messages import Ask, Begin, Did, ToDaemon, Unknown, Write, encode, to_daemon
 from orchestrator.proxy.mirror import Mirror
 from orchestrator.rehearsal.client import Answered
+from orchestrator.rehearsal.cloning import remove_tree
 from orchestrator.rehearsal.samples import Answer
 from orchestrator.settings import Settings
 from orchestrator.supervision.helper import LENGTH, frame
@@ -124,3 +129,96 @@ def test_how_far_the_new_code_lies_behind_is_known_in_calls_and_in_bytes() -> No
     assert len(behind) == 1
     behind.done(20)
     assert (len(behind), behind.size) == (0, 0)
+
+
+class Helper:
+    """The daemon's end of the program that follows; it starts when `may_start` is set."""
+
+    may_start = anyio.Event()
+    refuses = False
+    started = 0
+    backlog = 0
+
+    def __init__(self, *_: object) -> None:
+        self.ended = False
+
+    async def start(self, _tasks: object) -> None:
+        Helper.started += 1
+        await Helper.may_start.wait()
+        if Helper.refuses:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    def send(self, _body: bytes) -> None:
+        """Nobody listens."""
+
+    async def stop(self) -> None:
+        self.ended = True
+
+
+def parity_of(tasks: Any, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Parity:
+    """Return a daemon's side whose program is `Helper`."""
+    monkeypatch.setattr(live, "Helper", Helper)
+    Helper.may_start, Helper.refuses, Helper.started = anyio.Event(), False, 0
+    table = SimpleNamespace(active=1, canary=None)
+    here = SimpleNamespace(
+        paths=SimpleNamespace(state_dir=state_dir, logs_dir=state_dir, worker_state=state_dir, flags=state_dir),
+        state=lambda: SimpleNamespace(table=table, generations={}),
+        clock=SimpleNamespace(wall=lambda: 1.0), environment={"PATH": os.defpath}, settings=Settings,
+    )  # fmt: skip
+    mirror = SimpleNamespace(isolated=False, watch_writes=lambda _: None)
+    return Parity(tasks, cast("Mirror", mirror), cast("InForce", here))
+
+
+@pytest.mark.requirement("PARITY-4")
+async def test_a_stop_in_the_middle_of_a_start_and_a_start_in_the_middle_of_a_stop_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removing, may_remove = anyio.Event(), threading.Event()
+
+    def remove(path: Path) -> None:
+        anyio.from_thread.run_sync(removing.set)
+        assert may_remove.wait(10)
+        remove_tree(path)
+
+    monkeypatch.setattr(live, "remove_tree", remove)
+    new, folder = Spec(("true",), "/"), tmp_path / FOLDER
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            parity = parity_of(tasks, tmp_path, monkeypatch)
+            tasks.start_soon(parity.start, new, "a")
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(parity.stop, "b")
+            await anyio.wait_all_tasks_blocked()
+            assert not removing.is_set()  # while the start is under way
+            Helper.may_start.set()
+            await removing.wait()
+            tasks.start_soon(parity.start, new, "c")
+            await anyio.wait_all_tasks_blocked()
+            assert Helper.started == 1  # while the folder is being removed
+            may_remove.set()
+    assert (Helper.started, parity.status().on, parity.status().running) == (2, True, True)
+    assert load(tmp_path) is not None
+    await parity.stop("d")
+    assert (parity.status().on, folder.exists()) == (False, False)
+
+
+@pytest.mark.requirement("PARITY-4")
+async def test_new_code_that_cannot_be_started_is_refused_and_leaves_parity_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            parity = parity_of(tasks, tmp_path, monkeypatch)
+            Helper.may_start.set()
+            await parity.start(Spec(("true",), "/"), "a")
+            for wrong, said in (
+                (Spec(("no-such-program",), "/"), "not an executable file and not on PATH; name the new code anew"),
+                (Spec(("true",), "/no/such/place"), "working directory /no/such/place does not exist"),
+            ):
+                with pytest.raises(RefusedError, match=said):
+                    await parity.start(wrong, "a")
+                assert parity.status().command == ["true"]
+            Helper.refuses = True
+            with pytest.raises(RefusedError, match=r"cannot be started: .*temporarily unavailable"):
+                await parity.start(Spec(("true",), "/"), "a")
+    assert (parity.status().on, (tmp_path / FOLDER).exists()) == (False, False)
