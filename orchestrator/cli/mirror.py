@@ -19,6 +19,9 @@ from orchestrator.telemetry.render import BOLD
 MIRROR = "/v1/mirror"
 ORDER = ("equal", "noise", "expected", "additive", "skew", "unexpected", "incomplete")
 """Columns of results, from harmless to grave."""
+KEPT = frozenset(ORDER) - {"equal", "noise", "expected"}
+"""Results of which pairs are kept to be read."""
+DIFFERENCES = "analytics/mirror_differences.jsonl"
 
 
 @click.group("mirror", invoke_without_command=True)
@@ -81,6 +84,8 @@ def _show(status: MirrorStatus) -> None:
     if status.tools:
         shown = [name for name in ORDER if any(tool.results.get(name) for tool in status.tools)]
         table([_row(tool, shown) for tool in status.tools], "tool", "noise from", *shown, "decisions that differ")
+        if any(tool.results.get(name) for tool in status.tools for name in KEPT):
+            click.echo(f"the newest pairs that differ, with place and values: {DIFFERENCES} in the state directory")
     _decisions(status)
 
 
