@@ -9,11 +9,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from orchestrator.api.rollouts.models import UpgradeBody
 from orchestrator.api.verbs import RefusedError, Told, Verbs
 from orchestrator.domain.errors import SettingsError
 from orchestrator.domain.flags.declaration import Registry
@@ -33,6 +32,9 @@ from orchestrator.plans.shipped import find_plan
 from orchestrator.rehearsal.artifacts import SNAPSHOTS, new_run
 from orchestrator.settings import Rollout
 from orchestrator.settings.small_file import is_there
+
+if TYPE_CHECKING:  # the bodies of requests come with the app
+    from orchestrator.api.rollouts.models import UpgradeBody
 
 LOSE: Final = "switchover rollback --lose-writes"
 
