@@ -5,18 +5,19 @@ Above: `rehearse`.  Below: `rehearsal.samples` for what the harness says, `shado
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.domain.comparison import Answer, CaseResult, DifferenceClass, Finding, Kind, Sample
 from orchestrator.rehearsal.profiles import Profiles, WithheldError
+from orchestrator.rehearsal.samples import NO_TIME, Compared, Difference, OutOfTimeError, Part, Taken
 from orchestrator.rehearsal.samples import Answer as Told
-from orchestrator.rehearsal.samples import Compared, Difference, Part, Taken
 from orchestrator.rehearsal.suite import Case
 from orchestrator.shadow import outcome
 from orchestrator.shadow.explain import explain
@@ -58,6 +59,7 @@ class LearnedComparer:
         redactor: how values are shown, and with which key they are kept.
         known: secrets that the detector looks for as they are.
         before: what was known of each tool before this run, which may be compared more than once.
+        early: what is to be noted of that.
     """
 
     fingerprint: str
@@ -67,22 +69,32 @@ class LearnedComparer:
     redactor: Redactor
     known: Sequence[str] = ()
     before: dict[str, Profile | None] = field(default_factory=dict)
+    early: list[str] = field(default_factory=list)
 
-    def compare(self, cases: Sequence[Case], samples: Sequence[Taken]) -> Compared:
+    def prepare(self, cases: Sequence[Case]) -> None:
+        """Read what was known of each tool before this run; what cannot be read is noted when it is compared."""
+        if not (new := {case.tool for case in cases} - self.before.keys()):
+            return
+        store = Profiles(self.state_dir, self.redactor, self.known)
+        self.early.extend(store.seal_all())
+        for tool in new:
+            with contextlib.suppress(OSError, ProfileError):
+                self.before[tool] = store.kept(tool, self.fingerprint)
+
+    def compare(
+        self, cases: Sequence[Case], samples: Sequence[Taken], tell: Callable[[str], None] = lambda _said: None
+    ) -> Compared:
         """Learn the noise of each tool from the old code, and compare the new code with it."""
         asked = list(_cases(cases, samples))
-        notes = Profiles(self.state_dir, self.redactor, self.known).seal_all()
-        profiles = {tool: self._profile(tool, asked, notes) for tool in dict.fromkeys(one.tool for one in asked)}
+        self.prepare(cases)
+        notes, profiles = list(dict.fromkeys(self.early)), dict[str, Profile]()
+        judged = self._judged(asked, notes, profiles, tell)
+        late = len(judged) < len(asked)
         if few := [tool for tool, one in profiles.items() if not one.enough]:
             notes.append(f"{', '.join(few)}: learned from fewer than {ENOUGH} answers of one call; see upgrade.repeats")
-        judged = [
-            outcome.judge_case(
-                one, profiles[one.tool], manifest=self.manifest, today=self.today, redactor=self.redactor
-            )
-            for one in asked
-        ]
-        whole = outcome.result(judged, self.manifest, self.today)
-        notes += [f"expected, but nothing was so: {entry}" for entry in whole.unused]
+        results = [judged[at] if at in judged else _unfinished(one) for at, one in enumerate(asked)]
+        whole = outcome.result(results, self.manifest, self.today)
+        notes += [f"expected, but nothing was so: {entry}" for entry in whole.unused if not late]
         notes += [f"expected no longer: {entry}" for entry in whole.expired]
         return Compared(
             tuple(_told(difference, samples) for one in whole.cases for difference in _differences(one)),
@@ -95,7 +107,24 @@ class LearnedComparer:
                 "noise": {tool: _noise(one, self.redactor) for tool, one in profiles.items()},
             },
             suspected=any(in_doubt(finding) for one in whole.cases for finding in one.findings),
+            late=late,
         )
+
+    def _judged(
+        self, asked: Sequence[outcome.Case], notes: list[str], profiles: dict[str, Profile], tell: Callable[[str], None]
+    ) -> dict[int, outcome.Judged]:
+        """Return what was judged of each call while there was time, tool by tool."""
+        judged: dict[int, outcome.Judged] = {}
+        with contextlib.suppress(OutOfTimeError):
+            for tool in dict.fromkeys(one.tool for one in asked):
+                tell(f"answers are compared: {tool}, {len(judged)} of {len(asked)} calls done")
+                profile = profiles[tool] = self._profile(tool, asked, notes)
+                for at, one in enumerate(asked):
+                    if one.tool == tool:
+                        judged[at] = outcome.judge_case(
+                            one, profile, manifest=self.manifest, today=self.today, redactor=self.redactor
+                        )
+        return judged
 
     def _profile(self, tool: str, asked: Sequence[outcome.Case], notes: list[str]) -> Profile:
         """Learn from this run, add what was known before of the same code, and keep it."""
@@ -116,6 +145,15 @@ class LearnedComparer:
         except (OSError, WithheldError) as error:
             notes.append(f"the noise of {tool} is not kept for the next rehearsal: {error}")
         return profile
+
+
+def _unfinished(case: outcome.Case) -> outcome.Judged:
+    """Return what is to be told of a call for which there was no time."""
+    pairs = len(case.rehearsals) if case.controls else 0
+    why = Finding(
+        Kind.UNREADABLE, "$", "$", NO_TIME, difference_class=DifferenceClass.INCOMPLETE, seen=pairs, pairs=pairs
+    )
+    return outcome.Judged(CaseResult(case.name, case.tool, (why,), pairs, pairs, 0), frozenset())
 
 
 def _answers(asked: Sequence[outcome.Case]) -> list[object]:

@@ -153,7 +153,7 @@ class Upgrades:
         if running is None:
             raise RefusedError("no rehearsal runs")
         log.info("rehearsal cancelled", run=running.run, actor=actor)
-        self.stop()
+        self._tasks.start_soon(running.process.stop, GRACE)
         return f"rehearsal {running.run} is being ended"
 
     def runs(self, pid: int) -> bool:

@@ -98,6 +98,8 @@ def shadow_outcome(ran: Ran, compared: Compared, hold: Hold, in_a_row: int = 0) 
     said = []
     if compared.counted:
         said.append(f"{counted(len(compared.counted), 'difference')}, see shadow.json")
+    if compared.late:
+        said.append("there was no time left to compare all answers; give it more with upgrade.shadow_timeout")
     if (alarmed := alarm(in_a_row)) is not None:
         said.append(alarmed)
     if attempts:

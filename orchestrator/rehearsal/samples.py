@@ -5,7 +5,7 @@ Above: `shadow_run` collects samples and hands them to a `Comparer`.  Below: not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -78,6 +78,7 @@ class Taken:
 
 SURE: Final = 5
 """Pairs from which on a value that the old code never varied is seldom noise of two values that chance kept apart."""
+NO_TIME: Final = "its answers were not compared: there was no time left; see upgrade.shadow_timeout"
 COUNTED: Final = frozenset({"unexpected", "incomplete"})
 """Classes of differences that somebody has to look at."""
 
@@ -129,6 +130,7 @@ class Compared:
         notes: what else should be known, such as manifest entries that nothing needed.
         details: more for `shadow.json`, JSON.
         suspected: whether all answers together look different, and are too few to tell.
+        late: whether there was no time to compare all.
     """
 
     differences: Sequence[Difference] = ()
@@ -136,6 +138,7 @@ class Compared:
     notes: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     suspected: bool = False
+    late: bool = False
 
     @property
     def counted(self) -> list[Difference]:
@@ -152,14 +155,29 @@ class Compared:
         )
 
 
-class Comparer(Protocol):
-    """Tells what differs; called in a thread of its own."""
+class OutOfTimeError(Exception):
+    """The time of a comparison is over."""
 
-    def compare(self, cases: Sequence[Case], samples: Sequence[Taken]) -> Compared:
-        """Compare control with rehearsal, and active with control.
+
+class Comparer(Protocol):
+    """Tells what differs; `prepare` is called in a thread of its own, `compare` in a process of its own."""
+
+    def prepare(self, cases: Sequence[Case]) -> None:
+        """Read what the first comparison and a later one have to know alike.
+
+        Args:
+            cases: the suite's calls.
+        """
+        ...
+
+    def compare(
+        self, cases: Sequence[Case], samples: Sequence[Taken], tell: Callable[[str], None] = lambda _said: None
+    ) -> Compared:
+        """Compare control with rehearsal, and active with control; what an `OutOfTimeError` breaks off is incomplete.
 
         Args:
             cases: the suite's calls.
             samples: all answers, in the order in which they came.
+            tell: told what is compared.
         """
         ...
