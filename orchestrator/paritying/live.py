@@ -6,6 +6,7 @@ Above: `daemon`; `api.comparing.parity` asks here, a plan asks `clean_for`.  Bel
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import anyio
@@ -15,6 +16,7 @@ from anyio.abc import TaskGroup
 from orchestrator.access.key import Purpose, key_for, load_key
 from orchestrator.api.comparing.parity_models import DifferenceShown, ParityStatus, PartingShown
 from orchestrator.api.verbs import RefusedError
+from orchestrator.domain.errors import StartError
 from orchestrator.domain.evidence.samples import Outcome
 from orchestrator.domain.generation import Spec
 from orchestrator.in_force import InForce
@@ -27,6 +29,7 @@ from orchestrator.proxy.link import WorkerLink
 from orchestrator.proxy.mirror import ALONE, Mirror
 from orchestrator.rehearsal.cloning import remove_tree
 from orchestrator.supervision.helper import Helper, Program
+from orchestrator.supervision.private_copy import prepare
 from orchestrator.supervision.process import Grace
 from orchestrator.supervision.startable import unstartable
 from orchestrator.telemetry.logging import get_logger
@@ -81,18 +84,15 @@ class Parity:
         """
         if self._mirror.isolated:
             raise RefusedError(f"writes cannot be followed: {ALONE}")
-        table, generations = self._here.state().table, self._here.state().generations
-        if table.active is None:
+        active = self._here.state().table.active
+        if active is None:
             raise RefusedError("nothing is active, so there is nothing to follow")
-        if spec is None:
-            if table.canary is None:
-                raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
-            spec = generations[table.canary].spec
-        if trouble := unstartable(spec, self._here.environment):
+        spec = await self._canarys() if spec is None else spec
+        if trouble := unstartable(replace(spec, source=None), self._here.environment):  # nobody builds it before
             raise RefusedError(f"{trouble}; name the new code anew: switchover parity start -- COMMAND")
         async with self._moving:
             await self._end()
-            self._followed = Followed(spec=spec, generation=table.active, begun=self._here.clock.wall())
+            self._followed = Followed(spec=spec, generation=active, begun=self._here.clock.wall())
             log.info("parity started", actor=actor, command=list(spec.command))
             try:
                 await self._begin(resume=False)
@@ -100,6 +100,17 @@ class Parity:
                 await self._forget()
                 raise
         return "the state is being copied; from then on every write call is done again, and the states are compared"
+
+    async def _canarys(self) -> Spec:
+        """Return how the canary is started: from its own copy of the source, which may have been changed since."""
+        state = self._here.state()
+        if state.table.canary is None:
+            raise RefusedError("there is no canary; name the new code: switchover parity start -- COMMAND")
+        canary, root = state.generations[state.table.canary], self._here.paths.generations
+        try:
+            return await anyio.to_thread.run_sync(prepare, canary, root)
+        except StartError as error:
+            raise RefusedError(str(error)) from error
 
     async def stop(self, actor: str) -> str:
         """Follow nothing more; the copy goes.

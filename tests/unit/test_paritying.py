@@ -155,14 +155,16 @@ class Helper:
         self.ended = True
 
 
-def parity_of(tasks: Any, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Parity:
+def parity_of(tasks: Any, state_dir: Path, monkeypatch: pytest.MonkeyPatch, canary: Spec | None = None) -> Parity:
     """Return a daemon's side whose program is `Helper`."""
     monkeypatch.setattr(live, "Helper", Helper)
     Helper.may_start, Helper.refuses, Helper.started = anyio.Event(), False, 0
-    table = SimpleNamespace(active=1, canary=None)
+    table = SimpleNamespace(active=1, canary=2 if canary else None)
+    generations = {2: SimpleNamespace(number=2, spec=canary)}
+    paths = dict.fromkeys(("state_dir", "logs_dir", "worker_state", "flags", "generations"), state_dir)
     here = SimpleNamespace(
-        paths=SimpleNamespace(state_dir=state_dir, logs_dir=state_dir, worker_state=state_dir, flags=state_dir),
-        state=lambda: SimpleNamespace(table=table, generations={}),
+        paths=SimpleNamespace(**paths),
+        state=lambda: SimpleNamespace(table=table, generations=generations),
         clock=SimpleNamespace(wall=lambda: 1.0), environment={"PATH": os.defpath}, settings=Settings,
     )  # fmt: skip
     mirror = SimpleNamespace(isolated=False, watch_writes=lambda _: None)
@@ -222,3 +224,20 @@ async def test_new_code_that_cannot_be_started_is_refused_and_leaves_parity_as_i
             with pytest.raises(RefusedError, match=r"cannot be started: .*temporarily unavailable"):
                 await parity.start(Spec(("true",), "/"), "a")
     assert (parity.status().on, (tmp_path / FOLDER).exists()) == (False, False)
+
+
+@pytest.mark.requirement("PARITY-4")
+async def test_the_canary_is_followed_from_its_own_copy_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, state_dir = tmp_path / "source", tmp_path / "state"
+    (source / "bin").mkdir(parents=True)
+    (source / "bin" / "new").write_text("#!/bin/sh\n")
+    (source / "bin" / "new").chmod(0o755)
+    canary = Spec((f"{source}/bin/new",), str(source), source=str(source))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            parity = parity_of(tasks, state_dir, monkeypatch, canary)
+            Helper.may_start.set()
+            await parity.start(None, "a")
+    assert parity.status().command == [str(state_dir / "2" / "source" / "bin" / "new")]
