@@ -13,7 +13,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from control_connection import ControlConnection
 from forked import Forked, run
 from processes import command_line, with_variable
 
@@ -60,20 +60,6 @@ class DaemonError(AssertionError):
 def echo_worker(*options: str) -> list[str]:
     """Return the command of the echo worker, such as `echo_worker("--version", "2")`."""
     return [sys.executable, str(WORKERS / "echo_worker.py"), *options]
-
-
-class _ControlConnection(HTTPConnection):
-    """HTTP over `control.sock`; unlike httpx it leaks no socket when the daemon is killed meanwhile."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("switchover", timeout=ANSWER)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(ANSWER)
-        self.sock.connect(str(self._path))
 
 
 class RunningDaemon:
@@ -217,7 +203,7 @@ class RunningDaemon:
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         """Make one request to the control plane; return its HTTP status and its answer, decoded when it is JSON."""
-        with contextlib.closing(_ControlConnection(self.control_socket)) as connection:
+        with contextlib.closing(ControlConnection(self.control_socket, ANSWER)) as connection:
             sent = None if body is None else json.dumps(body)
             connection.request(method, path, sent, {"content-type": "application/json"})
             answer = connection.getresponse()
@@ -297,6 +283,11 @@ class RunningDaemon:
 
         if not self._until(listening, timeout):
             raise DaemonError(f"nobody listens on its control socket; its stderr:\n{self.stderr()}")
+
+    def wait_standing(self, timeout: float = START) -> None:
+        """Wait until every generation is ready, not only the active one."""
+        if not self._until(lambda: {one["standing"] for one in self.status()["generations"]} == {"ready"}, timeout):
+            raise DaemonError(f"some generation is not ready; its stderr:\n{self.stderr()}")
 
     def wait_exit(self, timeout: float = STOP) -> int:
         """Wait until the daemon's process has ended by itself; return its exit status."""

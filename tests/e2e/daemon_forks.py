@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -97,6 +98,8 @@ def prepare() -> None:
     for name in NEEDED:
         importlib.import_module(name)
     assert threading.active_count() == 1, "threads do not come along when a process forks"
+    gc.collect()
+    gc.freeze()  # what is there stays: nothing that is forked need look through it again
 
 
 def run() -> None:

@@ -187,6 +187,7 @@ def test_a_damaged_file_is_set_aside_and_routing_is_rebuilt_from_the_other(name:
             told_of, kept = after["trouble"].split(" was damaged and set aside as ")
             assert told_of == name
             assert (daemon.state_dir / kept).read_bytes().startswith(b"no database")
+        daemon.wait_standing()
         daemon.verb("switch")
         daemon.restart()
         assert daemon.status()["lanes"] == {"active": 2, "previous": 1}
