@@ -47,6 +47,10 @@ ROLES: Final = {('"control"', '"rehearsal"'), ('"control"', '"serving"')}
 """What a process that tells its role says here and there."""
 
 
+IN_REHEARSAL, IN_ACTIVE = "\n  rehearsal: ", "\n  active:    "
+"""Whose value a line of an explanation shows: of skew it is the process in service's."""
+
+
 @dataclass(frozen=True, slots=True)
 class LearnedComparer:
     """Fits `rehearsal.samples.Comparer`.
@@ -178,14 +182,16 @@ def _sample(taken: Taken) -> Sample:
 
 
 def _differences(result: CaseResult) -> Iterator[Difference]:
-    for finding in map(_own_role, result.findings):
+    for found in result.findings:
+        finding, is_active = _own_role(found), found.difference_class is DifferenceClass.SKEW
+        told = explain(finding)
         yield Difference(
             result.case,
             result.tool,
             finding.kind,
             finding.difference_class,
             finding.place if finding.pairs == 1 else finding.path,
-            explain(finding),
+            told.replace(IN_REHEARSAL, IN_ACTIVE) if is_active else told,
             finding.seen,
             finding.pairs,
             finding.control,
@@ -194,6 +200,7 @@ def _differences(result: CaseResult) -> Iterator[Difference]:
             finding.rule,
             finding.reason,
             finding.places,
+            Part.ACTIVE if is_active else Part.REHEARSAL,
         )
     if result.incomplete and not any(_is_bound(one) for one in result.findings):
         why = f"{result.incomplete} of {result.pairs} pairs could not be compared to the end"

@@ -102,6 +102,7 @@ class Difference:
         rule: which rule found it, and on which evidence.
         reason: why it has its class, where that is not the plain one.
         places: at how many places of one answer.
+        beside: whose answer `rehearsal` is: the new code's, or, where it is skew, that of the process in service.
     """
 
     case: str
@@ -118,6 +119,7 @@ class Difference:
     rule: str = ""
     reason: str = ""
     places: int = 1
+    beside: str = Part.REHEARSAL
 
 
 @dataclass(frozen=True, slots=True)

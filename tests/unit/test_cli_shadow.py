@@ -86,14 +86,16 @@ def test_what_no_value_shows_is_said_and_who_was_beside_the_control(
     found = json.loads(report.read_text())
     ended = difference(4, kind="error", path="$", rule="control's answer was a result", rehearsal="")
     unmet = difference(5, kind="expectation", path="$", rule="", message="the suite says: it must fail")
+    flagged = difference(7, kind="error", path="$.isError", control="false", rehearsal="true")
     skewed = difference(6, beside="active", **{"class": "skew"})
-    report.write_text(json.dumps({**found, "compared": 1, "differences": [ended, unmet, skewed]}))
+    report.write_text(json.dumps({**found, "compared": 1, "differences": [ended, unmet, skewed, flagged]}))
     shown = shadow("diff").output
     assert "1 answer compared to the end" in shown
     assert (
         "pairs\n         control's answer was a result\n         control:   1\n         rehearsal: (nothing)" in shown
     )
     assert "the suite says: it must fail\n" in shown
+    assert "#7   $.isError  error, in 2 of 3 pairs\n         control:   false\n" in shown
     assert "control:   1\n         active:    2" in shown
 
 

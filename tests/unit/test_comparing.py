@@ -142,3 +142,18 @@ def test_a_refusal_says_what_was_refused_and_a_call_not_made_why_it_was_not(tmp_
     unasked = [replace(one, answer=Answer.UNASKED, body=said) for one in samples()]
     (difference,) = compared(tmp_path, unasked).counted
     assert difference.message == "there is no pair to be compared: no earlier call answered ${x.y}"
+
+
+@pytest.mark.requirement("REH-13")
+def test_how_the_process_in_service_differs_is_told_as_its_own(tmp_path: Path) -> None:
+    active = Taken("plan", "plan", Part.ACTIVE, 0, 0, NOW, 0.01, Answer.RESULT, body("serving", NOW, open=8))
+    found = {one.pattern: one for one in compared(tmp_path, [*samples(), active]).differences if one.pairs == 1}
+    more, role = found["$.structuredContent.open"], found["$.structuredContent.role"]
+    assert (more.difference_class, more.beside, role.difference_class, role.beside) == (
+        "skew",
+        "active",
+        "noise",
+        "active",
+    )
+    assert "\n  control:   7\n  active:    8\n" in more.message
+    assert {one.beside for one in compared(tmp_path, samples(open=8)).differences} == {"rehearsal"}

@@ -24,7 +24,7 @@ MANY: Final = 3
 """Attempts and tools that are named."""
 
 VALUED: Final = frozenset({"value", "type", "format", "range", "missing", "extra", "length", "order", "identity"})
-"""Kinds that both values show; of the others it has to be said what was the matter."""
+"""Kinds that both values show; of what concerns a whole answer otherwise it has to be said what was the matter."""
 
 Grouped = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -103,7 +103,7 @@ def _one(one: dict[str, Any], *, colour: bool) -> Iterator[str]:
 
 def _why(one: dict[str, Any]) -> str:
     """Return what is to be known of a difference whose values do not show it: how a call ended, what was expected."""
-    if one["kind"] in VALUED and one.get("pairs"):
+    if one.get("pairs") and (one["kind"] in VALUED or one["path"] != "$"):
         return ""
     return one.get("rule") or str(one["message"]).splitlines()[0]
 
