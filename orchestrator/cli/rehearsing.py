@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.control import ask
+from orchestrator.cli.errors import UnreachableError
 from orchestrator.cli.terminal import GREEN, RED, YELLOW, has_colours, paint, show
 from orchestrator.domain.rehearsal import Options
 from orchestrator.settings import Paths
@@ -37,6 +38,10 @@ def rehearse(paths: Paths, named: dict[str, Any], reason: str, options: dict[str
         run = _named(begun)
     except KeyboardInterrupt:
         return _interrupted(paths, begun)
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error}; or rehearse without one, beside an old version: --old 'COMMAND...'"
+        ) from error
     return _until_over(paths, run)
 
 

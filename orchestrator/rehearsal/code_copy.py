@@ -156,7 +156,7 @@ def relocated(spec: Spec, target: Path) -> Spec:
 def _unfit(source: Path, spec: Spec) -> str | None:
     """Say why a work tree would not do, None when it would."""
     if not is_root(source):
-        return "it is no git repository's root"
+        return "it is no git repository's root with a commit"
     try:
         if changes(source):
             return "it has changes that are not committed"

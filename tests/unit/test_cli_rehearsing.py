@@ -110,3 +110,8 @@ def test_a_state_directory_that_is_none_is_refused_with_what_to_do(tmp_path: Pat
     environment = {"SWITCHOVER_STATE_DIR": str(tmp_path / "file")}
     refused = CliRunner().invoke(switchover, ["upgrade", "--old", "old", "--", "new"], env=environment)
     assert (refused.exit_code, "is no directory; name another with --state-dir" in refused.output) == (1, True)
+
+
+def test_without_a_daemon_the_way_without_one_is_named(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(switchover, ["upgrade", "--rehearse", "--state-dir", str(tmp_path), "--", "new"])
+    assert (refused.exit_code, "beside an old version: --old 'COMMAND...'" in refused.output) == (3, True)
