@@ -24,7 +24,7 @@ from orchestrator.rehearsal.client import Client
 from orchestrator.rehearsal.contents import Contents, contents, lost
 from orchestrator.rehearsal.databases import databases, examine
 from orchestrator.rehearsal.processes import Started, Terms, Wanted, started
-from orchestrator.rehearsal.propose import propose
+from orchestrator.rehearsal.propose import propose, why_nothing
 from orchestrator.rehearsal.samples import Answer, Part, Taken
 from orchestrator.rehearsal.sentry import Attempt
 from orchestrator.rehearsal.suite import Case, MissingAnswerError, Suite, filled
@@ -194,10 +194,7 @@ class ShadowRun:
     def _suite(self, client: Client) -> Suite:
         suite = self._plan.suite or propose(client.tools, network=self._plan.terms.network)
         if suite is None:
-            raise NothingToAskError(
-                "no tool of the server says that it only reads, so no suite can be proposed: write one and name it "
-                "with --suite or upgrade.suite"
-            )
+            raise NothingToAskError(why_nothing(client.tools, network=self._plan.terms.network))
         return suite
 
     async def _ask_all(self, client: Client, part: Part, number: int, ran: Ran, process: Started | None = None) -> None:
@@ -290,7 +287,8 @@ class ShadowRun:
 
 def _read_only(tools: list[Any]) -> Iterator[str]:
     for tool in tools:
-        if isinstance(tool, dict) and (tool.get("annotations") or {}).get("readOnlyHint") is True:
+        hints = tool.get("annotations") if isinstance(tool, dict) else None
+        if isinstance(hints, dict) and hints.get("readOnlyHint") is True:
             yield str(tool.get("name"))
 
 

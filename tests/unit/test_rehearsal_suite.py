@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.rehearsal.propose import REFERENCE_TOOLS, NoValueError, propose, reference, value
+from orchestrator.rehearsal.least import NoValueError, value
+from orchestrator.rehearsal.propose import REFERENCE_TOOLS, propose, reference
 from orchestrator.rehearsal.suite import MOST_BYTES, MissingAnswerError, SuiteError, filled, read
 
 pytestmark = pytest.mark.requirement("REH-10")
