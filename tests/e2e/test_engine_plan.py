@@ -35,7 +35,7 @@ SHORTER = (
     (r'initial_delay = "1m"', 'initial_delay = "0.5s"'),
     # In a second, on a machine that others use, too, a tenth and 5 ms are no more than chance.
     (r"floor = 5\.0", "floor = 500.0"),
-    (r"most = 500\.0", "most = 5000.0"),
+    (r"most = 500\.0", "most = 60000.0"),  # how busy the machine of the tests is, no version can help
 )
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "engine", "version": "1"}}
 LONG_AGO = "2020-01-01T00:00:00Z"

@@ -14,7 +14,7 @@ from waiting import alive, async_worker, bad_worker, eventually
 
 REFUSED, DEADLINE_EXCEEDED = -31014, -31012
 MIB = 1 << 20
-HASTY = "[worker]\nstart_timeout = 0.8\n[worker.stop_grace]\nclose_stdin = 0.1\nterminate = 0.2\n"
+HASTY = "[worker]\nstart_timeout = 3\n[worker.stop_grace]\nclose_stdin = 0.1\nterminate = 0.2\n"
 
 
 @pytest.mark.requirement("PROXY-6")
@@ -76,7 +76,7 @@ async def test_an_answer_over_the_limit_is_refused_to_its_caller_and_the_worker_
 FOUNDING = [
     (bad_worker("good"), 'cwd = "/no/such/place"\n', "working directory /no/such/place does not exist"),
     (bad_worker("dies-at-once"), "", "no such table: missions"),
-    (bad_worker("never-ready"), "", "did not answer its handshake within 0.8 s"),
+    (bad_worker("never-ready"), "", "did not answer its handshake within 3 s"),
     (["/bin/cat"], "", "it answers as no MCP server does: it sends back the initialize that it is sent"),
 ]
 
