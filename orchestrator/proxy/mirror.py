@@ -35,6 +35,9 @@ FULL = 32
 """Calls that are gathered at most before they are sent."""
 SLICE = 16
 """Calls sent in one turn of the loop: some fifty microseconds, after which whoever waits is served."""
+PATIENCE = 0.02
+"""Seconds for which a slice waits for a turn of the loop after one in which nobody was served: calls that come together
+are answered together, and then there is time."""
 RESOLUTION = 10_000
 """Of the share: a hundredth of a percent."""
 ALONE = 'each session has workers of its own (worker.isolation = "session"): none of them can be asked for another'
@@ -96,6 +99,7 @@ class Mirror:
         self._queued_bytes = 0
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
+        self._flushes, self._yields_until = 0, 0.0
         dispatcher.on_lost.append(self._unanswered.lost)
         dispatcher.on_moved.append(self._moved)
 
@@ -239,6 +243,7 @@ class Mirror:
         if len(self._unanswered.calls) >= self.bounds.in_flight:
             return
         self._pumping = True
+        self._yields_until = self._now() + self.bounds.gather + PATIENCE
         loop = asyncio.get_running_loop()
         if len(self._queue) < FULL:
             self._timer = loop.call_later(self.bounds.gather, self._pump)
@@ -250,8 +255,11 @@ class Mirror:
 
     def _pump(self) -> None:
         """Send one slice; the next one has to wait until whoever came meanwhile is served."""
-        self._timer = None
-        queue, calls, now, most = self._queue, self._unanswered.calls, self._now(), self.bounds.in_flight
+        self._timer, now = None, self._now()
+        if self._yields(now):
+            asyncio.get_running_loop().call_soon(self._pump)
+            return
+        queue, calls, most = self._queue, self._unanswered.calls, self.bounds.in_flight
         way: _Way | None = None
         left = SLICE
         while queue and left and len(calls) < most:
@@ -262,6 +270,15 @@ class Mirror:
         self._pumping = bool(queue) and len(calls) < most
         if self._pumping:
             asyncio.get_running_loop().call_soon(self._pump)
+
+    def _yields(self, now: float) -> bool:
+        """Tell whether somebody was served since the last slice or look, and there is time to wait for a lull."""
+        flushes = self._dispatcher.turn.flushes
+        if flushes != self._flushes and now < self._yields_until:
+            self._flushes = flushes
+            return True
+        self._yields_until = now + PATIENCE
+        return False
 
     def _way(self, era: Era) -> _Way:
         """Find who is asked by calls of an era."""

@@ -16,15 +16,21 @@ AT_ONCE = 1 << 10
 
 
 class Turn:
-    """Knows which outboxes have something to write; flushed at the end of each batch of input."""
+    """Knows which outboxes have something to write; flushed at the end of each batch of input.
 
-    __slots__ = ("_dirty", "_loop", "_scheduled", "inside")
+    Attributes:
+        inside: whether a batch is being worked on.
+        flushes: how often it was flushed: who finds another number than before knows that somebody was served.
+    """
+
+    __slots__ = ("_dirty", "_loop", "_scheduled", "flushes", "inside")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dirty: list[Outbox] = []
         self._scheduled = False
         self.inside = False
+        self.flushes = 0
 
     def add(self, outbox: Outbox) -> None:
         """Remember an outbox that has lines; outside of a batch it is flushed by the loop's next turn."""
@@ -37,6 +43,7 @@ class Turn:
         """Write what has been collected."""
         self._scheduled = False
         self.inside = False
+        self.flushes += 1
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
             outbox.flush()

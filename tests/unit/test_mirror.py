@@ -47,9 +47,9 @@ class Mirroring:
 
 
 async def turn() -> None:
-    """Let what is to be done in the loop's next turn be done."""
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    """Let what is to be done in the loop's next turns be done."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def asked(worker: Peer) -> list[Json]:

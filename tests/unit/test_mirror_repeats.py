@@ -13,7 +13,7 @@ from orchestrator.mirroring.counts import MOST_AGENTS, Counts
 from orchestrator.mirroring.live import Mirroring
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.mirroring.repeats import HOLDS, MOST, SHORT
-from orchestrator.proxy.mirror import FULL, SLICE
+from orchestrator.proxy.mirror import FULL, PATIENCE, SLICE
 from orchestrator.proxy.mirrored import OTHERS, Bounds
 
 READS: Json = {"name": "reads", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
@@ -82,7 +82,7 @@ class Story:
 
 async def turn() -> None:
     """Let what is to be done in the loop's next turns be done."""
-    for _ in range(3):
+    for _ in range(8):
         await asyncio.sleep(0)
 
 
@@ -172,10 +172,26 @@ async def test_calls_are_gathered_until_there_are_many_and_sent_in_slices() -> N
     await turn()
     assert asked(story.canary) == 0
     story.calls(1)
+    queued = []
+    for _ in range(6):
+        await asyncio.sleep(0)
+        queued.append(story.mirroring.mirror.queued)
+    assert queued == [FULL, FULL - SLICE, FULL - SLICE, 0, 0, 0]
+    assert asked(story.canary) == FULL
+
+
+@pytest.mark.requirement("MIRROR-3")
+async def test_what_is_mirrored_waits_for_a_lull_but_not_for_long() -> None:
+    story = Story()
+    mirror = story.mirroring.mirror
+    for number in range(1, 5):
+        story.calls(1)
+        await asyncio.sleep(0)
+        assert mirror.queued == number
+    story.plane.now += 2 * PATIENCE
+    story.calls(1)
     await asyncio.sleep(0)
-    assert asked(story.canary) == SLICE
-    await turn()
-    assert asked(story.canary) == FULL - SLICE
+    assert mirror.queued == 0
 
 
 @pytest.mark.requirement("MIRROR-6")
