@@ -249,7 +249,7 @@ class Harness:
             raise StepFailedError(f"the run did not end within {self._job.settings.shadow_timeout:g} s") from None
         except (StartError, NothingToAskError, ComparisonError) as error:
             raise StepFailedError(str(error)) from error
-        self._found.compared = report.with_expectations(compared, ran)
+        self._found.compared = report.with_expectations(compared, ran, self._kept.redactor.text)
         written = report.shadow(self._job.run, self._job, ran, self._found.compared, plan.terms.hold)
         await anyio.to_thread.run_sync(self._kept.write, "shadow", written)
         in_a_row = self._kept.summarise(len(self._found.compared.counted), time.time())

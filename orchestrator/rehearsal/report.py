@@ -6,7 +6,7 @@ Above: `harness`.  Below: `domain.rehearsal`, `samples`, `shadow_run`'s values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from orchestrator.domain.generation import Spec
 from orchestrator.domain.rehearsal import Outcome, Promotion, Status, Step, alarm, closing, exit_code, highest
 from orchestrator.domain.words import counted
 from orchestrator.rehearsal.artifacts import iso
+from orchestrator.rehearsal.expectations import MILLISECONDS, SHOWN, unmet
 from orchestrator.rehearsal.job import Job
 from orchestrator.rehearsal.judge import Stopped
 from orchestrator.rehearsal.processes import held_words
@@ -26,9 +27,6 @@ from orchestrator.rehearsal.workspace import Workspace
 
 TOLD: Final = ("additive", "expected", "skew")
 """Classes that are told where nothing worse was found; noise is no difference of the new code."""
-SHOWN: Final = 2000
-"""Characters of a value that a report shows."""
-MILLISECONDS: Final = 1000
 NOBODY: Final = "neither the old nor the new code lists this tool: the suite names it wrongly, or it is gone from both"
 VAIN: Final = "old and new code fail at it each time, so only failures were compared; a suite can give other arguments"
 
@@ -130,11 +128,19 @@ def stopped(ran: Ran) -> set[Stopped]:
     return {one.stopped for made in ran.attempts.values() for one in made}
 
 
-def with_expectations(compared: Compared, ran: Ran) -> Compared:
-    """Return a comparison with what the suite expects of the new code added, and what it asks of nobody."""
+def with_expectations(compared: Compared, ran: Ran, hide: Callable[[str], str]) -> Compared:
+    """Return a comparison with what the suite expects of the new code added, and what it asks of nobody.
+
+    Args:
+        compared: the comparison.
+        ran: the answers.
+        hide: takes secrets out of a text.
+    """
     answers = ran.of(Part.REHEARSAL)
     failed = [
-        found for case in ran.suite.call for found in _unmet(case, [one for one in answers if one.case == case.name])
+        found
+        for case in ran.suite.call
+        for found in unmet(case, [one for one in answers if one.case == case.name], hide)
     ]
     well = {one.case for one in ran.samples if one.well}
     nobody = [case for case in ran.suite.call if case.tool not in ran.listed and case.name not in well]
@@ -149,38 +155,6 @@ def _is_vain(case: Case, ran: Ran) -> bool:
     mine = [one for one in (*ran.of(Part.CONTROL), *ran.of(Part.REHEARSAL)) if one.case == case.name]
     answered = all(one.answer in {Answer.RESULT, Answer.ERROR} for one in mine)
     return case.expect.error is not True and bool(mine) and answered and not any(one.well for one in mine)
-
-
-def _unmet(case: Case, samples: Sequence[Taken]) -> Iterator[Difference]:
-    """Yield what the suite expects of a call and the new code did not hold to, each once with how often."""
-    expect = case.expect
-    if expect.error is not None:
-        failing = [one for one in samples if one.well == expect.error]
-        yield from _expectation(case, samples, failing, "it must fail" if expect.error else "it must not fail")
-    for wanted in expect.contains:
-        without = [one for one in samples if wanted not in one.body.decode(errors="replace")]
-        yield from _expectation(case, samples, without, f"{wanted!r} must be in the answer")
-    if expect.within is not None:
-        late = [one for one in samples if one.seconds > expect.within]
-        took = max((one.seconds for one in late), default=0.0) * MILLISECONDS
-        said = f"it must answer within {expect.within:g} s and took {took:.0f} ms"
-        yield from _expectation(case, samples, late, said)
-
-
-def _expectation(case: Case, samples: Sequence[Taken], unmet: Sequence[Taken], message: str) -> Iterator[Difference]:
-    if not unmet:
-        return
-    yield Difference(
-        case.name,
-        case.tool,
-        "expectation",
-        "unexpected",
-        "$",
-        f"the suite says: {message}",
-        len(unmet),
-        len(samples),
-        rehearsal=unmet[0].body[:SHOWN].decode(errors="replace"),
-    )
 
 
 def _spec(spec: Spec) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def compared(*, listed: bool, control: bool, rehearsal: bool, must_fail: bool | 
     """Return what is told of one call that old and new code answered well or not."""
     suite = Suite(call=[Case(tool="plan", name="plan", expect=Expect(error=must_fail))])
     samples = [taken(Part.CONTROL, well=control), taken(Part.REHEARSAL, well=rehearsal)]
-    return report.with_expectations(Compared(), Ran(suite, samples, listed={"plan"} if listed else set()))
+    return report.with_expectations(Compared(), Ran(suite, samples, listed={"plan"} if listed else set()), str)
 
 
 def test_a_tool_that_neither_version_lists_is_incomplete_however_alike_they_refuse_it() -> None:
@@ -50,7 +50,7 @@ def test_what_a_suite_expects_and_does_not_get_is_told_once_with_how_often() -> 
         Taken("plan", "plan", Part.REHEARSAL, run, 0, 0.0, seconds, Answer.RESULT, body, failed=failed)
         for run, (body, seconds, failed) in enumerate(answers)
     ]
-    found = report.with_expectations(Compared(), Ran(Suite(call=[case]), samples, listed={"plan"})).counted
+    found = report.with_expectations(Compared(), Ran(Suite(call=[case]), samples, listed={"plan"}), str).counted
     assert [(one.message, one.seen, one.pairs) for one in found] == [
         ("the suite says: it must not fail", 1, 3),
         ("the suite says: 'id' must be in the answer", 2, 3),
