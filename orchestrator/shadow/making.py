@@ -3,7 +3,7 @@
 A text that changes its wording is no pattern that one answer could be held against; but what each of its wordings says,
 such as a count or a name, all of control's texts have.
 
-Above: `apart`.  Below: `node`, `tokens`.
+Above: `apart`.  Below: `node`, `texts`, `tokens`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Final
 from orchestrator.domain.comparison import Kind
 from orchestrator.shadow.node import KEPT, Node
 from orchestrator.shadow.numbers import Misfit
-from orchestrator.shadow.parts import JOINTS
+from orchestrator.shadow.parts import JOINTS, Part
+from orchestrator.shadow.texts import FINEST, MAY_BE_IDS, Texts
 from orchestrator.shadow.tokens import LITERAL, PADDING, Token, fine, skeleton
 
 MANY: Final = 20
 """Texts of which one has `JOINTS` if any has: .4 of 32 characters of base64 have a given one."""
+FEWEST: Final = 4
+"""Values of a part that tell what it is made of."""
 _UNIT: Final = re.compile("[A-Za-zµ%]+")
 _MEASURED: Final = "qp"
 """Kinds of tokens that have units."""
@@ -56,6 +59,25 @@ def makings(mine: Node, theirs: Node) -> Iterator[Misfit]:
         if made := _always(moving[0], [*still[0], *still[1]]):
             yield Kind.FORMAT, _ONLY.format(whose, ", ".join(made))
             return
+    yield from _letters(mine.texts, theirs.texts)
+
+
+def _letters(mine: Texts, theirs: Texts) -> Iterator[Misfit]:
+    """Yield letters that a part has on one side only: behind `sess-` they are seen in no whole text."""
+    for name, shape in mine.readings[FINEST].shapes.items() if FINEST in mine.readings else ():
+        against = theirs.readings[FINEST].shapes.get(name) if FINEST in theirs.readings else None
+        for one, two in zip(shape.parts, against.parts, strict=True) if against is not None else ():
+            if not (_drawn(one) and _drawn(two)):
+                continue
+            for here, there, whose in ((two.words, one.words, "these"), (one.words, two.words, "control's")):
+                if made := _always(list(here), list(there)):
+                    yield Kind.FORMAT, _ONLY.format(whose, ", ".join(made))
+                    return
+
+
+def _drawn(part: Part) -> bool:
+    """Return whether a part may be an id, of which all values are known and not few."""
+    return part.varies and part.kind in MAY_BE_IDS and not part.many and part.samples >= FEWEST
 
 
 def _held(node: Node) -> tuple[list[str], list[str]] | None:

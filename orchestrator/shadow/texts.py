@@ -39,7 +39,8 @@ _ANYTHING: Final = dict.fromkeys("ro", "[A-Za-z0-9_+/=~-]+")
 MAY_BE_IDS: Final = "uor"
 """Kinds of tokens that may be ids: quantities and times are none, however long."""
 CHANGING: Final = "it is made otherwise than control's texts, which change their wording ({} known)"
-READERS: Final = {"fine": fine, "words": words, "coarse": coarse}
+FINEST: Final = "fine"
+READERS: Final = {FINEST: fine, "words": words, "coarse": coarse}
 """Ways to read a text, the finest first."""
 
 

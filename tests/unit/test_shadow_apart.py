@@ -29,6 +29,7 @@ def answer(rng: random.Random) -> dict[str, Any]:
         "share": round(rng.uniform(0.05, 0.95), 2),
         "load": round(rng.uniform(20.0, 90.0), 1) or 20.5,
         "rows": [{"name": name, "etag": rng.randbytes(8).hex() + "a1"} for name in ("ash", "elm", "fir")],
+        "by": f"sess-{rng.choice('abcxyz')}{rng.choice('ABCXYZ')}{rng.randrange(10**6, 10**7)}",
         "free": " ".join(rng.choice(PROSE) for _ in range(rng.randint(3, 9))),
     }
 
@@ -55,6 +56,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "other values again and again": (lambda v: v.update(state=v["state"][:2] + "st"), "$.state"),
     "fewer decimals than most": (lambda v: v.update(share=round(v["share"], 1)), "$.share"),
     "no decimals any more": (lambda v: v.update(load=int(v["load"])), "$.load"),
+    "capital letters in a part": (lambda v: v.update(by=f"sess-{v['by'][5:].upper()}"), "$.by"),
     "an id of one row": (lambda v: v["rows"][1].update(etag="0f9c4b2e77a1d3e5a1"), "$.rows[].etag"),
 }
 
