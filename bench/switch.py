@@ -3,7 +3,9 @@
     python bench/switch.py [--quick]
 
 - start: from starting the daemon to its readiness, around a worker that needs no time.
-- memory: the daemon's resident memory at rest, and its growth while sessions come and go.
+- memory: the daemon's resident memory at rest, as nobody has asked it anything yet, and its growth while sessions
+  come and go; at last how long the first verb of its life takes, with which the control plane is loaded, and what the
+  daemon weighs then.
 - switch: with 64 callers, once with calls of 50 ms and once with calls that take no time, traffic is moved forth and
   back; from the verb to its answer, from the verb to the last call the old generation took, and the longest gap
   between two completed calls of anybody and of one caller, beside the gaps of a time as long just before.  The load
@@ -71,6 +73,10 @@ def memory(report: Report, directory: Path, sessions: int) -> None:
         report.note("memory_warm_mb", warm)
         report.note("memory_growth_mb", rss_mb(daemon.pid) - warm, TARGETS["memory_growth_mb"])
         report.note("memory_growth_sessions", sessions)
+        begin = time.monotonic()
+        daemon.ask("GET", "/v1/status")
+        report.note("first_verb_s", time.monotonic() - begin)
+        report.note("memory_with_control_mb", rss_mb(daemon.pid))
 
 
 def verbs(daemon: Daemon, count: int) -> list[Verb]:
