@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.rehearsal.cloning import remove_tree
-from orchestrator.rehearsal.detector import look
+from orchestrator.rehearsal.detector import PART, Leak, looked
 from orchestrator.rehearsal.redact import Redactor
 from orchestrator.rehearsal.summary import SUMMARY, SummaryError, read_summary
 
@@ -28,8 +28,7 @@ PARTIAL: Final = ".partial"
 NAMES: Final = ("preflight", "steps", "shadow", "promotion_plan", "report")
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 MOST_LEAKS: Final = 20
-LARGEST_LOOKED_AT: Final = 64 << 20
-"""Bytes of a file that are looked through; ours are bounded far below."""
+UNSEEN: Final = "the run was ended before it was looked through"
 
 
 class LeakError(Exception):
@@ -65,6 +64,7 @@ class Artifacts:
         self._state_dir = state_dir
         self._known = known
         self._number = 0
+        self._seen: dict[str, tuple[int, int, int]] = {}
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.mkdir(mode=0o700)
 
@@ -115,23 +115,45 @@ class Artifacts:
         write_json(path, summary)
         return in_a_row
 
-    def inspect(self) -> None:
+    def inspect(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Look through everything that was written; what holds something is replaced by a note.
 
+        Args:
+            is_over: asked now and then whether time is up; what was not looked through is withheld then, too.  What
+                was, and has not changed, is not looked through again.
+
         Raises:
-            LeakError: something was found.
+            LeakError: something was found, or there was no time to look.
         """
         said = []
-        for file in sorted(self.path.iterdir()):
-            if file.is_file() and (leaks := look(_text(file), self._known)):
-                rules = ", ".join(sorted({f"{leak.rule} (line {leak.line})" for leak in leaks})[:MOST_LEAKS])
+        files = [file for file in self.path.iterdir() if file.is_file()]
+        for file in sorted(files, key=lambda file: file.stat().st_size):  # the large ones last, if time is short
+            state = _state(file)
+            if self._seen.get(file.name) == state:
+                continue
+            if rules := self._left_in(file, is_over):
                 said.append(f"{file.name}: {rules}")
                 try:
                     self._withhold(file, rules)
                 except OSError:  # no room for a note: then nothing of it stays
                     file.unlink(missing_ok=True)
+            else:
+                self._seen[file.name] = state
         if said:
-            raise LeakError(f"withheld, as something private was left in it: {'; '.join(said)}")
+            raise LeakError(f"withheld, as something private was left in it: {'; '.join(sorted(said))}")
+
+    def _left_in(self, file: Path, is_over: Callable[[], bool]) -> str:
+        """Return what a file holds that nobody should read, in words; "" for nothing."""
+        found: list[Leak] = []
+        with file.open(encoding="utf-8", errors="replace", newline="") as reading:
+            parts = iter(lambda: "" if is_over() else "".join(reading.readlines(PART)), "")
+            for leaks in looked(parts, self._known):
+                found += leaks
+                if len(found) >= MOST_LEAKS:
+                    break
+            if not found and reading.read(1):
+                return UNSEEN
+        return ", ".join(sorted({f"{leak.rule} (line {leak.line})" for leak in found})[:MOST_LEAKS])
 
     def _withhold(self, file: Path, rules: str) -> None:
         note = f"withheld: {rules}"
@@ -229,6 +251,12 @@ def prune(state_dir: Path, kept: int, removed: Callable[[Path], None] = remove_t
         removed(folder)
 
 
+def _state(file: Path) -> tuple[int, int, int]:
+    """Return what changes when a file does: it is another one, longer, or written later."""
+    known = file.stat()
+    return known.st_ino, known.st_size, known.st_mtime_ns
+
+
 def _in_a_row(analytics: Path) -> int:
     """Return how many runs in a row had differences so far; a summary that cannot be read says of none."""
     with contextlib.suppress(SummaryError):
@@ -243,8 +271,3 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _text(file: Path) -> str:
-    with file.open("rb") as reading:
-        return reading.read(LARGEST_LOOKED_AT).decode(errors="replace")

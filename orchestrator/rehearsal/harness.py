@@ -6,6 +6,7 @@ the steps mean.
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import anyio.from_thread
 
 from orchestrator.domain.errors import StartError
 from orchestrator.domain.generation import Spec
@@ -49,6 +51,10 @@ OLD_NAMED: Final = "name the old version's command anew with --old, and its dire
 OLD_AGAIN: Final = "the version in service has to be there to be started once more beside the new one: put it back"
 
 
+LAST_LOOK: Final = 1.0
+"""Seconds that what was written is still looked through when a run is ended early; what was not is withheld."""
+
+
 class StepFailedError(Exception):
     """A step failed; the message is its outcome's."""
 
@@ -82,6 +88,8 @@ class Harness:
         self._outcomes: list[Outcome] = []
         self._found = _Found()
         self._place: workspace.Workspace | None = None
+        self._leaks: list[str] = []
+        self._looked = False
 
     async def run(self) -> int:
         """Run all steps; return the exit status.  Cancelled, it clears up and writes down that it was."""
@@ -96,6 +104,7 @@ class Harness:
             for step, work in steps.items():
                 if not await self._one(step, work):
                     break
+            await self._look()
         except BaseException as error:
             why = f"unforeseen: {error!r}" if isinstance(error, Exception) else "it was cancelled"
             self._note(Outcome(self._next(), Status.FAILED, why))
@@ -103,7 +112,7 @@ class Harness:
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._clear)
-                code = self._finish()
+                code = await self._finish()
         return code
 
     # --- the frame ------------------------------------------------------------------------------
@@ -296,7 +305,7 @@ class Harness:
         else:
             self._place.clear()
 
-    def _finish(self) -> int:
+    async def _finish(self) -> int:
         """Write plan and report, look through everything, and say the last line."""
         self._outcomes += not_reached(self._outcomes)
         ran, hold = self._found.ran, self._found.hold
@@ -309,7 +318,7 @@ class Harness:
             broken=ran.broken if ran is not None else (),
         )
         self._kept.write("promotion_plan", {"id": self._job.run, **promotion_plan(known)})
-        self._summary()
+        await self._summary()
         self._kept.write("steps", report.steps(self._job.run, self._outcomes))
         self._kept.write("report", report.whole(self._job, self._outcomes, known, self._place if self._keeps else None))
         code = exit_code((one.status for one in self._outcomes), nightly=self._job.options.nightly)
@@ -317,17 +326,33 @@ class Harness:
         artifacts.prune(self._job.state_dir, self._job.settings.keep_runs)
         return code
 
-    def _summary(self) -> None:
-        """Look through what was written; what should not be there fails the run."""
-        started = time.time()
+    async def _look(self) -> None:
+        """Look through what was written, until all was seen or somebody ends the run."""
+        await anyio.to_thread.run_sync(self._leaked, _is_cancelled)
+        self._looked = True
+
+    def _leaked(self, is_over: Callable[[], bool]) -> None:
         try:
-            self._kept.inspect()
+            self._kept.inspect(is_over)
         except LeakError as error:
-            self._note(Outcome(Step.SUMMARY, Status.FAILED, str(error), 0.0, started))
+            self._leaks.append(str(error))
+
+    async def _summary(self) -> None:
+        """Look through what was written and not seen yet; what should not be there fails the run."""
+        started, until = time.time(), math.inf if self._looked else time.monotonic() + LAST_LOOK
+        await anyio.to_thread.run_sync(self._leaked, lambda: time.monotonic() > until)
+        if self._leaks:
+            self._note(Outcome(Step.SUMMARY, Status.FAILED, "; ".join(self._leaks), 0.0, started))
             return
         if highest(one.status for one in self._outcomes) is not Status.FAILED:
             said = f"artifacts are in {self._kept.path}"
             self._note(Outcome(Step.SUMMARY, Status.OK, said, round(time.time() - started, 3), started))
+
+
+def _is_cancelled() -> bool:
+    """Break off what a thread does for a task that was cancelled."""
+    anyio.from_thread.check_cancelled()
+    return False
 
 
 def _plain(value: Any) -> Any:

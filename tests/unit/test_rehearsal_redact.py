@@ -153,3 +153,24 @@ def test_a_long_line_is_looked_through_in_a_time_that_grows_as_it_does(part: str
     line = part * (300_000 // len(part))
     for hint in ("", " @ eyJ token= :// +", " sk- bearer "):
         REDACTOR.text(line + hint)
+
+
+def test_what_there_is_no_time_to_look_through_is_withheld_and_what_was_seen_is_not_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    kept = Artifacts(tmp_path, "one", REDACTOR)
+    kept.write("report", {"a": 1})
+    kept.inspect()
+    kept.log("build").write_text("a plain line\n" * 100_000)
+    asked: list[bool] = []
+    with pytest.raises(LeakError, match=r"build\.log: the run was ended before it was looked through"):
+        kept.inspect(lambda: len(asked) > 1 or asked.append(True) is not None)
+    assert kept.log("build").read_text().startswith("withheld: the run was ended")
+    assert json.loads((kept.path / "report.json").read_text()) == {"a": 1}
+
+
+def test_a_file_of_any_size_is_looked_through_to_its_end(tmp_path: Path) -> None:
+    kept = Artifacts(tmp_path, "one", REDACTOR)
+    kept.log("build").write_text("a plain line\n" * 100_000 + ISSUED + "\n")
+    with pytest.raises(LeakError, match=r"build\.log: issued token \(line 100001\)"):
+        kept.inspect()
