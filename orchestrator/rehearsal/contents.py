@@ -11,10 +11,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from orchestrator.database_file import SIDE, is_database, open_to_read
 from orchestrator.rehearsal.databases import BUSY
 
+MADE: Final = (
+    "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+    "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"  # `_` is any character
+)
+"""What somebody made in a database, and not SQLite itself."""
 Contents = Mapping[str, int]
 """Rows by `file:table`, bytes by the path of any other file; what holds nothing is not in it."""
 
@@ -50,8 +56,7 @@ def lost(before: Contents, alone: Contents, handed: Contents, after: Contents) -
 
 def _tables(path: Path) -> Iterator[tuple[str, int]]:
     with closing(open_to_read(path, BUSY)) as connection:
-        made = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
-        for (table,) in connection.execute(made).fetchall():
+        for (table,) in connection.execute(MADE).fetchall():
             quoted = '"' + str(table).replace('"', '""') + '"'
             with contextlib.suppress(sqlite3.Error):  # a virtual table whose module is not here, a view of what is gone
                 (rows,) = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()  # noqa: S608 - a name of its own

@@ -95,6 +95,11 @@ class Started:
         """Return all that was stopped."""
         return self._sentry.attempts() if self._sentry is not None else []
 
+    @property
+    def unlisted(self) -> int:
+        """How many attempts were stopped beyond those that are listed."""
+        return self._sentry.unlisted if self._sentry is not None else 0
+
     async def end(self) -> str:
         """Return how a process ended that closed its stdout, in words, with the last lines of its stderr."""
         with anyio.move_on_after(LAST_WORDS):

@@ -170,7 +170,11 @@ def _works(hold: Hold) -> bool:
                 words, pass_fds=[sentry.channel.fileno()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             sentry.start()
-            process.wait(PROBE_SECONDS)
+            with process:
+                try:
+                    process.wait(PROBE_SECONDS)
+                finally:
+                    process.kill()  # so that one that hangs is not waited for; nothing happens to one that has ended
         except (OSError, subprocess.TimeoutExpired):
             return False
         finally:

@@ -187,6 +187,11 @@ class ShadowRun:
                 self._read_only = self._read_only or frozenset(_read_only(process.client.tools))
                 await self._ask_all(process.client, part, number, ran, process)
                 ran.attempts[name] = process.attempts()
+                if process.unlisted:
+                    listed = len(ran.attempts[name])
+                    ran.notes.append(
+                        f"{name}: {process.unlisted} more attempts, unlike the {listed} listed, were stopped"
+                    )
         except StartError as error:
             whose = "new" if part is Part.REHEARSAL else "old"
             raise StartError(f"the {whose} code did not start on its snapshot: {error}") from error

@@ -34,7 +34,7 @@ class Snapshot:
         files: how many other files.
         unsteady: files that changed under every copy of them.
         left_out: sockets, pipes and devices.
-        vanished: files that were gone before they could be copied.
+        vanished: files and directories that were gone before they could be copied.
     """
 
     path: Path
@@ -70,7 +70,10 @@ def take(state: Path, target: Path) -> Snapshot:
         inside = Path(folder).relative_to(state)
         for name in sorted(folders):
             one, into = Path(folder, name), target / inside / name
-            cloning.copy_entry(one, into, state, target)
+            try:
+                cloning.copy_entry(one, into, state, target)
+            except FileNotFoundError:
+                taken.vanished.append(str(inside / name))
         for name in sorted(files):
             _one(Path(folder, name), inside / name, state, taken)
     return taken

@@ -4,7 +4,8 @@ JSON leaves open what a duplicate key means and what NaN is, and readers differ;
 two sides agree, so it is `Unreadable`, even when both sides have the same bytes.  Integers keep all their digits.
 
 A text that holds JSON, as tools return in `content`, is opened and compared as JSON; a text of several lines is
-compared line by line.  Each becomes a map with one key that says so, so that it never equals what it holds.
+compared line by line.  Each becomes a map with one key that says so, so that it never equals what it holds; a map that
+has such a key by itself is wrapped once more.
 
 Above: `learn`, `compare`.  Below: nothing.
 """
@@ -25,9 +26,14 @@ JSON_TEXT: Final = "<json>"
 """Key under which the content of a text that holds JSON stands."""
 LINES: Final = "<lines>"
 """Key under which the lines of a text stand."""
+MAP: Final = "<map>"
+"""Key under which a map stands that has one of these three keys and no other."""
 FEWEST_LINES: Final = 3
 """Of a text that is compared by line."""
+_KEYS: Final = frozenset({JSON_TEXT, LINES, MAP})
 _TOO_DEEP: Final = b"\n" + b" " * (DEPTH + 1)
+_OPENED: Final = (b'"{', b'"[', b"\\n", b'"<', b"\\u00")
+"""One of these is in every body in which something is to be opened: a brace, a line's end, or a key, maybe escaped."""
 _encode: Final = msgspec.json.encode
 
 
@@ -60,9 +66,7 @@ def read(body: bytes) -> Any:
     twice = _duplicate_key(body, value)
     if twice is not None:
         return Unreadable(f"the key {twice!r} stands twice in one object")
-    if b'"{' in body or b'"[' in body or b"\\n" in body:
-        return _opened(value, DEPTH)
-    return value
+    return _opened(value, DEPTH) if any(sign in body for sign in _OPENED) else value
 
 
 def _too_deep(body: bytes) -> bool:
@@ -106,7 +110,8 @@ def _opened(value: Any, levels: int) -> Any:
     if isinstance(value, str):
         return _opened_text(value, levels)
     if isinstance(value, dict):
-        return {key: _opened(one, levels) for key, one in value.items()}
+        opened = {key: _opened(one, levels) for key, one in value.items()}
+        return {MAP: opened} if len(opened) == 1 and not opened.keys().isdisjoint(_KEYS) else opened
     if isinstance(value, list):
         return [_opened(one, levels) for one in value]
     return value

@@ -91,6 +91,25 @@ def test_a_database_under_ten_thousand_writes_is_copied_as_of_one_moment(tmp_pat
 
 
 @pytest.mark.requirement("REH-5")
+def test_a_directory_that_goes_while_a_state_is_copied_is_noted_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state" / "scratch").mkdir(parents=True)
+    (tmp_path / "state" / "kept").mkdir()
+    copy_entry = cloning.copy_entry
+
+    def goes(one: Path, into: Path, source: Path, target: Path) -> None:
+        if one.name == "scratch":
+            one.rmdir()
+        copy_entry(one, into, source, target)
+
+    monkeypatch.setattr(cloning, "copy_entry", goes)
+    taken = snapshot.take(tmp_path / "state", tmp_path / "copy")
+    assert taken.vanished == ["scratch"]
+    assert (tmp_path / "copy" / "kept").is_dir()
+
+
+@pytest.mark.requirement("REH-5")
 def test_what_is_in_the_write_ahead_log_is_in_the_copy_also_when_its_writer_was_killed(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()

@@ -19,12 +19,13 @@ def test_rows_and_bytes_are_counted_and_what_cannot_be_read_holds_nothing(tmp_pa
         database.executemany('INSERT INTO "a ""b" VALUES (?)', [(1,), (2,)])
         database.execute("CREATE TABLE none (n)")
         database.execute('CREATE VIEW seen AS SELECT n FROM "a ""b" WHERE n > 1')
+        database.execute("CREATE TABLE sqlitecache AS SELECT 1 AS n")
         database.execute("CREATE VIEW blind AS SELECT n FROM gone")
     (tmp_path / "broken.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 100)
     (tmp_path / "empty").touch()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "one").write_text("abc")
-    assert contents(tmp_path) == {'own.db:a "b': 2, "own.db:seen": 1, "notes/one": 3}
+    assert contents(tmp_path) == {'own.db:a "b': 2, "own.db:seen": 1, "own.db:sqlitecache": 1, "notes/one": 3}
 
 
 def test_only_what_the_old_code_keeps_by_itself_and_cannot_make_again_is_lost() -> None:

@@ -111,3 +111,19 @@ def test_two_errors_are_compared_like_results() -> None:
 def test_a_tool_that_says_it_failed_is_an_error() -> None:
     good, bad = (Sample(b'{"content": [], "isError": %s}' % word) for word in (b"false", b"true"))
     assert compare(good, bad, learn("t", "f", [[good] * 3])).findings[0].kind is Kind.ERROR
+
+
+@pytest.mark.requirement("SHADOW-4")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'"{\\"b\\":1}"', b'{"<json>":{"b":1}}'),
+        (b'"x\\ny\\nz"', b'{"<lines>":["x","y","z"]}'),
+        (b'"x\\ny\\nz"', b'{"<\\u006cines>":["x","y","z"]}'),
+        (b'{"<json>":{"b":1}}', b'{"<map>":{"<json>":{"b":1}}}'),
+    ],
+)
+def test_a_map_that_looks_like_an_opened_text_is_none(text: bytes, value: bytes) -> None:
+    old, new = Sample(b'{"a":' + text + b"}"), Sample(b'{"a":' + value + b"}")
+    assert compare(old, new, learn("t", "f", [[old, old]])).verdict is Verdict.DIFFERENT
+    assert compare(new, new, None).verdict is Verdict.EQUAL
