@@ -32,6 +32,9 @@ FEWEST_LINES: Final = 3
 """Of a text that is compared by line."""
 _KEYS: Final = frozenset({JSON_TEXT, LINES, MAP})
 _TOO_DEEP: Final = b"\n" + b" " * (DEPTH + 1)
+_CUT: Final = "Input data was truncated"
+"""What msgspec says."""
+_CUT_OFF: Final = "its JSON has no end; an answer longer than upgrade.answer_bytes is cut off"
 _OPENED: Final = (b'"{', b'"[', b"\\n", b'"<', b"\\u00")
 """One of these is in every body in which something is to be opened: a brace, a line's end, or a key, maybe escaped."""
 _encode: Final = msgspec.json.encode
@@ -60,7 +63,7 @@ def read(body: bytes) -> Any:
     except RecursionError:
         value, deep = None, True
     except (UnicodeDecodeError, msgspec.MsgspecError) as error:
-        return Unreadable(f"it is not JSON in UTF-8: {error}")
+        return Unreadable(_CUT_OFF if body and str(error) == _CUT else f"it is not JSON in UTF-8: {error}")
     if deep:
         return Unreadable(f"it is nested more than {DEPTH} levels deep", bound=True)
     twice = _duplicate_key(body, value)

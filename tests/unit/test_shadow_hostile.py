@@ -51,6 +51,13 @@ def test_a_body_beyond_the_bounds_is_incomplete_on_either_side(name: str) -> Non
 
 
 @pytest.mark.requirement("SHADOW-4")
+def test_a_body_that_was_cut_says_so_and_by_what_it_may_have_been() -> None:
+    (found,) = compare(Sample(BAD["cut"]), Sample(BAD["cut"]), None).findings
+    assert "no end" in found.rule
+    assert "upgrade.answer_bytes" in found.rule
+
+
+@pytest.mark.requirement("SHADOW-4")
 def test_a_body_just_within_the_bounds_is_compared() -> None:
     text = b'{"a": "' + b"x" * (BYTES - 20) + b'%s"}'
     assert compare(Sample(text % b"y"), Sample(text % b"y"), None).verdict is Verdict.EQUAL
