@@ -264,8 +264,10 @@ class Upgrades:
         """Clear up after the program, however it ends."""
         await running.process.exited.wait()
         await running.process.stop(GRACE)
-        self._running = None
-        await self._flags.unpin(VIEW)
+        try:
+            await self._flags.unpin(VIEW)  # before the next one may begin, which pins its own
+        finally:
+            self._running = None
         log.info("rehearsal over", run=running.run, outcome=running.process.outcome)
         await self._warn(running.run)
 

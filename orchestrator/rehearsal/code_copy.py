@@ -143,14 +143,22 @@ def discard(source: Path | None, path: Path) -> None:
 
 
 def relocated(spec: Spec, target: Path) -> Spec:
-    """Return a spec with everything that lies in its source pointing into a copy of it."""
+    """Return a spec with everything that lies in its source pointing into a copy of it.
+
+    That is its directory, words of its command, also behind the `=` of an option, and paths in its variables.
+    """
     source = Path(spec.source or "/nonexistent")
 
     def moved(word: str) -> str:
         path = Path(word)
         return str(target / path.relative_to(source)) if path.is_absolute() and path.is_relative_to(source) else word
 
-    return replace(spec, command=tuple(moved(word) for word in spec.command), cwd=moved(spec.cwd))
+    def word_moved(word: str) -> str:
+        option, equals, path = word.partition("=")
+        return f"{option}={moved(path)}" if equals and moved(word) == word else moved(word)
+
+    env = {name: ":".join(map(moved, text.split(":"))) for name, text in spec.env.items()}
+    return replace(spec, command=tuple(map(word_moved, spec.command)), cwd=moved(spec.cwd), env=env)
 
 
 def _unfit(source: Path, spec: Spec) -> str | None:

@@ -180,11 +180,19 @@ class Harness:
             preflight.source(source, self._wanted_commands()),
             preflight.program("old", job.old, job.environ.get("PATH"), OLD_AGAIN if job.tools_socket else OLD_NAMED),
             preflight.program("new", job.new, job.environ.get("PATH"), NEW_NAMED),
-            preflight.space(job.state_dir, code, cloning.size_of(job.worker_state), settings.spare_bytes),
+            preflight.space(job.state_dir, code, cloning.size_of(job.worker_state), settings.spare_bytes, self._copies),
             *preflight.health(job.worker_state),
             *preflight.runtimes(settings.runtimes, job.environ.get("PATH")),
             preflight.dry_run(hold),
         ]
+
+    @property
+    def _copies(self) -> int:
+        """How many copies of the worker's state there are at a time, or, where they are kept, in the end."""
+        repeats = self._job.suite.repeats if self._job.suite is not None else None
+        return (
+            preflight.kept_copies(repeats or self._job.settings.repeats) if self._keeps else preflight.COPIES_OF_STATE
+        )
 
     def _wanted_commands(self) -> list[tuple[str, ...]]:
         settings, options = self._job.settings, self._job.options
@@ -227,7 +235,7 @@ class Harness:
         seconds = settings.build_timeout if step is Step.BUILD else settings.test_timeout
         assert place is not None and command is not None  # noqa: S101, PT018 - `_copy` and `why_skipped` saw to it
         log = commands.Log(self._kept.log(step), settings.log_bytes, self._kept.redactor)
-        environment = {**self._job.environ, **self._job.new.env, "CI": "1"}
+        environment = {**self._job.environ, **(self._found.new or self._job.new).env, "CI": "1"}
         try:
             ended = await commands.run(command, place.code, environment, seconds, log)
         except StartError as error:

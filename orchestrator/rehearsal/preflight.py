@@ -88,7 +88,16 @@ def program(whose: str, spec: Spec, path: str | None, mend: str) -> Check:
     return Check(f"{whose} code", Status.OK, f"{spec.command[0]} is there, or is made by the build")
 
 
-def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:
+def kept_copies(repeats: int) -> int:
+    """Return how many copies of the state a run leaves that keeps them.
+
+    That is the snapshot, one copy for each process of the old code and of the new, and as many again where more answers
+    are asked for.
+    """
+    return 1 + (repeats + 1) + repeats + 2 * repeats
+
+
+def space(place: Path, code_bytes: int, state_bytes: int, spare: int, copies: int = COPIES_OF_STATE) -> Check:
     """Look whether what will be copied fits.
 
     Args:
@@ -96,9 +105,9 @@ def space(place: Path, code_bytes: int, state_bytes: int, spare: int) -> Check:
         code_bytes: size of the source without what is excluded.
         state_bytes: size of the worker's state.
         spare: bytes that must be left.
+        copies: of the state, where they do not share their blocks.
     """
-    copies = 1 if cloning.can_share(place) else COPIES_OF_STATE
-    needed = code_bytes + copies * state_bytes
+    needed = code_bytes + (1 if cloning.can_share(place) else copies) * state_bytes
     free = shutil.disk_usage(place).free
     said = f"{_megabytes(needed)} will be copied, {_megabytes(free)} are free below {place}"
     if free - needed < spare:

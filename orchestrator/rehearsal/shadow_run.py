@@ -31,6 +31,8 @@ from orchestrator.rehearsal.suite import Case, MissingAnswerError, Suite, filled
 from orchestrator.supervision.readiness import handshake
 
 PARTS_ROLE: Final = {Part.CONTROL: Role.CONTROL, Part.REHEARSAL: Role.REHEARSAL, Part.TOUCHED: Role.CONTROL}
+MOST_BYTES: Final = 1 << 30
+"""Of all answers of a run, which stay in memory until they are compared; beyond it no call is made, which is said."""
 ACTIVE_SECONDS: Final = 10.0
 """Seconds the daemon has to open a session for us."""
 
@@ -100,6 +102,10 @@ ENDED: Final = {
 """How a call ended that has no answer, in words."""
 
 
+class NoRoomError(Exception):
+    """There is no room for further answers; the message says how many there are."""
+
+
 class NothingToAskError(Exception):
     """No suite is given and none can be proposed."""
 
@@ -119,6 +125,7 @@ class ShadowRun:
         self._ran: Ran | None = None
         self._read_only: frozenset[str] = frozenset()
         self._left: Contents = {}  # what the old code by itself leaves
+        self._bytes = 0
         self._ended: set[Part] = set()  # parts of which it was noted how a process ended
 
     async def run(self) -> Ran:
@@ -223,18 +230,28 @@ class ShadowRun:
         part, number = whose
         at, begun = time.time(), time.monotonic()
         try:
-            arguments = filled(case.arguments, answers)
-        except MissingAnswerError as error:
+            arguments = self._roomy(filled(case.arguments, answers))
+        except (MissingAnswerError, NoRoomError) as error:
             body = json.dumps({"message": str(error)}).encode()
             return Taken(case.name, case.tool, part, number, call, at, 0.0, Answer.UNASKED, body)
         answered = await client.call(case.tool, arguments, self._plan.call_timeout)
         seconds = time.monotonic() - begun
+        self._bytes += len(answered.body)
         result = _decoded(answered.body) if answered.answer is Answer.RESULT else None
         answers[case.name] = result
         failed = isinstance(result, dict) and result.get("isError") is True
         return Taken(
             case.name, case.tool, part, number, call, at, seconds, answered.answer, answered.body, failed=failed
         )
+
+    def _roomy(self, arguments: Any) -> Any:
+        """Return arguments as they are while there is room for an answer."""
+        if self._bytes <= MOST_BYTES:
+            return arguments
+        why = f"all answers together have more than {MOST_BYTES >> 20} MiB: ask for less, or less often"
+        if self._ran is not None and why not in self._ran.notes:
+            self._ran.notes.append(why)
+        raise NoRoomError(why)
 
     # --- the old code after the new -------------------------------------------------------------
 

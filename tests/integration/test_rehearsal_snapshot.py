@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,12 @@ def test_a_clean_repository_is_copied_as_git_has_it_and_forgotten_again(tmp_path
     moved = code_copy.relocated(spec, copied.path)
     assert moved.command == ("python", str(copied.path / "server.py"))
     assert moved.cwd == str(copied.path)
+    named = replace(
+        spec, command=("run", f"--config={source}/c", "--at=/c"), env={"LIBS": f"/lib:{source}/lib", "N": ""}
+    )
+    moved = code_copy.relocated(named, copied.path)
+    assert moved.command == ("run", f"--config={copied.path}/c", "--at=/c")
+    assert moved.env == {"LIBS": f"/lib:{copied.path}/lib", "N": ""}
     code_copy.discard(source, copied.path)
     assert not copied.path.exists()
     assert code_copy.git(source, "worktree", "list")[1].count("\n") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -114,6 +115,11 @@ def test_what_the_build_may_still_make_in_the_source_need_not_be_there(tmp_path:
 def test_space_is_held_against_what_will_be_copied(tmp_path: Path) -> None:
     assert preflight.space(tmp_path, 1000, 1000, 0).status is Status.OK
     assert "spare_bytes" not in preflight.space(tmp_path, 10**18, 0, 0).message  # there is nothing to lower
+    free = shutil.disk_usage(tmp_path).free
+    if not preflight.cloning.can_share(tmp_path):
+        copies = preflight.kept_copies(5)
+        assert copies == 22
+        assert preflight.space(tmp_path, 0, free // 10, 0, copies).status is Status.FAILED
     full = preflight.space(tmp_path, 10**18, 0, 1)
     assert full.status is Status.FAILED
     assert "upgrade.spare_bytes" in full.message
