@@ -74,7 +74,10 @@ def _show(status: MirrorStatus) -> None:
         who = f"generation {status.generation}" if status.generation is not None else "nobody"
         but = f"; but {status.silent}" if status.silent else ""
         click.echo(f"on: {status.share:g} % of the calls that only read go to {who} ({status.to}) as well{but}")
-    waiting = f"{status.queued} queued, {status.in_flight} in flight, {status.comparing} being compared"
+    now = status.comparing - status.learning
+    waiting = f"{status.queued} queued, {status.in_flight} in flight, {now} being compared"
+    if status.learning:
+        waiting += f", {status.learning} until their tool's noise is known"
     click.echo(f"{counted(status.sampled, 'call')} sampled, {status.compared} compared, {waiting}")
     if status.dropped:
         reasons = ", ".join(f"{count} {text(reason)}" for reason, count in sorted(status.dropped.items()))

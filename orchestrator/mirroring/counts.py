@@ -1,4 +1,4 @@
-"""What comparing gave since the daemon started, by tool and by decision: labels are bounded, as tools are not.
+"""What comparing gave, by tool and by decision: labels are bounded, as tools are not.
 
 Above: `live` counts and shows.  Below: `proxy.mirrored` for the label of tools beyond the bound.
 """
@@ -49,16 +49,28 @@ class Counts:
         found = self.tools.get(tool)
         return found if found is not None else self.tools.setdefault(named(tool, self.tools), ToolCounts())
 
-    def decided(self, agents: tuple[str, ...], *, differs: bool) -> None:
-        """Count a pair of answers with decisions.
+    def decided(self, agents: tuple[str, ...], *, differs: bool, pairs: int = 1) -> None:
+        """Count pairs of answers with decisions.
 
         Args:
             agents: the agents of the two.
             differs: whether any decision does.
+            pairs: how many.
         """
         label = (agents[0], agents[1], differs)
         known = label in self.decisions or len(self.decisions) < MOST_AGENTS
-        self.decisions[label if known else (OTHERS, OTHERS, differs)] += 1
+        self.decisions[label if known else (OTHERS, OTHERS, differs)] += pairs
+
+    def add(self, other: Counts) -> None:
+        """Count what another has counted as well."""
+        for tool, more in other.tools.items():
+            one = self.of(tool)
+            one.results.update(more.results)
+            one.differing.update(more.differing)
+            one.learned = more.learned or one.learned
+        for (old, new, differs), pairs in other.decisions.items():
+            self.decided((old, new), differs=differs, pairs=pairs)
+        self.compared += other.compared
 
     def results(self) -> dict[tuple[str, str], int]:
         """Return the pairs by tool and gravest class."""

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from orchestrator.api.comparing.mirror_models import DecisionsShown, MirrorStatus, ToolMirrored
+from orchestrator.api.comparing.mirror_models import MirrorStatus
 from orchestrator.api.verbs import RefusedError
 from orchestrator.domain.comparison import Answer
 from orchestrator.domain.evidence.samples import Outcome, Pair, Sample, SampleSink
 from orchestrator.domain.routing import Lane
-from orchestrator.mirroring.counts import Counts
+from orchestrator.mirroring.books import Books
 from orchestrator.mirroring.messages import Job, Judged
 from orchestrator.mirroring.repeats import Key, Repeats, key_of
 from orchestrator.proxy.dispatch import Dispatcher
@@ -63,7 +63,7 @@ class Mirroring:
 
     Attributes:
         mirror: the proxy's side.
-        counts: what came of it.
+        books: what came of it.
         sink: who takes pairs.
         wants_pairs: whether it takes the next one; one that nobody takes is not made.
         offset: seconds from the monotonic clock to Unix time.
@@ -89,7 +89,7 @@ class Mirroring:
         """
         self.mirror = Mirror(dispatcher, bounds, self.take)
         self.mirror.repeat = self._asks_twice
-        self.counts = Counts()
+        self.books = Books(self.mirror.flow)
         self.sink: SampleSink | None = None
         self.wants_pairs: Callable[[], bool] = lambda: True
         self.offset = offset
@@ -104,6 +104,7 @@ class Mirroring:
         self._teaching: dict[tuple[str, str], Teaching] = {}
         self._teaches: dict[tuple[str, int], Teaching] = {}
         self._deciders: set[str] = set()
+        self.mirror.on_pair = self.books.begin
 
     # --- who is asked -------------------------------------------------------------------------
 
@@ -125,8 +126,11 @@ class Mirroring:
         self.set(target, share)
         if target is None:
             return "nothing is mirrored any more"
+        calls = f"{share:g} % of the calls that only read"
+        if self._dispatcher.table.lanes().get(target) is None:
+            return f"{calls} will be mirrored as soon as a generation holds the lane {target.value}; none does now"
         but = f"; but {silent}" if (silent := self.mirror.silent) else ""
-        return f"{share:g} % of the calls that only read are mirrored to the {target.value} generation{but}"
+        return f"{calls} are mirrored to the {target.value} generation{but}"
 
     def _asks_twice(self, tool: str, generation: int) -> bool:
         """Say whether a call is to be asked twice of the older version."""
@@ -219,16 +223,18 @@ class Mirroring:
 
     def _tell(self, one: Mirrored, judged: Judged) -> None:
         """Count a pair and hand it to the sink."""
-        counts = self.counts.of(one.tool)
-        self.counts.compared += 1
-        counts.results[judged.result] += 1
+        served, target = self.mirror.pair
+        counts = self.books.now if one.target == target and one.original.generation == served else self.books.past
+        counts.compared += 1
+        tool = counts.of(one.tool)
+        tool.results[judged.result] += 1
         if judged is not EQUAL:
             for name in judged.decisions:
-                counts.differing[name] += 1
-            counts.learned = judged.learned or counts.learned
+                tool.differing[name] += 1
+            tool.learned = judged.learned or tool.learned
             if judged.agents:
                 self._deciders.add(one.tool)
-                self.counts.decided(judged.agents, differs=bool(judged.decisions))
+                counts.decided(judged.agents, differs=bool(judged.decisions))
         if self.sink is not None and self.wants_pairs():
             self.sink.pair(self._pair(one, judged))
 
@@ -247,41 +253,38 @@ class Mirroring:
 
     # --- what is shown ------------------------------------------------------------------------
 
+    def _learning(self) -> int:
+        """Count the pairs that wait until their tool's noise is known."""
+        taught = {place: one.taught >= self._learn() for place, one in self._teaches.items()}
+        places = ((one.tool, one.sides[0].generation) for one in self._pending.values())
+        return sum(not taught.get(place, False) for place in places)
+
     def status(self) -> MirrorStatus:
         """Say how it stands."""
-        mirror, counts = self.mirror, self.counts
-        target = mirror.target
-        number = self._dispatcher.table.lanes().get(target) if target is not None else None
+        mirror, books, target = self.mirror, self.books, self.mirror.target
+        flow = books.flow_now()
         return MirrorStatus(
             on=target is not None,
             to=target.value if target is not None else None,
-            generation=number,
+            generation=self._dispatcher.table.lanes().get(target) if target is not None else None,
             share=mirror.share,
             silent=mirror.silent,
-            sampled=mirror.flow.sampled,
+            sampled=flow.sampled,
             queued=mirror.queued,
             in_flight=mirror.in_flight,
             comparing=self.comparing,
-            compared=counts.compared,
-            repeated=mirror.flow.repeated,
-            dropped=dict(mirror.flow.dropped),
-            not_read_only=sorted(mirror.flow.unfit)[:100],
-            tools=[self._tool(tool) for tool in sorted(counts.tools)],
-            decisions=[
-                DecisionsShown(agent_old=old, agent_new=new, changed=changed, pairs=pairs)
-                for (old, new, changed), pairs in counts.decisions.most_common(50)
-            ],
-        )
-
-    def _tool(self, tool: str) -> ToolMirrored:
-        one = self.counts.tools[tool]
-        return ToolMirrored(
-            tool=tool, learned_from=one.learned, results=dict(one.results), decisions=dict(one.differing)
+            learning=self._learning(),
+            compared=books.now.compared,
+            repeated=flow.repeated,
+            dropped=dict(flow.dropped),
+            not_read_only=sorted(flow.unfit)[:100],
+            tools=books.tools(),
+            decisions=books.decisions(),
         )
 
     def metrics(self) -> MirrorCounts:
         """Return what the metrics are made of."""
-        counts, flow = self.counts, self.mirror.flow
+        counts, flow = self.books.whole(), self.mirror.flow
         return MirrorCounts(counts.results(), dict(counts.decisions), dict(flow.dropped), flow.sampled)
 
 

@@ -80,6 +80,8 @@ class Mirror:
         flow: what became of the calls.
         on_written: is told of calls that may have changed something; None when nobody wants to know.
         repeat: says whether a tool's call is to be asked once more of the older version.
+        pair: the two generations that are asked, or were last: who serves, and the target; (0, 0) before any.
+        on_pair: is told when these are others.
     """
 
     def __init__(self, dispatcher: Dispatcher, bounds: Bounds, take: Callable[[Mirrored], None]) -> None:
@@ -90,6 +92,8 @@ class Mirror:
         self.flow = Flow()
         self.on_written: Written | None = None
         self.repeat: Callable[[str, int], bool] = lambda _tool, _generation: False
+        self.pair = (0, 0)
+        self.on_pair: Callable[[], None] = lambda: None
         self._dispatcher = dispatcher
         self._now = dispatcher.now
         self._unanswered = Unanswered(dispatcher, self.flow, lambda: self.bounds, take, self._room)
@@ -131,6 +135,9 @@ class Mirror:
                 self._drop("moved")
         self._number = number
         self._served = (table.active or 0) if number and not self._dispatcher.isolated else 0
+        if self._served and self.pair != (self._served, number):
+            self.pair = (self._served, number)
+            self.on_pair()
 
     def watch_writes(self, written: Written | None) -> None:
         """Tell of calls that may have changed something, or no longer."""

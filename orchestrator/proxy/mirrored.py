@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -131,6 +131,10 @@ class Flow:
     repeated: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     unfit: set[str] = field(default_factory=set)
+
+    def copy(self) -> Flow:
+        """Return what it is now, to compare with later."""
+        return replace(self, dropped=self.dropped.copy(), unfit=self.unfit.copy())
 
 
 class Tap(Protocol):

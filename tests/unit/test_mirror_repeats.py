@@ -201,8 +201,40 @@ async def test_what_waits_for_a_lane_that_moves_is_dropped() -> None:
     story.plane.table(active=1, canary=2, weight=50)
     assert story.mirroring.status().queued == 2
     story.plane.table(active=1, canary=3)
-    assert story.mirroring.status().dropped == {"moved": 2}
+    assert story.mirroring.metrics().dropped == {"moved": 2}
     assert story.mirroring.mirror.kept_bytes == 0
+
+
+@pytest.mark.requirement("MIRROR-6")
+async def test_another_canary_is_shown_nothing_of_what_an_earlier_one_did_and_metrics_go_on() -> None:
+    story = Story()
+    await story.pair("a", "b")
+    story.judge()
+    await story.pair("a", "c")
+    assert story.mirroring.status().compared == 1
+    story.plane.table(active=1, canary=3)
+    status = story.mirroring.status()
+    assert (status.sampled, status.compared, status.tools, status.comparing) == (0, 0, [], 1)
+    story.judge()  # of the earlier one, and late
+    assert story.mirroring.status().tools == []
+    metrics = story.mirroring.metrics()
+    assert (metrics.sampled, metrics.results) == (2, {("reads", UNEXPECTED): 2})
+
+
+@pytest.mark.requirement("MIRROR-5", "MIRROR-6")
+async def test_pairs_that_wait_for_noise_to_be_known_are_told_apart_from_those_being_compared() -> None:
+    story = Story(learn=1)
+    story.mirroring.mirror.repeat = lambda _tool, _generation: False
+    await story.pair("a", "b")
+    status = story.mirroring.status()
+    assert (status.comparing, status.learning) == (1, 1)
+
+
+@pytest.mark.requirement("MIRROR-6")
+async def test_mirroring_to_a_lane_that_nobody_holds_says_that_it_waits_for_somebody() -> None:
+    story = Story()
+    said = story.mirroring.turn(Lane.PREVIOUS, 50.0, "ann")
+    assert "50 % of the calls that only read will be mirrored as soon as a generation holds the lane previous" in said
 
 
 @pytest.mark.requirement("MIRROR-6")

@@ -39,7 +39,7 @@ class DecisionsShown(BaseModel):
 
 
 class MirrorStatus(BaseModel):
-    """How mirroring stands; the counts are since the daemon started."""
+    """How mirroring stands; the counts are of the two generations that are compared, or were last."""
 
     on: bool
     to: str | None = Field(description="the lane that is asked as well")
@@ -50,6 +50,7 @@ class MirrorStatus(BaseModel):
     queued: int = Field(description="that wait to be mirrored")
     in_flight: int = Field(description="mirrored calls without an answer")
     comparing: int = Field(description="pairs that wait to be compared")
+    learning: int = Field(description="of these, pairs that wait until their tool's noise is known")
     compared: int
     repeated: int = Field(description="calls asked twice of the older version, to learn its noise")
     dropped: dict[str, int] = Field(description="calls not compared, by reason")
