@@ -122,7 +122,7 @@ class StoryMirroring:
         """Say that nothing is mirrored."""
         return MirrorStatus(
             on=False, to=None, generation=None, share=100.0, silent="it is off", sampled=0, queued=0, in_flight=0,
-            comparing=0, compared=0, repeated=0, dropped={}, not_read_only=[], tools=[], decisions=[],
+            comparing=0, learning=0, compared=0, repeated=0, dropped={}, not_read_only=[], tools=[], decisions=[],
         )  # fmt: skip
 
     def turn(self, target: Lane | None, share: float, actor: str) -> str:
