@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.api.closing import Closing
 from orchestrator.api.probes import PROBES
-from orchestrator.proxy.collector import lasting
+from orchestrator.collector import lasting
 
 if TYPE_CHECKING:
     from orchestrator.api.app import Control

@@ -15,7 +15,7 @@ import click
 
 from orchestrator import VERSION
 from orchestrator.cli.errors import NO_TEXT, FailedError
-from orchestrator.proxy.collector import lasting
+from orchestrator.collector import lasting
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",

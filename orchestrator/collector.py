@@ -1,7 +1,8 @@
 """Keeps the collector of reference cycles from walking what lives as long as the program: modules, models, routes.
 
 It would look at all of that again and again while it is being loaded, which is a fifth of the daemon's start, and now
-and then between two calls for as long as the daemon lives.
+and then between two calls for as long as the daemon lives.  Above: `cli.group` and `api.late`, which load much at once.
+Below: nothing.
 """
 
 from __future__ import annotations
