@@ -179,6 +179,6 @@ class Examiner:
 
     def restart(self) -> None:
         """Have the next jobs compared by a process that begins with the settings as they are now."""
-        if self._helper is not None:
+        if self._helper is not None and self._speaks:  # one that is being started has still to be told them
             self._restarting = True
             self._helper.end()

@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import psutil
 import pytest
+from structlog.testing import capture_logs
 from waiting import eventually
 
 from orchestrator.mirroring.examiner import Examiner
 from orchestrator.mirroring.messages import Begin, Job, Judged
 
+ENDED = "the process that compares mirrored answers ended"
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"a":%d}}'
 
 
@@ -33,6 +36,26 @@ async def examining(folder: Path, verdicts: list[Judged], lost: list[int]) -> As
             yield one
         finally:
             await one.close()
+
+
+@pytest.mark.requirement("MIRROR-7")
+async def test_a_process_that_dies_after_a_reload_while_it_was_started_is_told_and_left_for_a_while(
+    tmp_path: Path,
+) -> None:
+    verdicts: list[Judged] = []
+    lost: list[int] = []
+    with anyio.fail_after(30), capture_logs() as logs:
+        async with examining(tmp_path, verdicts, lost) as examiner:
+            assert examiner.put(job(1))
+            examiner.restart()
+            await eventually(lambda: verdicts or None)
+            (process,) = [
+                one for one in psutil.Process().children() if "orchestrator.mirroring.examine" in one.cmdline()
+            ]
+            process.kill()
+            await eventually(lambda: not examiner.runs or None)
+            assert not examiner.put(job(2))
+    assert [one["event"] for one in logs if one["log_level"] == "warning"] == [ENDED]
 
 
 @pytest.mark.requirement("MIRROR-7")
