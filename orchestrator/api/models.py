@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from orchestrator.domain.words import is_text
+
 SHOWN: Final = 60
 """Characters shown of a name that nobody knows."""
 MANY: Final = 5
@@ -37,10 +39,8 @@ class Asking(Body):
 def _for_the_kernel(text: str) -> str:
     if "\0" in text:
         raise ValueError("it holds a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair") from None
+    if not is_text(text):
+        raise ValueError("it holds half of a surrogate pair")
     return text
 
 

@@ -16,6 +16,7 @@ import click
 from orchestrator import VERSION
 from orchestrator.cli.errors import NO_TEXT, FailedError
 from orchestrator.collector import lasting
+from orchestrator.domain.words import is_text
 
 VERBS = (
     "serve", "connect", "status", "tools", "call",
@@ -28,15 +29,6 @@ VERBS = (
 
 TYPED = "switchover.typed"
 """Of click's memory for a command line: all of its words."""
-
-
-def is_text(word: str) -> bool:
-    """Tell whether a word of a command line is whole text, and not bytes that are none."""
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Verbs(click.Group):

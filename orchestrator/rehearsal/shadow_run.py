@@ -230,7 +230,8 @@ class ShadowRun:
         part, number = whose
         at, begun = time.time(), time.monotonic()
         try:
-            arguments = self._roomy(filled(case.arguments, answers))
+            self._need_room()
+            arguments = filled(case.arguments, answers)
         except (MissingAnswerError, NoRoomError) as error:
             body = json.dumps({"message": str(error)}).encode()
             return Taken(case.name, case.tool, part, number, call, at, 0.0, Answer.UNASKED, body)
@@ -244,10 +245,14 @@ class ShadowRun:
             case.name, case.tool, part, number, call, at, seconds, answered.answer, answered.body, failed=failed
         )
 
-    def _roomy(self, arguments: Any) -> Any:
-        """Return arguments as they are while there is room for an answer."""
+    def _need_room(self) -> None:
+        """See that there is room for an answer.
+
+        Raises:
+            NoRoomError: there is none.
+        """
         if self._bytes <= MOST_BYTES:
-            return arguments
+            return
         why = f"all answers together have more than {MOST_BYTES >> 20} MiB: ask for less, or less often"
         if self._ran is not None and why not in self._ran.notes:
             self._ran.notes.append(why)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.domain.words import counted
+from orchestrator.domain.words import counted, is_text
 
 MOST_PROBLEMS: Final = 8
 """Problems that are told; with these mended the next ones show."""
@@ -119,13 +119,13 @@ def _unsendable(place: str, value: Any, depth: int) -> Iterator[str]:
     if depth > DEEPEST:
         yield f"arguments are nested more than {DEEPEST} levels deep"
     elif isinstance(value, dict):
-        yield from (f"{place}: a key holds half of a character" for key in value if not _is_text(key))
+        yield from (f"{place}: a key holds half of a character" for key in value if not is_text(key))
         yield from _each(((f"{place}.{key}", inner) for key, inner in value.items()), depth)
     elif isinstance(value, list):
         yield from _each(((f"{place}[{number}]", inner) for number, inner in enumerate(value)), depth)
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{place} is {value}, which JSON does not have"
-    elif isinstance(value, str) and not _is_text(value):
+    elif isinstance(value, str) and not is_text(value):
         yield f"{place} holds half of a character (a surrogate without its other half)"
     elif not isinstance(value, str | int | float | bool | None):
         yield f"{place} is a {type(value).__name__}, which JSON does not have; write it as a text, in quotes"
@@ -134,11 +134,3 @@ def _unsendable(place: str, value: Any, depth: int) -> Iterator[str]:
 def _each(inner: Iterable[tuple[str, Any]], depth: int) -> Iterator[str]:
     for place, value in inner:
         yield from _unsendable(place, value, depth + 1)
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
